@@ -1,0 +1,1 @@
+//! Criterion benchmarks of the spikegrad kernels; the benches themselves lie in `benches/`.

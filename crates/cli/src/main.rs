@@ -1,0 +1,3 @@
+//! The `spikegrad` command.
+
+fn main() {}
