@@ -1,1 +1,36 @@
-//! spikegrad: tensor.
+//! Tensors, bit-packed spikes and the kernels that train spiking networks on a CPU.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`level`] | which SIMD instruction set runs, picked once at run time |
+//! | [`lanes`] | the vocabulary kernels are written in, for every instruction set |
+//! | [`tensor`], [`spikes`] | activations: dense `f32`, or one bit a neuron |
+//! | [`conv`] | convolution over spikes and over dense values, three passes each |
+//! | [`norm`] | batch-norm statistics and gradients |
+//! | [`pool`], [`linear`] | average pooling, flattening, fully connected layers |
+//! | [`parallel`] | work spread over cores with results that do not depend on their number |
+//!
+//! Activations lie in *channel blocks*: sixteen channels of one pixel are neighbours ([`Block`]), then the
+//! pixels of the image, then the blocks, then the images. Channels past the last real one are zero and stay
+//! zero, so no kernel has a tail.
+#![deny(unsafe_code)]
+
+pub mod conv;
+pub mod error;
+mod isa;
+pub mod lanes;
+pub mod level;
+pub mod linear;
+pub mod norm;
+pub mod parallel;
+pub mod pool;
+pub mod rng;
+pub mod spikes;
+pub mod tensor;
+
+pub use error::ShapeError;
+pub use lanes::{Kernel, Lanes};
+pub use level::Level;
+pub use parallel::{Scratch, Workers};
+pub use spikes::Spikes;
+pub use tensor::{Block, Dims, LANES, Tensor};

@@ -1,0 +1,275 @@
+//! Dense convolution in register tiles: y from dense values, and dx, which is a convolution of g.
+//!
+//! ```text
+//! for each image, each band of output rows
+//!   copy the source rows that the band reads with a zero border
+//!   for each block of output channels, each class of output positions, each tile of P pixels:
+//!     tile = Σ over source blocks, taps, channels of source value · weight row      (registers)
+//! ```
+//! The forward has one class with all taps and reads every s-th pixel; dx has a class for each residue modulo
+//! the stride, writes every s-th pixel and reads neighbours.
+
+use super::{Conv, LanesOf, pack_dense};
+use crate::tensor::{Block, Dims, LANES, Tensor};
+use crate::{Kernel, Lanes, Scratch, Workers};
+
+/// Output pixels of a band, so that its source rows stay in the second-level cache.
+const BAND_PIXELS: usize = 256;
+
+/// One pass: how output positions of a class read the bordered source.
+struct Pass<'a> {
+    conv: &'a Conv,
+    source: Dims,
+    target: Dims,
+    weights: &'a [Block],
+    /// True for the forward, false for dx.
+    forward: bool,
+    accumulate: bool,
+}
+
+pub(super) fn forward(conv: &mut Conv, x: &Tensor, weight: &[f32], y: &mut Tensor, workers: &mut Workers) {
+    let mut weights = std::mem::take(&mut conv.dense_weights);
+    pack_dense(conv, weight, LanesOf::Outputs, &mut weights, workers);
+    let (source, target) = (conv.input, conv.output);
+    run(&Pass { conv, source, target, weights: &weights, forward: true, accumulate: false }, x, y, workers);
+    conv.dense_weights = weights;
+}
+
+pub(super) fn backward_input(
+    conv: &mut Conv,
+    g: &Tensor,
+    weight: &[f32],
+    dx: &mut Tensor,
+    accumulate: bool,
+    workers: &mut Workers,
+) {
+    let mut weights = std::mem::take(&mut conv.transposed_weights);
+    pack_dense(conv, weight, LanesOf::Inputs, &mut weights, workers);
+    let (source, target) = (conv.output, conv.input);
+    run(&Pass { conv, source, target, weights: &weights, forward: false, accumulate }, g, dx, workers);
+    conv.transposed_weights = weights;
+}
+
+fn run(pass: &Pass<'_>, source: &Tensor, target: &mut Tensor, workers: &mut Workers) {
+    let sources = source.blocks().chunks(pass.source.image_blocks());
+    let targets = target.blocks_mut().chunks_mut(pass.target.image_blocks());
+    workers.run(sources.zip(targets), |(source, target), scratch| {
+        pass.conv.level.run(Image { pass, source, target, scratch });
+    });
+}
+
+/// One image of a pass.
+struct Image<'a> {
+    pass: &'a Pass<'a>,
+    source: &'a [Block],
+    target: &'a mut [Block],
+    scratch: &'a mut Scratch,
+}
+
+/// Source rows and columns that a band reads, border included.
+#[derive(Clone, Copy)]
+struct Border {
+    top: isize,
+    left: isize,
+    rows: usize,
+    cols: usize,
+}
+
+impl Pass<'_> {
+    fn border(&self, rows: &std::ops::Range<usize>) -> Border {
+        let (config, w) = (self.conv.config, self.target.w);
+        if self.forward {
+            let (s, p) = (config.stride as isize, config.padding as isize);
+            let span = |length: usize| (length - 1) * config.stride + config.kernel;
+            return Border {
+                top: rows.start as isize * s - p,
+                left: -p,
+                rows: span(rows.len()),
+                cols: span(w),
+            };
+        }
+        let back = config.reach() as isize - 1;
+        let (top, left) = (config.base(rows.start) as isize - back, config.base(0) as isize - back);
+        let (bottom, right) = (config.base(rows.end - 1) as isize, config.base(w - 1) as isize);
+        Border { top, left, rows: (bottom - top + 1) as usize, cols: (right - left + 1) as usize }
+    }
+
+    /// Target positions of a class lie this far apart.
+    fn target_step(&self) -> usize {
+        if self.forward { 1 } else { self.conv.config.stride }
+    }
+
+    /// Source pixels read by neighbours of a class lie this far apart.
+    fn source_step(&self) -> usize {
+        if self.forward { self.conv.config.stride } else { 1 }
+    }
+
+    /// Where in the bordered source the target position (row of the band, column) reads its first tap.
+    fn origin(&self, rows: &std::ops::Range<usize>, border: &Border, y: usize, x: usize) -> usize {
+        let config = self.conv.config;
+        if self.forward {
+            return (y - rows.start) * config.stride * border.cols + x * config.stride;
+        }
+        let row = config.base(y) as isize - border.top;
+        let col = config.base(x) as isize - border.left;
+        row as usize * border.cols + col as usize
+    }
+
+    /// Calls `f` with (kernel tap, distance from the origin) for each tap that position (y, x) meets.
+    #[inline(always)]
+    fn taps(&self, cols: usize, y: usize, x: usize, mut f: impl FnMut(usize, isize)) {
+        let config = self.conv.config;
+        let kernel = config.kernel;
+        if self.forward {
+            (0..self.conv.taps()).for_each(|tap| f(tap, (tap / kernel * cols + tap % kernel) as isize));
+            return;
+        }
+        let residue = config.residue(y, x);
+        for jy in 0..residue.count.0 {
+            for jx in 0..residue.count.1 {
+                let ky = residue.first.0 + jy * config.stride;
+                let kx = residue.first.1 + jx * config.stride;
+                f(ky * kernel + kx, -((jy * cols + jx) as isize));
+            }
+        }
+    }
+}
+
+impl Kernel for Image<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Lanes>(self) {
+        let Image { pass, source, target, scratch } = self;
+        let (d, t) = (pass.source, pass.target);
+        let band = (BAND_PIXELS / t.w).clamp(1, t.h).next_multiple_of(pass.target_step());
+        for top in (0..t.h).step_by(band) {
+            let rows = top..(top + band).min(t.h);
+            let border = pass.border(&rows);
+            let plane = border.rows * border.cols;
+            let window = scratch.blocks(d.blocks() * plane);
+            for (from, to) in source.chunks(d.pixels()).zip(window.chunks_mut(plane)) {
+                copy_bordered(from, d, &border, to);
+            }
+            for block in 0..t.blocks() {
+                let weights = &pass.weights[block * d.blocks() * pass.conv.taps() * LANES..];
+                let target = &mut target[block * t.pixels()..][..t.pixels()];
+                band_of_block::<V>(pass, &rows, &border, window, weights, target);
+            }
+        }
+    }
+}
+
+/// Copies a plane into a window, zero outside the image.
+#[inline(always)]
+fn copy_bordered(plane: &[Block], d: Dims, border: &Border, window: &mut [Block]) {
+    for (r, row) in window.chunks_mut(border.cols).enumerate() {
+        let y = border.top + r as isize;
+        if y < 0 || y >= d.h as isize {
+            row.fill(Block::default());
+            continue;
+        }
+        let from = (-border.left).clamp(0, border.cols as isize) as usize;
+        let to = (d.w as isize - border.left).clamp(from as isize, border.cols as isize) as usize;
+        row[..from].fill(Block::default());
+        let x = (border.left + from as isize) as usize;
+        row[from..to].copy_from_slice(&plane[y as usize * d.w + x..][..to - from]);
+        row[to..].fill(Block::default());
+    }
+}
+
+/// All positions of a band, one block of output channels.
+#[inline(always)]
+fn band_of_block<V: Lanes>(
+    pass: &Pass<'_>,
+    rows: &std::ops::Range<usize>,
+    border: &Border,
+    window: &[Block],
+    weights: &[Block],
+    target: &mut [Block],
+) {
+    let step = pass.target_step();
+    for y in rows.clone() {
+        for first in 0..step.min(pass.target.w) {
+            let count = (pass.target.w - first).div_ceil(step);
+            let mut done = 0;
+            while done < count {
+                let x = first + done * step;
+                let tile =
+                    Tile { pass, border, window, weights, y, x, origin: pass.origin(rows, border, y, x) };
+                let target = &mut target[y * pass.target.w + x..];
+                let left = count - done;
+                done += match V::WIDTH {
+                    16 if left >= 16 => tile.run::<V, 1, 16>(target),
+                    16 if left >= 8 => tile.run::<V, 1, 8>(target),
+                    16 if left >= 4 => tile.run::<V, 1, 4>(target),
+                    16 => tile.run::<V, 1, 1>(target),
+                    8 if left >= 6 && left != 8 => tile.run::<V, 2, 6>(target),
+                    8 if left >= 4 => tile.run::<V, 2, 4>(target),
+                    8 if left >= 2 => tile.run::<V, 2, 2>(target),
+                    8 => tile.run::<V, 2, 1>(target),
+                    _ if left >= 2 => tile.run::<V, 4, 2>(target),
+                    _ => tile.run::<V, 4, 1>(target),
+                };
+            }
+        }
+    }
+}
+
+/// P neighbouring positions of a class × one block of output channels, held in registers.
+struct Tile<'a> {
+    pass: &'a Pass<'a>,
+    border: &'a Border,
+    window: &'a [Block],
+    weights: &'a [Block],
+    y: usize,
+    x: usize,
+    origin: usize,
+}
+
+impl Tile<'_> {
+    /// Computes the tile, writes it to `target` and returns P.
+    #[inline(always)]
+    fn run<V: Lanes, const H: usize, const P: usize>(&self, target: &mut [Block]) -> usize {
+        let pass = self.pass;
+        let (plane, taps, step) = (self.border.rows * self.border.cols, pass.conv.taps(), pass.source_step());
+        let mut acc = [[V::splat(0.0); H]; P];
+        for b in 0..pass.source.blocks() {
+            let (plane, weights) = (&self.window[b * plane..], &self.weights[b * taps * LANES..]);
+            pass.taps(self.border.cols, self.y, self.x, |tap, distance| {
+                let at = (self.origin as isize + distance) as usize;
+                let pixels = &plane[at..at + (P - 1) * step + 1];
+                let pixels: [&Block; P] = std::array::from_fn(|p| &pixels[p * step]);
+                let (rows, _) = weights[tap * LANES..].as_chunks::<LANES>();
+                add_outer::<V, H, P>(&mut acc, pixels, &rows[0]);
+            });
+        }
+        let step = pass.target_step();
+        for (p, acc) in acc.into_iter().enumerate() {
+            let block = &mut target[p * step].0;
+            for (h, part) in block.chunks_exact_mut(V::WIDTH).enumerate() {
+                let sum = if pass.accumulate { V::load(part) + acc[h] } else { acc[h] };
+                sum.store(part);
+            }
+        }
+        P
+    }
+}
+
+/// acc[p] += Σ_k pixels[p][k] · rows[k].
+#[inline(always)]
+fn add_outer<V: Lanes, const H: usize, const P: usize>(
+    acc: &mut [[V; H]; P],
+    pixels: [&Block; P],
+    rows: &[Block; LANES],
+) {
+    for (k, row) in rows.iter().enumerate() {
+        let row: [V; H] = std::array::from_fn(|h| V::load(&row.0[h * V::WIDTH..]));
+        for p in 0..P {
+            let x = V::splat(pixels[p].0[k]);
+            for h in 0..H {
+                acc[p][h] = x.fma(row[h], acc[p][h]);
+            }
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! Convolution: over spikes, as sums of selected rows; over dense values, as register tiles.
+//!
+//! With image x (n, ci, h, w), weight W (co, ci, k, k), stride s, padding p:
+//!
+//! ```text
+//! y[n,o,qy,qx]   = Σ_{i,ky,kx} W[o,i,ky,kx] · x[n,i,qy·s+ky−p,qx·s+kx−p]          forward
+//! dx[n,i,py,px]  = Σ_{o,ky,kx} W[o,i,ky,kx] · g[n,o,(py+p−ky)/s,(px+p−kx)/s]      where s divides
+//! dW[o,i,ky,kx] += Σ_{n,qy,qx} g[n,o,qy,qx] · x[n,i,qy·s+ky−p,qx·s+kx−p]
+//! ```
+//!
+//! | file | passes |
+//! |---|---|
+//! | `spike_forward` | y from spikes: additions of weight rows |
+//! | `spike_weight` | dW from spikes: additions of gradient rows |
+//! | `dense` | y from dense values, and dx |
+//! | `dense_weight` | dW from dense values |
+
+mod dense;
+mod dense_weight;
+mod spike_forward;
+mod spike_weight;
+
+use crate::tensor::{Block, Dims, LANES, Tensor};
+use crate::{Level, ShapeError, Spikes, Workers};
+
+/// A convolution's hyper-parameters: square kernel, the same stride and padding in both directions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConvConfig {
+    /// Output channels.
+    pub out_channels: usize,
+    /// Kernel rows and columns.
+    pub kernel: usize,
+    /// Stride.
+    pub stride: usize,
+    /// Zero rows and columns round the image.
+    pub padding: usize,
+}
+
+/// A convolution planned for one input size: checked, with its weights packed for the kernels.
+///
+/// Memory: packed weights (twice when an input gradient is wanted) and the weight gradient in blocks.
+#[derive(Clone, Debug)]
+pub struct Conv {
+    config: ConvConfig,
+    input: Dims,
+    output: Dims,
+    level: Level,
+    spike_weights: Vec<Block>,
+    dense_weights: Vec<Block>,
+    transposed_weights: Vec<Block>,
+    weight_blocks: Vec<Block>,
+    lists: spike_weight::Lists,
+}
+
+impl Conv {
+    /// Plans a convolution of `input`.
+    ///
+    /// # Errors
+    /// A size is zero, or the padded image is smaller than the kernel.
+    pub fn plan(input: Dims, config: ConvConfig, level: Level) -> Result<Self, ShapeError> {
+        let ConvConfig { out_channels, kernel, stride, padding } = config;
+        if input.is_empty() || out_channels == 0 || kernel == 0 || stride == 0 {
+            return Err(ShapeError::new(format!("convolution has an empty side: {config:?} of {input:?}")));
+        }
+        let size = |name: &str, length: usize| {
+            let padded = length + 2 * padding;
+            match padded.checked_sub(kernel) {
+                Some(rest) => Ok(rest / stride + 1),
+                None => {
+                    Err(ShapeError::new(format!("kernel has {kernel} {name}, padded image has {padded}")))
+                }
+            }
+        };
+        if kernel * kernel * input.c > usize::from(u16::MAX) {
+            let rows = kernel * kernel * input.c;
+            return Err(ShapeError::new(format!("weight has {rows} inputs an output, at most 65535 work")));
+        }
+        let bordered = (256usize.div_ceil(input.w) + kernel) * (input.w + kernel);
+        if bordered > usize::from(u16::MAX) {
+            let w = input.w;
+            return Err(ShapeError::new(format!(
+                "kernel {kernel} on images {w} wide is larger than kernels index"
+            )));
+        }
+        let output = Dims::new(input.n, out_channels, size("rows", input.h)?, size("columns", input.w)?);
+        Ok(Self {
+            config,
+            input,
+            output,
+            level,
+            spike_weights: Vec::new(),
+            dense_weights: Vec::new(),
+            transposed_weights: Vec::new(),
+            weight_blocks: Vec::new(),
+            lists: spike_weight::Lists::default(),
+        })
+    }
+
+    /// Size of the input.
+    pub fn input(&self) -> Dims {
+        self.input
+    }
+
+    /// Size of the output.
+    pub fn output(&self) -> Dims {
+        self.output
+    }
+
+    /// Hyper-parameters.
+    pub fn config(&self) -> ConvConfig {
+        self.config
+    }
+
+    /// Numbers in the weight, O×I×k×k.
+    pub fn weight_len(&self) -> usize {
+        self.config.out_channels * self.input.c * self.taps()
+    }
+
+    /// Multiply-adds of one image, padding included.
+    pub fn macs(&self) -> u64 {
+        (self.weight_len() * self.output.pixels()) as u64
+    }
+
+    /// Bytes of packed weights and lists held now.
+    pub fn bytes(&self) -> usize {
+        let blocks = self.spike_weights.len() + self.dense_weights.len();
+        let blocks = blocks + self.transposed_weights.len() + self.weight_blocks.len();
+        blocks * size_of::<Block>() + self.lists.bytes()
+    }
+
+    /// Convolves spikes: y = W ∗ o.
+    ///
+    /// | argument | shape | access |
+    /// |---|---|---|
+    /// | `spikes` | the planned input | read |
+    /// | `weight` | O×I×k×k | read |
+    /// | `y` | the planned output | overwritten |
+    ///
+    /// Numerics: only additions, in the order (tap, input channel), in up to four interleaved partial sums.
+    pub fn forward_spikes(&mut self, spikes: &Spikes, weight: &[f32], y: &mut Tensor, workers: &mut Workers) {
+        assert_eq!((spikes.dims(), y.dims(), weight.len()), (self.input, self.output, self.weight_len()));
+        spike_forward::forward(self, spikes, weight, y, workers);
+    }
+
+    /// Convolves dense values: y = W ∗ x. Arguments as [`Conv::forward_spikes`].
+    ///
+    /// Numerics: fused multiply-adds where the level has them, in the order (channel block, tap, channel).
+    pub fn forward_dense(&mut self, x: &Tensor, weight: &[f32], y: &mut Tensor, workers: &mut Workers) {
+        assert_eq!((x.dims(), y.dims(), weight.len()), (self.input, self.output, self.weight_len()));
+        dense::forward(self, x, weight, y, workers);
+    }
+
+    /// Propagates the gradient to the input: dx = Wᵀ ∗ g, or dx += … when `accumulate`.
+    ///
+    /// | argument | shape | access |
+    /// |---|---|---|
+    /// | `g` | the planned output | read |
+    /// | `weight` | O×I×k×k | read |
+    /// | `dx` | the planned input | overwritten, or added to |
+    pub fn backward_input(
+        &mut self,
+        g: &Tensor,
+        weight: &[f32],
+        dx: &mut Tensor,
+        accumulate: bool,
+        workers: &mut Workers,
+    ) {
+        assert_eq!((g.dims(), dx.dims(), weight.len()), (self.output, self.input, self.weight_len()));
+        dense::backward_input(self, g, weight, dx, accumulate, workers);
+    }
+
+    /// Adds the weight gradient of a convolution of spikes: dW += g ⋆ o.
+    ///
+    /// | argument | shape | access |
+    /// |---|---|---|
+    /// | `spikes` | the planned input | read |
+    /// | `g` | the planned output | read |
+    /// | `dw` | O×I×k×k | added to |
+    ///
+    /// Numerics: only additions, images and pixels in order.
+    pub fn backward_weight_spikes(
+        &mut self,
+        spikes: &Spikes,
+        g: &Tensor,
+        dw: &mut [f32],
+        workers: &mut Workers,
+    ) {
+        assert_eq!((spikes.dims(), g.dims(), dw.len()), (self.input, self.output, self.weight_len()));
+        spike_weight::backward(self, spikes, g, dw, workers);
+    }
+
+    /// Adds the weight gradient of a convolution of dense values: dW += g ⋆ x. Arguments as
+    /// [`Conv::backward_weight_spikes`].
+    pub fn backward_weight_dense(&mut self, x: &Tensor, g: &Tensor, dw: &mut [f32], workers: &mut Workers) {
+        assert_eq!((x.dims(), g.dims(), dw.len()), (self.input, self.output, self.weight_len()));
+        dense_weight::backward(self, x, g, dw, workers);
+    }
+
+    fn taps(&self) -> usize {
+        self.config.kernel * self.config.kernel
+    }
+}
+
+/// Input positions of one residue modulo the stride, in rows and columns, see the same taps.
+///
+/// Input row `py` meets kernel row `ky = (py + p) mod s + s·j` at output row `⌊(py + p) / s⌋ − j`, for
+/// j = 0, 1, … while `ky < k`; columns likewise. With stride 1 there is one class with all taps.
+#[derive(Clone, Copy, Debug)]
+struct Residue {
+    /// First kernel row and column.
+    first: (usize, usize),
+    /// Kernel rows and columns met.
+    count: (usize, usize),
+}
+
+impl ConvConfig {
+    /// The class of input position (py, px).
+    fn residue(&self, py: usize, px: usize) -> Residue {
+        let ConvConfig { kernel, stride, padding, .. } = *self;
+        let along = |p: usize| {
+            let first = (p + padding) % stride;
+            (first, kernel.saturating_sub(first).div_ceil(stride))
+        };
+        let ((fy, ny), (fx, nx)) = (along(py), along(px));
+        Residue { first: (fy, fx), count: (ny, nx) }
+    }
+
+    /// The output row (or column) of kernel row 0-of-its-class at input row `p`.
+    fn base(&self, p: usize) -> usize {
+        (p + self.padding) / self.stride
+    }
+
+    /// Most kernel rows that meet one input row.
+    fn reach(&self) -> usize {
+        self.kernel.div_ceil(self.stride)
+    }
+}
+
+/// How weights are laid out for a kernel: `rows` of input channels in lanes, or of output channels.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum LanesOf {
+    Outputs,
+    Inputs,
+}
+
+/// Packs O×I×k×k weights as [lane group][other block][tap][16 of the other][group blocks], zero-padded.
+fn pack_dense(
+    conv: &Conv,
+    weight: &[f32],
+    lanes_of: LanesOf,
+    packed: &mut Vec<Block>,
+    workers: &mut Workers,
+) {
+    let (ci, co, taps) = (conv.input.c, conv.config.out_channels, conv.taps());
+    let (lanes, others) = if lanes_of == LanesOf::Outputs { (co, ci) } else { (ci, co) };
+    let other_blocks = others.div_ceil(LANES);
+    packed.resize(lanes.div_ceil(LANES) * other_blocks * taps * LANES, Block::default());
+    let tasks = packed.chunks_mut(taps * LANES).enumerate();
+    workers.run(tasks, |(task, chunk), _| {
+        let (lane_block, other_block) = (task / other_blocks, task % other_blocks);
+        for (tap, rows) in chunk.chunks_mut(LANES).enumerate() {
+            for (k, row) in rows.iter_mut().enumerate() {
+                let other = other_block * LANES + k;
+                for (l, x) in row.0.iter_mut().enumerate() {
+                    let lane = lane_block * LANES + l;
+                    let (o, i) = if lanes_of == LanesOf::Outputs { (lane, other) } else { (other, lane) };
+                    *x = if lane < lanes && other < others { weight[(o * ci + i) * taps + tap] } else { 0.0 };
+                }
+            }
+        }
+    });
+}

@@ -1,0 +1,69 @@
+//! The vocabulary of kernels: a vector of `f32` whose width depends on the instruction set.
+//!
+//! A kernel is written once over [`Lanes`] and entered through [`Level::run`](crate::Level::run), which
+//! compiles it for each instruction set. The vector types themselves cannot be named outside this crate: a
+//! kernel holding one is the proof that the processor has the instructions.
+
+use std::ops::{Add, Div, Mul, Sub};
+
+/// A vector of [`Self::WIDTH`] floats of one instruction set.
+pub trait Lanes:
+    Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> + sealed::Sealed
+{
+    /// Floats in the vector: 4, 8 or 16.
+    const WIDTH: usize;
+    /// One truth value a lane.
+    type Mask: Copy;
+    /// Fills all lanes with `x`.
+    fn splat(x: f32) -> Self;
+    /// Loads the first `WIDTH` floats of `src`. Panics if there are fewer.
+    fn load(src: &[f32]) -> Self;
+    /// Stores to the first `WIDTH` floats of `dst`. Panics if there are fewer.
+    fn store(self, dst: &mut [f32]);
+    /// `self · b + c`, rounded once where the instruction set can.
+    fn fma(self, b: Self, c: Self) -> Self;
+    /// Lane-wise maximum; the second operand where a lane is NaN.
+    fn max(self, other: Self) -> Self;
+    /// Lane-wise minimum; the second operand where a lane is NaN.
+    fn min(self, other: Self) -> Self;
+    /// Square root.
+    fn sqrt(self) -> Self;
+    /// Lanes where `self > other`; false for NaN.
+    fn gt(self, other: Self) -> Self::Mask;
+    /// `a` where the mask holds, `b` elsewhere.
+    fn select(mask: Self::Mask, a: Self, b: Self) -> Self;
+    /// The mask as bits, lane 0 in bit 0.
+    fn bits(mask: Self::Mask) -> u32;
+    /// The mask whose lane `i` is bit `i`.
+    fn from_bits(bits: u32) -> Self::Mask;
+
+    /// Absolute value.
+    #[inline(always)]
+    fn abs(self) -> Self {
+        self.max(Self::splat(0.0) - self)
+    }
+
+    /// Applies `f` lane by lane, for what has no vector form.
+    #[inline(always)]
+    fn map(self, f: impl Fn(f32) -> f32) -> Self {
+        let mut lanes = [0.0; 16];
+        self.store(&mut lanes);
+        for x in &mut lanes[..Self::WIDTH] {
+            *x = f(*x);
+        }
+        Self::load(&lanes)
+    }
+}
+
+/// Work that runs on vectors of one instruction set.
+pub trait Kernel {
+    /// What the work returns.
+    type Output;
+    /// Runs the work. Mark the implementation `#[inline(always)]`, so that it is compiled with the features of
+    /// the level that enters it.
+    fn run<V: Lanes>(self) -> Self::Output;
+}
+
+pub(crate) mod sealed {
+    pub trait Sealed {}
+}

@@ -1,0 +1,88 @@
+//! Fully connected layers and plain matrix products, through `matrixmultiply`.
+
+use crate::tensor::{Dims, LANES, Tensor};
+use matrixmultiply::sgemm;
+
+/// A row-major view of a matrix, possibly transposed: element (r, c) is `data[r · row + c · col]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Matrix<'a> {
+    /// The numbers.
+    pub data: &'a [f32],
+    /// Rows and columns.
+    pub size: (usize, usize),
+    /// Distance of neighbours along a column and along a row.
+    pub strides: (usize, usize),
+}
+
+impl<'a> Matrix<'a> {
+    /// Views `data` as rows×columns, rows `row_stride` apart.
+    pub fn new(data: &'a [f32], size: (usize, usize), row_stride: usize) -> Self {
+        Self { data, size, strides: (row_stride, 1) }
+    }
+
+    /// Swaps rows and columns.
+    pub fn t(self) -> Self {
+        let ((r, c), (rs, cs)) = (self.size, self.strides);
+        Self { data: self.data, size: (c, r), strides: (cs, rs) }
+    }
+
+    fn span(&self) -> usize {
+        let ((r, c), (rs, cs)) = (self.size, self.strides);
+        if r == 0 || c == 0 { 0 } else { (r - 1) * rs + (c - 1) * cs + 1 }
+    }
+}
+
+/// C = α·A·B + β·C, C row-major with rows `c_stride` apart.
+///
+/// Panics if sizes do not agree or a slice is too short. With β = 0, C may hold NaN on entry.
+#[allow(unsafe_code)]
+pub fn gemm(alpha: f32, a: Matrix<'_>, b: Matrix<'_>, beta: f32, c: &mut [f32], c_stride: usize) {
+    let ((m, k), (kb, n)) = (a.size, b.size);
+    assert_eq!(k, kb, "A has {k} columns, B has {kb} rows");
+    assert!(a.data.len() >= a.span() && b.data.len() >= b.span() && c_stride >= n);
+    assert!(m == 0 || n == 0 || c.len() >= (m - 1) * c_stride + n);
+    let s = |x: usize| x as isize;
+    // SAFETY: the spans of A, B and C, checked above, lie inside their slices; rows of C do not overlap.
+    unsafe {
+        let (pa, pb) = (a.data.as_ptr(), b.data.as_ptr());
+        let (sa, sb) = (a.strides, b.strides);
+        let pc = c.as_mut_ptr();
+        sgemm(m, k, n, alpha, pa, s(sa.0), s(sa.1), pb, s(sb.0), s(sb.1), beta, pc, s(c_stride), 1);
+    }
+}
+
+/// y = x·Wᵀ + b for feature vectors x (n, in), W (out, in), b (out): y is overwritten.
+pub fn linear(x: &Tensor, weight: &[f32], bias: &[f32], y: &mut Tensor) {
+    let (xd, yd) = (features(x.dims()), features(y.dims()));
+    let w = Matrix::new(weight, (yd.c, xd.c), xd.c);
+    let stride = yd.blocks() * LANES;
+    for row in y.floats_mut().chunks_mut(stride) {
+        row[..yd.c].copy_from_slice(bias);
+    }
+    let x = Matrix::new(x.floats(), (xd.n, xd.c), xd.blocks() * LANES);
+    gemm(1.0, x, w.t(), 1.0, y.floats_mut(), stride);
+}
+
+/// dx = g·W: dx is overwritten.
+pub fn linear_backward_input(g: &Tensor, weight: &[f32], dx: &mut Tensor) {
+    let (gd, xd) = (features(g.dims()), features(dx.dims()));
+    let w = Matrix::new(weight, (gd.c, xd.c), xd.c);
+    let g = Matrix::new(g.floats(), (gd.n, gd.c), gd.blocks() * LANES);
+    gemm(1.0, g, w, 0.0, dx.floats_mut(), xd.blocks() * LANES);
+}
+
+/// dW += gᵀ·x and db += Σ_n g: both are added to.
+pub fn linear_backward_weight(x: &Tensor, g: &Tensor, dw: &mut [f32], db: &mut [f32]) {
+    let (gd, xd) = (features(g.dims()), features(x.dims()));
+    let stride = gd.blocks() * LANES;
+    let gm = Matrix::new(g.floats(), (gd.n, gd.c), stride);
+    gemm(1.0, gm.t(), Matrix::new(x.floats(), (xd.n, xd.c), xd.blocks() * LANES), 1.0, dw, xd.c);
+    for row in g.floats().chunks(stride) {
+        db.iter_mut().zip(row).for_each(|(db, g)| *db += g);
+    }
+}
+
+fn features(d: Dims) -> Dims {
+    assert_eq!(d.pixels(), 1, "a linear layer reads feature vectors, got {d:?}");
+    d
+}

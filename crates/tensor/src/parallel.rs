@@ -1,0 +1,152 @@
+//! Work spread over cores.
+//!
+//! A pass over a layer is a list of tasks with disjoint outputs; what a task computes does not depend on which
+//! worker runs it. So results have the same bits for any number of threads, and without rayon.
+#![allow(unsafe_code)]
+
+use crate::tensor::Block;
+use std::marker::PhantomData;
+use std::sync::Mutex;
+
+/// Buffers a worker keeps between tasks, so that a step allocates nothing. Contents are undefined on entry.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    /// Blocks of floats.
+    pub blocks: Vec<Block>,
+    /// Index lists.
+    pub lists: [Vec<u16>; 2],
+    /// Where each list begins.
+    pub starts: [Vec<u32>; 2],
+}
+
+impl Scratch {
+    /// Returns the first `len` blocks, growing the buffer the first time.
+    pub fn blocks(&mut self, len: usize) -> &mut [Block] {
+        if self.blocks.len() < len {
+            self.blocks.resize(len, Block::default());
+        }
+        &mut self.blocks[..len]
+    }
+}
+
+/// The workers that share a pass: one scratch each.
+#[derive(Debug)]
+pub struct Workers {
+    scratch: Vec<Scratch>,
+}
+
+impl Default for Workers {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Workers {
+    /// Makes a worker for each thread of the current rayon pool (one without the feature `parallel`).
+    pub fn new() -> Self {
+        #[cfg(feature = "parallel")]
+        let count = rayon::current_num_threads();
+        #[cfg(not(feature = "parallel"))]
+        let count = 1;
+        Self { scratch: (0..count).map(|_| Scratch::default()).collect() }
+    }
+
+    /// How many workers there are.
+    pub fn count(&self) -> usize {
+        self.scratch.len()
+    }
+
+    /// Runs `work` on every item. Items are handed out in order, each to the next free worker.
+    pub fn run<I>(&mut self, items: I, work: impl Fn(I::Item, &mut Scratch) + Sync)
+    where
+        I: Iterator + Send,
+        I::Item: Send,
+    {
+        if self.scratch.len() == 1 {
+            let scratch = &mut self.scratch[0];
+            items.for_each(|item| work(item, scratch));
+            return;
+        }
+        let items = Mutex::new(items);
+        let serve = |scratch: &mut Scratch| {
+            loop {
+                let item = items.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).next();
+                let Some(item) = item else { break };
+                work(item, scratch);
+            }
+        };
+        #[cfg(feature = "parallel")]
+        {
+            use rayon::prelude::*;
+            self.scratch.par_iter_mut().with_max_len(1).for_each(serve);
+        }
+        #[cfg(not(feature = "parallel"))]
+        self.scratch.iter_mut().for_each(serve);
+    }
+}
+
+/// One neuron plane at every time step: plane `i` of each of `times` equal parts of a buffer.
+#[derive(Debug)]
+pub struct Timeline<'a, T> {
+    first: *mut T,
+    plane: usize,
+    step: usize,
+    times: usize,
+    buffer: PhantomData<&'a mut [T]>,
+}
+
+// SAFETY: a timeline is an exclusive borrow of its own planes, like `&mut [T]`, and no two share one.
+unsafe impl<T: Send> Send for Timeline<'_, T> {}
+
+impl<T> Timeline<'_, T> {
+    /// The plane at time step `t`. Panics if there is no such step.
+    #[inline]
+    pub fn at(&mut self, t: usize) -> &mut [T] {
+        assert!(t < self.times);
+        // SAFETY: `timelines` checked that plane `t` lies in the buffer borrowed for `'a`; planes of different
+        // timelines differ in their index within a step, and `&mut self` keeps the two of one apart.
+        unsafe { std::slice::from_raw_parts_mut(self.first.add(t * self.step), self.plane) }
+    }
+}
+
+/// Splits a buffer of `times` × many planes of `plane` elements into timelines, one for each plane of a step.
+///
+/// Panics if the buffer is not made of `times` equal runs of whole planes.
+pub fn timelines<T: Send>(
+    buffer: &mut [T],
+    times: usize,
+    plane: usize,
+) -> impl Iterator<Item = Timeline<'_, T>> + Send {
+    assert!(times > 0 && plane > 0 && buffer.len().is_multiple_of(times * plane));
+    let step = buffer.len() / times;
+    let buffer = SendPtr(buffer.as_mut_ptr(), PhantomData);
+    (0..step / plane).map(move |i| {
+        let buffer: &SendPtr<'_, T> = &buffer;
+        // SAFETY: `i · plane < step`, inside the buffer.
+        let first = unsafe { buffer.0.add(i * plane) };
+        Timeline { first, plane, step, times, buffer: PhantomData }
+    })
+}
+
+struct SendPtr<'a, T>(*mut T, PhantomData<&'a mut [T]>);
+
+// SAFETY: stands for the exclusive borrow it was made from.
+unsafe impl<T: Send> Send for SendPtr<'_, T> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timelines_cover_the_buffer_once() {
+        let mut buffer = vec![0u32; 3 * 4 * 2];
+        Workers::new().run(timelines(&mut buffer, 3, 2).enumerate(), |(i, mut line), _| {
+            for t in 0..3 {
+                line.at(t).iter_mut().for_each(|x| *x += 1 + (t * 10 + i * 100) as u32);
+            }
+        });
+        for (k, x) in buffer.iter().enumerate() {
+            assert_eq!(*x as usize, 1 + k / 8 * 10 + k % 8 / 2 * 100);
+        }
+    }
+}

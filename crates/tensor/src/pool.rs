@@ -1,0 +1,96 @@
+//! Average pooling, global average pooling and flattening, forward and backward.
+
+use crate::tensor::{Block, Dims, LANES, Tensor};
+use crate::{ShapeError, Workers};
+
+/// Average pooling over k×k windows that do not overlap: y = Σ x / k²; rows and columns left over are dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AvgPool {
+    input: Dims,
+    output: Dims,
+    kernel: usize,
+}
+
+impl AvgPool {
+    /// Plans pooling of `input` by `kernel`.
+    ///
+    /// # Errors
+    /// The window is empty or larger than the image.
+    pub fn plan(input: Dims, kernel: usize) -> Result<Self, ShapeError> {
+        if kernel == 0 || kernel > input.h || kernel > input.w {
+            let Dims { h, w, .. } = input;
+            return Err(ShapeError::new(format!("pooling window has side {kernel}, image has {h}×{w}")));
+        }
+        let output = Dims { h: input.h / kernel, w: input.w / kernel, ..input };
+        Ok(Self { input, output, kernel })
+    }
+
+    /// Size of the output.
+    pub fn output(&self) -> Dims {
+        self.output
+    }
+
+    /// Averages: y is overwritten.
+    pub fn forward(&self, x: &Tensor, y: &mut Tensor, workers: &mut Workers) {
+        assert_eq!((x.dims(), y.dims()), (self.input, self.output));
+        let scale = 1.0 / (self.kernel * self.kernel) as f32;
+        let planes = x.blocks().chunks(self.input.pixels());
+        workers.run(planes.zip(y.blocks_mut().chunks_mut(self.output.pixels())), |(x, y), _| {
+            for (q, y) in y.iter_mut().enumerate() {
+                let mut sum = Block::default();
+                for p in self.window(q) {
+                    (0..LANES).for_each(|l| sum.0[l] += x[p].0[l]);
+                }
+                sum.0.iter_mut().for_each(|x| *x *= scale);
+                *y = sum;
+            }
+        });
+    }
+
+    /// Spreads the gradient: dx = g / k² inside windows, 0 in rows left over; dx is overwritten.
+    pub fn backward(&self, g: &Tensor, dx: &mut Tensor, workers: &mut Workers) {
+        assert_eq!((g.dims(), dx.dims()), (self.output, self.input));
+        let scale = 1.0 / (self.kernel * self.kernel) as f32;
+        let planes = g.blocks().chunks(self.output.pixels());
+        workers.run(planes.zip(dx.blocks_mut().chunks_mut(self.input.pixels())), |(g, dx), _| {
+            dx.fill(Block::default());
+            for (q, g) in g.iter().enumerate() {
+                let spread = Block(g.0.map(|g| g * scale));
+                self.window(q).for_each(|p| dx[p] = spread);
+            }
+        });
+    }
+
+    /// Input pixels of output pixel q.
+    fn window(&self, q: usize) -> impl Iterator<Item = usize> {
+        let (top, left) = (q / self.output.w * self.kernel, q % self.output.w * self.kernel);
+        let (kernel, w) = (self.kernel, self.input.w);
+        (0..kernel * kernel).map(move |k| (top + k / kernel) * w + left + k % kernel)
+    }
+}
+
+/// Reorders an image to one feature vector in the order channel, row, column, as PyTorch's `flatten`.
+pub fn flatten(x: &Tensor, y: &mut Tensor) {
+    let (d, features) = (x.dims(), y.dims());
+    assert_eq!((features.n, features.c, features.pixels()), (d.n, d.c * d.pixels(), 1));
+    let hw = d.pixels();
+    for (x, y) in x.blocks().chunks(d.image_blocks()).zip(y.blocks_mut().chunks_mut(features.blocks())) {
+        for f in 0..features.c {
+            let (c, p) = (f / hw, f % hw);
+            y[f / LANES].0[f % LANES] = x[c / LANES * hw + p].0[c % LANES];
+        }
+    }
+}
+
+/// Brings a feature gradient back to the image's order; dx is overwritten.
+pub fn flatten_backward(g: &Tensor, dx: &mut Tensor) {
+    let (d, features) = (dx.dims(), g.dims());
+    assert_eq!((features.n, features.c, features.pixels()), (d.n, d.c * d.pixels(), 1));
+    let hw = d.pixels();
+    for (g, dx) in g.blocks().chunks(features.blocks()).zip(dx.blocks_mut().chunks_mut(d.image_blocks())) {
+        for f in 0..features.c {
+            let (c, p) = (f / hw, f % hw);
+            dx[c / LANES * hw + p].0[c % LANES] = g[f / LANES].0[f % LANES];
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Every pass of the convolution, at every level, against the f64 reference.
+
+use spikegrad_tensor::conv::{Conv, ConvConfig};
+use spikegrad_tensor::rng::Rng;
+use spikegrad_tensor::{Dims, Level, Spikes, Tensor, Workers};
+use spikegrad_testkit::conv as reference;
+
+/// (images, input channels, rows, columns, output channels, kernel, stride, padding)
+const SHAPES: &[(usize, usize, usize, usize, usize, usize, usize, usize)] = &[
+    (2, 16, 8, 8, 16, 3, 1, 1),
+    (3, 33, 8, 8, 64, 3, 1, 1),
+    (1, 3, 17, 13, 37, 3, 1, 1),
+    (2, 16, 32, 32, 32, 3, 1, 1),
+    (2, 20, 9, 7, 18, 3, 2, 1),
+    (2, 16, 16, 16, 32, 1, 2, 0),
+    (1, 5, 6, 6, 7, 1, 1, 0),
+    (1, 17, 11, 11, 130, 5, 1, 2),
+    (2, 4, 12, 9, 6, 5, 3, 2),
+    (1, 1, 1, 1, 1, 3, 1, 1),
+    (2, 3, 5, 5, 4, 2, 1, 0),
+    (1, 2, 7, 7, 3, 4, 2, 3),
+    (1, 2, 4, 4, 2, 3, 4, 0),
+    (5, 64, 4, 4, 48, 3, 1, 1),
+];
+
+struct Case {
+    conv: Conv,
+    shape: reference::Conv,
+    x: Vec<f32>,
+    weight: Vec<f32>,
+    g: Vec<f32>,
+}
+
+fn case(shape: (usize, usize, usize, usize, usize, usize, usize, usize), binary: bool, level: Level) -> Case {
+    let (n, ci, h, w, co, k, stride, pad) = shape;
+    let input = Dims::new(n, ci, h, w);
+    let config = ConvConfig { out_channels: co, kernel: k, stride, padding: pad };
+    let conv = Conv::plan(input, config, level).expect("a valid shape");
+    let mut rng = Rng::new(7);
+    let value = |rng: &mut Rng| if binary { f32::from(rng.uniform() < 0.3) } else { rng.normal() };
+    let x = (0..input.len()).map(|_| value(&mut rng)).collect();
+    let weight = (0..conv.weight_len()).map(|_| rng.normal()).collect();
+    let g = (0..conv.output().len()).map(|_| rng.normal()).collect();
+    Case { conv, shape: reference::Conv { n, ci, h, w, co, k, stride, pad }, x, weight, g }
+}
+
+fn wide(x: &[f32]) -> Vec<f64> {
+    x.iter().map(|&x| f64::from(x)).collect()
+}
+
+/// γ_k·Σ|aᵢbᵢ| with the sum bounded by the reference of absolute values.
+fn assert_sums(what: &str, got: &[f32], want: &[f64], magnitude: &[f64], terms: usize) {
+    let gamma = terms as f64 * f64::from(f32::EPSILON) / 2.0;
+    assert_eq!(got.len(), want.len());
+    for (i, ((&got, &want), &magnitude)) in got.iter().zip(want).zip(magnitude).enumerate() {
+        let bound = gamma / (1.0 - gamma) * magnitude + f64::MIN_POSITIVE;
+        assert!(
+            (f64::from(got) - want).abs() <= bound,
+            "{what}[{i}]: got {got}, want {want}, bound {bound:e}"
+        );
+    }
+}
+
+fn abs(x: &[f64]) -> Vec<f64> {
+    x.iter().map(|x| x.abs()).collect()
+}
+
+/// Runs all passes of a case: (y, dx, dW), dx and dW starting from `seed`.
+fn passes(c: &mut Case, binary: bool, seed: f32, workers: &mut Workers) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
+    let x = Tensor::from_nchw(c.conv.input(), &c.x).unwrap();
+    let g = Tensor::from_nchw(c.conv.output(), &c.g).unwrap();
+    let mut y = Tensor::zeros(c.conv.output());
+    y.blocks_mut().iter_mut().for_each(|b| b.0 = [f32::NAN; 16]);
+    let mut dx = Tensor::from_nchw(c.conv.input(), &vec![seed; c.x.len()]).unwrap();
+    let mut dw = vec![seed; c.weight.len()];
+    if binary {
+        let spikes = Spikes::from_tensor(&x);
+        c.conv.forward_spikes(&spikes, &c.weight, &mut y, workers);
+        c.conv.backward_weight_spikes(&spikes, &g, &mut dw, workers);
+    } else {
+        c.conv.forward_dense(&x, &c.weight, &mut y, workers);
+        c.conv.backward_weight_dense(&x, &g, &mut dw, workers);
+    }
+    c.conv.backward_input(&g, &c.weight, &mut dx, seed != 0.0, workers);
+    for (tensor, name) in [(&y, "y"), (&dx, "dx")] {
+        let back = Tensor::from_nchw(tensor.dims(), &tensor.to_nchw()).unwrap();
+        assert_eq!(tensor.blocks(), back.blocks(), "{name}: padding lanes are zero");
+    }
+    (y.to_nchw(), dx.to_nchw(), dw)
+}
+
+#[test]
+fn every_pass_matches_the_reference_at_every_level() {
+    for level in Level::available() {
+        for &shape in SHAPES {
+            for binary in [true, false] {
+                let mut c = case(shape, binary, level);
+                let (y, dx, dw) = passes(&mut c, binary, 0.0, &mut Workers::new());
+                let (x, w, g, s) = (wide(&c.x), wide(&c.weight), wide(&c.g), &c.shape);
+                let name = |pass: &str| format!("{pass} {shape:?} {level} binary {binary}");
+                let (ax, aw, ag) = (abs(&x), abs(&w), abs(&g));
+                let taps = s.k * s.k;
+                let forward = reference::conv_forward(s, &x, &w);
+                assert_sums(&name("y"), &y, &forward, &reference::conv_forward(s, &ax, &aw), s.ci * taps);
+                let want = reference::conv_input_grad(s, &g, &w);
+                let size = reference::conv_input_grad(s, &ag, &aw);
+                assert_sums(&name("dx"), &dx, &want, &size, s.co * taps);
+                let want = reference::conv_weight_grad(s, &x, &g);
+                let size = reference::conv_weight_grad(s, &ax, &ag);
+                assert_sums(&name("dw"), &dw, &want, &size, s.n * s.out_h() * s.out_w() + 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn gradients_accumulate_where_promised() {
+    for &shape in &SHAPES[..5] {
+        for binary in [true, false] {
+            let mut c = case(shape, binary, Level::BASELINE);
+            let (_, dx, dw) = passes(&mut c, binary, 0.0, &mut Workers::new());
+            let (_, dx_on_one, dw_on_one) = passes(&mut c, binary, 1.0, &mut Workers::new());
+            assert!(dx.iter().zip(&dx_on_one).all(|(x, on_one)| x + 1.0 == *on_one));
+            assert!(dw.iter().zip(&dw_on_one).all(|(x, on_one)| x + 1.0 == *on_one));
+        }
+    }
+}
+
+#[cfg(feature = "parallel")]
+#[test]
+fn bits_do_not_depend_on_the_number_of_threads() {
+    let run = |threads: usize, shape, binary, level| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| passes(&mut case(shape, binary, level), binary, 0.0, &mut Workers::new()))
+    };
+    for level in Level::available() {
+        for &shape in SHAPES {
+            for binary in [true, false] {
+                let one = run(1, shape, binary, level);
+                for threads in [2, 3, 7] {
+                    assert!(one == run(threads, shape, binary, level), "{shape:?} {level} {threads} threads");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn impossible_shapes_are_refused_with_both_numbers() {
+    let config = ConvConfig { out_channels: 4, kernel: 5, stride: 1, padding: 0 };
+    let error = Conv::plan(Dims::new(1, 3, 4, 9), config, Level::BASELINE).unwrap_err();
+    assert_eq!(error.to_string(), "kernel has 5 rows, padded image has 4");
+    for broken in [ConvConfig { stride: 0, ..config }, ConvConfig { out_channels: 0, ..config }] {
+        assert!(Conv::plan(Dims::new(1, 3, 9, 9), broken, Level::BASELINE).is_err());
+    }
+}
