@@ -1,0 +1,258 @@
+//! What a net holds: the name and shape of every parameter and buffer, in the order of the forward.
+
+use crate::lif::{Lif, SpikeMode};
+use crate::loss::Tet;
+use crate::rng::Rng;
+use std::collections::BTreeMap;
+
+/// Which net.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NetKind {
+    /// The paper's net: stem, 3 + 3 + 2 residual blocks, global average, two linear layers.
+    ResNet19,
+    /// Two 5×5 convolutions, each pooled by 2, and three linear layers.
+    LeNet,
+    /// Three linear layers.
+    Mlp,
+}
+
+/// Which normalisation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NormKind {
+    /// y = γ·x̂ + β.
+    Bn,
+    /// y = γ·α·V_th·x̂ + β, α = 1/√2 on the summands of a residual addition, else 1.
+    TdBn,
+}
+
+/// Which loss.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum LossKind {
+    /// Cross-entropy of the mean over time.
+    CrossEntropy,
+    /// Temporal efficient training.
+    Tet(Tet),
+}
+
+/// A net, its input and its loss.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NetConfig {
+    /// Which net.
+    pub kind: NetKind,
+    /// Channels of the input.
+    pub channels: usize,
+    /// Height of the input.
+    pub h: usize,
+    /// Width of the input.
+    pub w: usize,
+    /// Number of classes.
+    pub classes: usize,
+    /// Factor on the number of channels.
+    pub width: f64,
+    /// Time steps.
+    pub timesteps: usize,
+    /// The neuron.
+    pub lif: Lif,
+    /// Step or smooth spikes.
+    pub spike_mode: SpikeMode,
+    /// Which normalisation.
+    pub norm: NormKind,
+    /// The ReLU twin: max(0, x) in place of the neurons, one time step.
+    pub ann: bool,
+    /// Label smoothing.
+    pub label_smoothing: f64,
+    /// Lipschitz coefficient β.
+    pub beta: f64,
+    /// Which loss.
+    pub loss: LossKind,
+}
+
+impl NetConfig {
+    /// The paper's neuron and loss round a net of the given kind, for `h` × `h` colour images, ten classes.
+    pub fn paper(kind: NetKind, h: usize, width: f64, timesteps: usize) -> NetConfig {
+        NetConfig {
+            kind,
+            channels: 3,
+            h,
+            w: h,
+            classes: 10,
+            width,
+            timesteps,
+            lif: Lif::paper(),
+            spike_mode: SpikeMode::Step,
+            norm: NormKind::Bn,
+            ann: false,
+            label_smoothing: 0.0,
+            beta: 1e-4,
+            loss: LossKind::CrossEntropy,
+        }
+    }
+
+    /// Time steps that are really computed: 1 for the ReLU twin.
+    pub fn steps(&self) -> usize {
+        if self.ann { 1 } else { self.timesteps }
+    }
+
+    /// A base number of channels times the width, at least 1.
+    pub fn scaled(&self, base: usize) -> usize {
+        ((base as f64 * self.width).round() as usize).max(1)
+    }
+}
+
+/// One named array.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// PyTorch's name.
+    pub name: String,
+    /// Shape, outermost axis first.
+    pub shape: Vec<usize>,
+}
+
+impl Entry {
+    /// Number of values.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// True if there are no values.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A residual block of ResNet-19.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// `layerL.B`.
+    pub name: String,
+    /// Input channels.
+    pub ci: usize,
+    /// Output channels.
+    pub co: usize,
+    /// Stride of the first convolution and of the shortcut.
+    pub stride: usize,
+    /// True if the shortcut is a 1×1 convolution with BN.
+    pub downsample: bool,
+}
+
+/// The eight blocks of ResNet-19.
+pub fn blocks(config: &NetConfig) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    let mut ci = config.scaled(64);
+    for (stage, (count, base, stride)) in [(3, 128, 1), (3, 256, 2), (2, 512, 2)].into_iter().enumerate() {
+        for b in 0..count {
+            let (name, co) = (format!("layer{}.{b}", stage + 1), config.scaled(base));
+            blocks.push(Block { name, ci, co, stride: if b == 0 { stride } else { 1 }, downsample: b == 0 });
+            ci = co;
+        }
+    }
+    blocks
+}
+
+/// Collects entries under their names.
+#[derive(Default)]
+struct Listing {
+    parameters: Vec<Entry>,
+    buffers: Vec<Entry>,
+}
+
+impl Listing {
+    fn conv(&mut self, name: &str, co: usize, ci: usize, k: usize) {
+        self.parameters.push(Entry { name: format!("{name}.weight"), shape: vec![co, ci, k, k] });
+    }
+
+    fn norm(&mut self, name: &str, c: usize) {
+        for part in ["weight", "bias"] {
+            self.parameters.push(Entry { name: format!("{name}.{part}"), shape: vec![c] });
+        }
+        for part in ["running_mean", "running_var"] {
+            self.buffers.push(Entry { name: format!("{name}.{part}"), shape: vec![c] });
+        }
+    }
+
+    fn linear(&mut self, name: &str, outputs: usize, inputs: usize) {
+        self.parameters.push(Entry { name: format!("{name}.weight"), shape: vec![outputs, inputs] });
+        self.parameters.push(Entry { name: format!("{name}.bias"), shape: vec![outputs] });
+    }
+
+    fn resnet19(&mut self, config: &NetConfig) {
+        self.conv("conv1", config.scaled(64), config.channels, 3);
+        self.norm("bn1", config.scaled(64));
+        for Block { name, ci, co, downsample, .. } in blocks(config) {
+            self.conv(&format!("{name}.conv1"), co, ci, 3);
+            self.norm(&format!("{name}.bn1"), co);
+            self.conv(&format!("{name}.conv2"), co, co, 3);
+            self.norm(&format!("{name}.bn2"), co);
+            if downsample {
+                self.conv(&format!("{name}.downsample.0"), co, ci, 1);
+                self.norm(&format!("{name}.downsample.1"), co);
+            }
+        }
+        self.linear("fc1", config.scaled(256), config.scaled(512));
+        self.linear("fc2", config.classes, config.scaled(256));
+    }
+
+    fn lenet(&mut self, config: &NetConfig) {
+        let (c1, c2) = (config.scaled(32), config.scaled(64));
+        self.conv("conv1", c1, config.channels, 5);
+        self.norm("bn1", c1);
+        self.conv("conv2", c2, c1, 5);
+        self.norm("bn2", c2);
+        let (f1, f2) = (config.scaled(128), config.scaled(64));
+        self.linear("fc1", f1, c2 * (config.h / 2 / 2) * (config.w / 2 / 2));
+        self.linear("fc2", f2, f1);
+        self.linear("fc3", config.classes, f2);
+    }
+
+    fn mlp(&mut self, config: &NetConfig) {
+        let hidden = config.scaled(256);
+        self.linear("fc1", hidden, config.channels * config.h * config.w);
+        self.linear("fc2", hidden, hidden);
+        self.linear("fc3", config.classes, hidden);
+    }
+
+    fn of(config: &NetConfig) -> Listing {
+        let mut listing = Listing::default();
+        match config.kind {
+            NetKind::ResNet19 => listing.resnet19(config),
+            NetKind::LeNet => listing.lenet(config),
+            NetKind::Mlp => listing.mlp(config),
+        }
+        listing
+    }
+}
+
+/// Every parameter of the net.
+pub fn parameters(config: &NetConfig) -> Vec<Entry> {
+    Listing::of(config).parameters
+}
+
+/// Every running statistic of the net.
+pub fn buffers(config: &NetConfig) -> Vec<Entry> {
+    Listing::of(config).buffers
+}
+
+/// Random parameters and buffers by name: U(±1/√fan_in) for weights and biases, BN near its start (γ round 1,
+/// β round 0, so that no two channels are alike), running statistics (0, 1).
+pub fn random_values(config: &NetConfig, rng: &mut Rng) -> BTreeMap<String, Vec<f64>> {
+    let mut values = BTreeMap::new();
+    let mut fan_in = 1;
+    for entry in parameters(config) {
+        let in_norm = entry.name.contains("bn") || entry.name.contains("downsample.1");
+        if entry.shape.len() > 1 {
+            fan_in = entry.shape[1..].iter().product();
+        }
+        let reach = 1.0 / (fan_in as f64).sqrt();
+        let value = match (in_norm, entry.name.ends_with("weight")) {
+            (true, true) => rng.uniforms(entry.len(), 0.7, 1.3),
+            (true, false) => rng.uniforms(entry.len(), -0.2, 0.4),
+            _ => rng.uniforms(entry.len(), -reach, reach),
+        };
+        values.insert(entry.name, value);
+    }
+    for entry in buffers(config) {
+        let start = if entry.name.ends_with("running_var") { 1.0 } else { 0.0 };
+        values.insert(entry.name.clone(), vec![start; entry.len()]);
+    }
+    values
+}
