@@ -15,6 +15,8 @@ pub struct Scratch {
     pub blocks: Vec<Block>,
     /// Index lists.
     pub lists: [Vec<u16>; 2],
+    /// Kernel taps and where they read.
+    pub taps: Vec<(u32, u32)>,
     /// Where each list begins.
     pub starts: [Vec<u32>; 2],
 }

@@ -110,26 +110,28 @@ impl Pass<'_> {
         if self.forward {
             return (y - rows.start) * config.stride * border.cols + x * config.stride;
         }
-        let row = config.base(y) as isize - border.top;
-        let col = config.base(x) as isize - border.left;
+        let back = config.reach() as isize - 1;
+        let row = config.base(y) as isize - border.top - back;
+        let col = config.base(x) as isize - border.left - back;
         row as usize * border.cols + col as usize
     }
 
-    /// Calls `f` with (kernel tap, distance from the origin) for each tap that position (y, x) meets.
-    #[inline(always)]
-    fn taps(&self, cols: usize, y: usize, x: usize, mut f: impl FnMut(usize, isize)) {
+    /// Lists (kernel tap, distance from the class's furthest tap) of each tap that position (y, x) meets.
+    fn list_taps(&self, cols: usize, y: usize, x: usize, taps: &mut Vec<(u32, u32)>) {
         let config = self.conv.config;
         let kernel = config.kernel;
+        taps.clear();
         if self.forward {
-            (0..self.conv.taps()).for_each(|tap| f(tap, (tap / kernel * cols + tap % kernel) as isize));
+            let distance = |tap: usize| (tap / kernel * cols + tap % kernel) as u32;
+            taps.extend((0..self.conv.taps()).map(|tap| (tap as u32, distance(tap))));
             return;
         }
-        let residue = config.residue(y, x);
+        let (residue, furthest) = (config.residue(y, x), (config.reach() - 1) * (cols + 1));
         for jy in 0..residue.count.0 {
             for jx in 0..residue.count.1 {
                 let ky = residue.first.0 + jy * config.stride;
                 let kx = residue.first.1 + jx * config.stride;
-                f(ky * kernel + kx, -((jy * cols + jx) as isize));
+                taps.push(((ky * kernel + kx) as u32, (furthest - jy * cols - jx) as u32));
             }
         }
     }
@@ -147,6 +149,7 @@ impl Kernel for Image<'_> {
             let rows = top..(top + band).min(t.h);
             let border = pass.border(&rows);
             let plane = border.rows * border.cols;
+            let mut taps = std::mem::take(&mut scratch.taps);
             let window = scratch.blocks(d.blocks() * plane);
             for (from, to) in source.chunks(d.pixels()).zip(window.chunks_mut(plane)) {
                 copy_bordered(from, d, &border, to);
@@ -154,8 +157,9 @@ impl Kernel for Image<'_> {
             for block in 0..t.blocks() {
                 let weights = &pass.weights[block * d.blocks() * pass.conv.taps() * LANES..];
                 let target = &mut target[block * t.pixels()..][..t.pixels()];
-                band_of_block::<V>(pass, &rows, &border, window, weights, target);
+                band_of_block::<V>(pass, &rows, &border, window, weights, target, &mut taps);
             }
+            scratch.taps = taps;
         }
     }
 }
@@ -187,10 +191,12 @@ fn band_of_block<V: Lanes>(
     window: &[Block],
     weights: &[Block],
     target: &mut [Block],
+    taps: &mut Vec<(u32, u32)>,
 ) {
     let step = pass.target_step();
     for y in rows.clone() {
         for first in 0..step.min(pass.target.w) {
+            pass.list_taps(border.cols, y, first, taps);
             let count = (pass.target.w - first).div_ceil(step);
             let mut done = 0;
             while done < count {
@@ -222,8 +228,7 @@ struct Tile<'a> {
     border: &'a Border,
     window: &'a [Block],
     weights: &'a [Block],
-    y: usize,
-    x: usize,
+    taps: &'a [(u32, u32)],
     origin: usize,
 }
 
@@ -232,17 +237,17 @@ impl Tile<'_> {
     #[inline(always)]
     fn run<V: Lanes, const H: usize, const P: usize>(&self, target: &mut [Block]) -> usize {
         let pass = self.pass;
-        let (plane, taps, step) = (self.border.rows * self.border.cols, pass.conv.taps(), pass.source_step());
+        let (plane, step) = (self.border.rows * self.border.cols, pass.source_step());
+        let source_block = pass.conv.taps() * LANES;
         let mut acc = [[V::splat(0.0); H]; P];
         for b in 0..pass.source.blocks() {
-            let (plane, weights) = (&self.window[b * plane..], &self.weights[b * taps * LANES..]);
-            pass.taps(self.border.cols, self.y, self.x, |tap, distance| {
-                let at = (self.origin as isize + distance) as usize;
-                let pixels = &plane[at..at + (P - 1) * step + 1];
+            let (plane, weights) = (&self.window[b * plane..], &self.weights[b * source_block..]);
+            for &(tap, distance) in self.taps {
+                let pixels = &plane[self.origin + distance as usize..][..(P - 1) * step + 1];
                 let pixels: [&Block; P] = std::array::from_fn(|p| &pixels[p * step]);
-                let (rows, _) = weights[tap * LANES..].as_chunks::<LANES>();
+                let (rows, _) = weights[tap as usize * LANES..].as_chunks::<LANES>();
                 add_outer::<V, H, P>(&mut acc, pixels, &rows[0]);
-            });
+            }
         }
         let step = pass.target_step();
         for (p, acc) in acc.into_iter().enumerate() {
