@@ -112,14 +112,15 @@ pub fn pair(images_path: &Path, images: Idx, labels_path: &Path, labels: Idx) ->
 pub fn decode(path: &Path, file: &[u8], magic: u32) -> Result<Idx, DataError> {
     let zipped = file.starts_with(&[0x1f, 0x8b]);
     let mut reader: Box<dyn Read + '_> = if zipped { Box::new(GzDecoder::new(file)) } else { Box::new(file) };
-    let size = 4 + 4 * (magic & 0xff) as usize;
-    let header = read_exactly(path, &mut reader, 0, "the header", size as u64)?;
-    let word =
-        |k: usize| header[4 * k..4 * k + 4].iter().fold(0u32, |word, &byte| word << 8 | u32::from(byte));
-    if word(0) != magic {
-        return Err(DataError::Magic { path: path.to_path_buf(), expected: magic, found: word(0) });
+    let word = |bytes: &[u8]| bytes.iter().fold(0u32, |word, &byte| word << 8 | u32::from(byte));
+    let found = word(&read_exactly(path, &mut reader, 0, "the magic number", 4)?);
+    if found != magic {
+        return Err(DataError::Magic { path: path.to_path_buf(), expected: magic, found });
     }
-    let shape: Vec<usize> = (1..size / 4).map(|k| word(k) as usize).collect();
+    let sizes = 4 * (magic & 0xff) as usize;
+    let shape = read_exactly(path, &mut reader, 4, "the header's sizes", sizes as u64)?;
+    let shape: Vec<usize> = shape.chunks_exact(4).map(|size| word(size) as usize).collect();
+    let size = 4 + sizes;
     let promised = shape.iter().fold(1u64, |product, &n| product.saturating_mul(n as u64));
     let possible =
         if zipped { (file.len() as u64).saturating_mul(DEFLATE_RATIO).min(BODY_LIMIT) } else { BODY_LIMIT };
