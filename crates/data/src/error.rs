@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Says what is wrong with a data set, its files or the way it was asked for.
 ///
@@ -152,70 +152,69 @@ impl DataError {
 
 impl fmt::Display for DataError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.path() {
+            Some(path) => write!(f, "{}: {}", path.display(), self.fault()),
+            None => f.write_str(&self.fault()),
+        }
+    }
+}
+
+impl DataError {
+    /// Gives the file or directory at fault, where there is one alone.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
         match self {
-            Self::Io { path, source } => write!(f, "{}: {source}", path.display()),
-            Self::Missing { directory, expected, entries: 0 } => {
-                write!(
-                    f,
-                    "{}: the directory is empty (0 files), expected {}",
-                    directory.display(),
-                    expected.join(" or ")
-                )
+            Self::Missing { directory: path, .. }
+            | Self::Io { path, .. }
+            | Self::Empty { path, .. }
+            | Self::RecordSize { path, .. }
+            | Self::Label { path, .. }
+            | Self::Magic { path, .. }
+            | Self::Length { path, .. }
+            | Self::TooLarge { path, .. }
+            | Self::Gzip { path, .. } => Some(path),
+            Self::Disagree { .. } | Self::Argument { .. } | Self::Unknown { .. } => None,
+        }
+    }
+
+    /// Says what is wrong, without the path.
+    fn fault(&self) -> String {
+        match self {
+            Self::Io { source, .. } => source.to_string(),
+            Self::Missing { expected, entries: 0, .. } => {
+                format!("the directory is empty (0 files), expected {}", expected.join(" or "))
             }
-            Self::Missing { directory, expected, entries } => write!(
-                f,
-                "{}: missing; the directory {} has {entries} other entries",
-                directory.join(expected.first().map_or("", String::as_str)).display(),
-                directory.display()
-            ),
-            Self::Empty { path, expected } => {
-                write!(f, "{}: holds nothing (0), expected {expected}", path.display())
+            Self::Missing { expected, entries, .. } => {
+                format!("missing {} (the directory has {entries} other entries)", expected.join(" or "))
             }
-            Self::RecordSize { path, size, record } => write!(
-                f,
-                "{}: {size} bytes is not a whole number of records of {record} bytes ({} bytes left after record {})",
-                path.display(),
+            Self::Empty { expected, .. } => format!("holds nothing (0), expected {expected}"),
+            Self::RecordSize { size, record, .. } => format!(
+                "{size} bytes is not a whole number of records of {record} bytes ({} bytes left after record {})",
                 size % record,
                 size / record
             ),
-            Self::Label { path, offset, found, classes } => {
-                write!(
-                    f,
-                    "{}: label {found} at byte offset {offset}, expected one below {classes}",
-                    path.display()
-                )
+            Self::Label { offset, found, classes, .. } => {
+                format!("label {found} at byte offset {offset}, expected one below {classes}")
             }
-            Self::Magic { path, expected, found } => write!(
-                f,
-                "{}: magic number 0x{found:08x} at byte offset 0, expected 0x{expected:08x}",
-                path.display()
-            ),
-            Self::Length { path, offset, what, expected, found, or_more } => write!(
-                f,
-                "{}: {what} at byte offset {offset}: expected {expected} bytes, found {found}{}",
-                path.display(),
-                if *or_more { " or more" } else { "" }
-            ),
-            Self::TooLarge { path, what, found, limit } => {
-                write!(
-                    f,
-                    "{}: the header promises {found} {what}, at most {limit} can be there",
-                    path.display()
-                )
+            Self::Magic { expected, found, .. } => {
+                format!("magic number 0x{found:08x} at byte offset 0, expected 0x{expected:08x}")
             }
-            Self::Gzip { path, offset, expected, message } => write!(
-                f,
-                "{}: damaged gzip stream after {offset} unpacked bytes of {expected} expected: {message}",
-                path.display()
-            ),
-            Self::Disagree { first, second, what, first_found, second_found } => write!(
-                f,
-                "{} has {first_found} {what}, {} has {second_found}",
-                first.display(),
-                second.display()
-            ),
-            Self::Argument { what, expected, found } => write!(f, "{what} is {found}, expected {expected}"),
-            Self::Unknown { what, found, known } => write!(f, "unknown {what} \"{found}\", expected {known}"),
+            Self::Length { offset, what, expected, found, or_more, .. } => {
+                let more = if *or_more { " or more" } else { "" };
+                format!("{what} at byte offset {offset}: expected {expected} bytes, found {found}{more}")
+            }
+            Self::TooLarge { what, found, limit, .. } => {
+                format!("the header promises {found} {what}, at most {limit} can be there")
+            }
+            Self::Gzip { offset, expected, message, .. } => {
+                format!("damaged gzip stream after {offset} unpacked bytes of {expected} expected: {message}")
+            }
+            Self::Disagree { first, second, what, first_found, second_found } => {
+                let (first, second) = (first.display(), second.display());
+                format!("{first} has {first_found} {what}, {second} has {second_found}")
+            }
+            Self::Argument { what, expected, found } => format!("{what} is {found}, expected {expected}"),
+            Self::Unknown { what, found, known } => format!("unknown {what} \"{found}\", expected {known}"),
         }
     }
 }
