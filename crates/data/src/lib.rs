@@ -1,1 +1,56 @@
-//! spikegrad: data.
+//! Images for training: the readers, the augmentations and the loader of spikegrad.
+//!
+//! The way of an image, one file a step:
+//!
+//! | step | file |
+//! |---|---|
+//! | name a data set (`cifar10:DIR`, `synthetic:shapes`) | `source.rs` |
+//! | read its files | [`cifar`], [`idx`], or draw it: [`shapes`] |
+//! | hold it as bytes | `image_set.rs` |
+//! | vary it | [`augment`], [`autoaugment`] |
+//! | hand it out in normalised batches | `loader.rs` |
+//!
+//! All chance comes from [`rng`], seeded by counters: the order of an epoch depends on (seed, epoch), the
+//! augmentation of an image on (seed, epoch, image), and on nothing else. Batch size, prefetch depth and
+//! resuming in the middle of an epoch leave every image's bits alone.
+//!
+//! ```
+//! use spikegrad_data::{Augment, Loader, LoaderConfig, Source};
+//! use std::sync::Arc;
+//!
+//! let source: Source = "synthetic:shapes".parse()?;
+//! let split = source.load(7)?;
+//! let config = LoaderConfig {
+//!     batch: 100,
+//!     seed: 7,
+//!     shuffle: true,
+//!     augment: Augment { flip: true, ..Augment::NONE },
+//!     drop_last: true,
+//!     prefetch: 2,
+//!     normalise: source.normalisation(),
+//! };
+//! let loader = Loader::new(Arc::new(split.train), config)?;
+//! assert_eq!(loader.batches(), 60);
+//! let first = loader.epoch(0).next().expect("sixty batches");
+//! assert_eq!(first.images.len(), 100 * 3 * 16 * 16);
+//! # Ok::<(), spikegrad_data::DataError>(())
+//! ```
+#![forbid(unsafe_code)]
+
+pub mod augment;
+pub mod autoaugment;
+pub mod cifar;
+mod error;
+mod files;
+pub mod idx;
+mod image_set;
+mod loader;
+pub mod rng;
+pub mod shapes;
+mod source;
+
+pub use augment::Augment;
+pub use error::DataError;
+pub use image_set::{ImageSet, Split};
+pub use loader::{Batch, Epoch, Loader, LoaderConfig};
+pub use source::{Normalise, Source};

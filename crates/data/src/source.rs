@@ -1,0 +1,130 @@
+//! Data sets by name, with the figures that belong to each.
+
+use crate::augment::Augment;
+use crate::error::DataError;
+use crate::image_set::Split;
+use crate::{cifar, idx, shapes};
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// The names that [`Source`] reads.
+const KNOWN: &str = "cifar10:DIR, cifar100:DIR, mnist:DIR or synthetic:shapes";
+
+/// Names a data set and where it lies.
+///
+/// ```
+/// use spikegrad_data::Source;
+/// let source: Source = "cifar10:data/cifar-10-batches-bin".parse()?;
+/// assert_eq!(source.to_string(), "cifar10:data/cifar-10-batches-bin");
+/// assert!("imagenet:x".parse::<Source>().unwrap_err().to_string().contains("synthetic:shapes"));
+/// # Ok::<(), spikegrad_data::DataError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// `cifar10:DIR`, the binary version (`data_batch_1.bin` …), 3×32×32, 10 classes.
+    Cifar10(PathBuf),
+    /// `cifar100:DIR`, the binary version (`train.bin`, `test.bin`), 3×32×32, 100 classes.
+    Cifar100(PathBuf),
+    /// `mnist:DIR`, the four IDX files, gzip or plain, 1×28×28, 10 classes.
+    Mnist(PathBuf),
+    /// `synthetic:shapes`, drawn by [`shapes`], 3×16×16, 10 classes.
+    Shapes,
+}
+
+/// Holds the mean and standard deviation of each channel, for pixels in 0 to 1: \[C\] each.
+///
+/// A pixel byte p becomes (p/255 − mean)/std.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Normalise {
+    /// Each channel's mean.
+    pub mean: Vec<f32>,
+    /// Each channel's standard deviation.
+    pub std: Vec<f32>,
+}
+
+impl Source {
+    /// Reads (or draws, from `seed`) the training and test images.
+    ///
+    /// `seed` counts for `synthetic:shapes` alone.
+    /// Errors: any [`DataError`] about the files, naming the one at fault.
+    pub fn load(&self, seed: u64) -> Result<Split, DataError> {
+        match self {
+            Self::Cifar10(directory) => cifar::load_cifar10(directory),
+            Self::Cifar100(directory) => cifar::load_cifar100(directory),
+            Self::Mnist(directory) => idx::load_mnist(directory),
+            Self::Shapes => Ok(shapes::generate(shapes::TRAIN, shapes::TEST, seed)),
+        }
+    }
+
+    /// Gives the customary mean and standard deviation of the data set.
+    #[must_use]
+    pub fn normalisation(&self) -> Normalise {
+        let (mean, std): (&[f32], &[f32]) = match self {
+            Self::Cifar10(_) => (&[0.4914, 0.4822, 0.4465], &[0.2023, 0.1994, 0.2010]),
+            Self::Cifar100(_) => (&[0.5071, 0.4865, 0.4409], &[0.2673, 0.2564, 0.2762]),
+            Self::Mnist(_) => (&[0.1307], &[0.3081]),
+            Self::Shapes => (&[0.5; 3], &[0.25; 3]),
+        };
+        Normalise { mean: mean.to_vec(), std: std.to_vec() }
+    }
+
+    /// Gives the augmentation customary for training on the data set: crop and flip for CIFAR, crop for MNIST
+    /// (a mirrored digit is another digit), flip for the shapes (a crop could cut one in two).
+    #[must_use]
+    pub fn default_augment(&self) -> Augment {
+        match self {
+            Self::Cifar10(_) | Self::Cifar100(_) => Augment { crop: true, flip: true, ..Augment::NONE },
+            Self::Mnist(_) => Augment { crop: true, ..Augment::NONE },
+            Self::Shapes => Augment { flip: true, ..Augment::NONE },
+        }
+    }
+}
+
+impl FromStr for Source {
+    type Err = DataError;
+
+    /// Reads `cifar10:DIR`, `cifar100:DIR`, `mnist:DIR` or `synthetic:shapes`.
+    ///
+    /// Errors: [`DataError::Unknown`] listing these.
+    fn from_str(text: &str) -> Result<Self, DataError> {
+        match text.split_once(':') {
+            Some(("synthetic", "shapes")) => Ok(Self::Shapes),
+            Some(("cifar10", directory)) if !directory.is_empty() => Ok(Self::Cifar10(directory.into())),
+            Some(("cifar100", directory)) if !directory.is_empty() => Ok(Self::Cifar100(directory.into())),
+            Some(("mnist", directory)) if !directory.is_empty() => Ok(Self::Mnist(directory.into())),
+            _ => Err(DataError::Unknown { what: "data set", found: text.into(), known: KNOWN }),
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cifar10(directory) => write!(f, "cifar10:{}", directory.display()),
+            Self::Cifar100(directory) => write!(f, "cifar100:{}", directory.display()),
+            Self::Mnist(directory) => write!(f, "mnist:{}", directory.display()),
+            Self::Shapes => f.write_str("synthetic:shapes"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_come_back() {
+        for name in ["cifar10:a/b", "cifar100:.", "mnist:C:\\digits", "synthetic:shapes"] {
+            assert_eq!(name.parse::<Source>().unwrap().to_string(), name);
+        }
+    }
+
+    #[test]
+    fn unknown_names_list_the_known() {
+        for name in ["", "cifar10", "cifar10:", "mnist:", "synthetic:dogs", "Cifar10:x"] {
+            let message = name.parse::<Source>().unwrap_err().to_string();
+            assert!(message.contains(&format!("\"{name}\"")) && message.contains(KNOWN), "{message}");
+        }
+    }
+}
