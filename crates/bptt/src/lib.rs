@@ -1,1 +1,37 @@
-//! spikegrad: bptt.
+//! Backpropagation through time for leaky integrate-and-fire neurons, with surrogate gradient scaling.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`surrogate`] | the seven base surrogates, their primitives, and a user's own |
+//! | [`sgs`] | surrogate gradient scaling: the paper's equation 5 |
+//! | [`lif`] | the neuron unrolled in time, forward and backward, fused with batch norm's affine map |
+//! | [`loss`] | cross-entropy, TET, label smoothing |
+//! | [`lipschitz`] | the orthogonality term and its gradient |
+//! | [`optim`], [`schedule`] | SGD, Adam, AdamW; learning rates; clipping |
+#![forbid(unsafe_code)]
+
+pub mod lif;
+pub mod lipschitz;
+pub mod loss;
+pub mod optim;
+pub mod schedule;
+pub mod sgs;
+pub mod surrogate;
+
+pub use lif::{Fire, LifConfig, Reset};
+pub use loss::{LossConfig, LossKind};
+pub use optim::Optimizer;
+pub use schedule::Schedule;
+pub use surrogate::{Surrogate, UserSurrogate};
+
+/// A hyper-parameter that makes no sense, with the value and what was expected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError(pub String);
+
+impl std::fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ConfigError {}

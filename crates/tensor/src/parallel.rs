@@ -29,6 +29,12 @@ impl Scratch {
         }
         &mut self.blocks[..len]
     }
+
+    /// Returns `len` floats of the same buffer.
+    pub fn floats(&mut self, len: usize) -> &mut [f32] {
+        let blocks = self.blocks(len.div_ceil(crate::LANES));
+        &mut bytemuck::cast_slice_mut(blocks)[..len]
+    }
 }
 
 /// The workers that share a pass: one scratch each.

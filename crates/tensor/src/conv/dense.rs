@@ -201,8 +201,8 @@ fn band_of_block<V: Lanes>(
             let mut done = 0;
             while done < count {
                 let x = first + done * step;
-                let tile =
-                    Tile { pass, border, window, weights, y, x, origin: pass.origin(rows, border, y, x) };
+                let origin = pass.origin(rows, border, y, x);
+                let tile = Tile { pass, border, window, weights, taps, origin };
                 let target = &mut target[y * pass.target.w + x..];
                 let left = count - done;
                 done += match V::WIDTH {

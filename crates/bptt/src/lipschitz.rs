@@ -1,0 +1,38 @@
+//! Lipschitz regularisation: rows (or columns) of each weight pulled towards an orthonormal set.
+//!
+//! ```text
+//! L_R = (β/2)·Σ_l ‖W_l·W_lᵀ − I‖²_F        ∂L_R/∂W = 2β·(W·Wᵀ − I)·W
+//! ```
+//! W is the weight as out × (in·k·k). Where out is larger, the smaller Gram matrix WᵀW serves: the gradient is
+//! the same and the value differs by out − in·k·k, which is added.
+
+use spikegrad_tensor::Scratch;
+use spikegrad_tensor::linear::{Matrix, gemm};
+
+/// Adds ∂L_R/∂W of one weight to `grad` and returns its L_R.
+///
+/// | argument | shape | access |
+/// |---|---|---|
+/// | `weight` | (rows, weight.len() / rows) | read |
+/// | `grad` | as `weight` | added to |
+/// | `scratch` | grows to the Gram matrix once | scratch |
+pub fn lipschitz(beta: f32, rows: usize, weight: &[f32], grad: &mut [f32], scratch: &mut Scratch) -> f64 {
+    let cols = weight.len() / rows;
+    let w = Matrix::new(weight, (rows, cols), cols);
+    let side = rows.min(cols);
+    let gram = &mut scratch.floats(side * side)[..];
+    if rows <= cols {
+        gemm(1.0, w, w.t(), 0.0, gram, side);
+    } else {
+        gemm(1.0, w.t(), w, 0.0, gram, side);
+    }
+    gram.iter_mut().step_by(side + 1).for_each(|x| *x -= 1.0);
+    let square: f64 = gram.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
+    let gram = Matrix::new(gram, (side, side), side);
+    if rows <= cols {
+        gemm(2.0 * beta, gram, w, 1.0, grad, cols);
+    } else {
+        gemm(2.0 * beta, w, gram, 1.0, grad, cols);
+    }
+    f64::from(beta) / 2.0 * (square + (rows - side) as f64)
+}

@@ -1,0 +1,139 @@
+//! Losses on the logits of each time step, with their gradients.
+//!
+//! ```text
+//! cross-entropy   L = mean_n CE(mean_t z[t,n], y_n)
+//! TET             L = (1 − λ)·mean_{t,n} CE(z[t,n], y_n) + λ·mean (z − φ)²       (Deng 2022; MSE over all entries)
+//! CE(z, y) = −Σ_k q_k·log softmax(z)_k        q = (1 − ε)·onehot(y) + ε/K          label smoothing ε
+//! ```
+
+use crate::ConfigError;
+
+/// Which loss.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum LossKind {
+    /// Cross-entropy of the logits' mean over time.
+    CrossEntropy,
+    /// Temporal efficient training.
+    Tet {
+        /// λ, the weight of the regression term.
+        lambda: f32,
+        /// φ, what logits are pulled to.
+        phi: f32,
+    },
+}
+
+/// Loss and label smoothing.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LossConfig {
+    /// Which loss.
+    pub kind: LossKind,
+    /// ε of label smoothing, in [0, 1).
+    pub label_smoothing: f32,
+}
+
+impl Default for LossConfig {
+    fn default() -> Self {
+        Self { kind: LossKind::CrossEntropy, label_smoothing: 0.0 }
+    }
+}
+
+impl LossConfig {
+    /// Checks the ranges.
+    ///
+    /// # Errors
+    /// Smoothing outside [0, 1), λ outside [0, 1], φ not finite.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if !(0.0..1.0).contains(&self.label_smoothing) {
+            let got = self.label_smoothing;
+            return Err(ConfigError(format!("label smoothing is {got}, must be in [0, 1)")));
+        }
+        if let LossKind::Tet { lambda, phi } = self.kind
+            && !((0.0..=1.0).contains(&lambda) && phi.is_finite())
+        {
+            return Err(ConfigError(format!("TET has λ {lambda} (in [0, 1]) and φ {phi} (finite)")));
+        }
+        Ok(())
+    }
+
+    /// Computes the loss and its gradient, in `f64` from `f32` logits.
+    ///
+    /// | argument | shape | access |
+    /// |---|---|---|
+    /// | `logits` | (steps, batch, classes), rows `stride` apart | read |
+    /// | `labels` | (batch), each below `classes` | read |
+    /// | `grad` | as `logits` | overwritten |
+    /// | `mean` | (batch, classes): the mean over time | overwritten |
+    pub fn evaluate(
+        &self,
+        size: Logits,
+        logits: &[f32],
+        labels: &[u32],
+        grad: &mut [f32],
+        mean: &mut [f32],
+    ) -> f64 {
+        let Logits { steps, classes, stride } = size;
+        let batch = labels.len();
+        let row = |t: usize, n: usize| (t * batch + n) * stride;
+        let mut loss = 0.0;
+        for (n, (&label, mean)) in labels.iter().zip(mean.chunks_mut(classes)).enumerate() {
+            for (k, mean) in mean.iter_mut().enumerate() {
+                let sum: f64 = (0..steps).map(|t| f64::from(logits[row(t, n) + k])).sum();
+                *mean = (sum / steps as f64) as f32;
+            }
+            let share = 1.0 / (batch * steps) as f64;
+            match self.kind {
+                LossKind::CrossEntropy => {
+                    let first = &mut grad[row(0, n)..][..classes];
+                    loss += self.cross_entropy(mean, label, share, first) / batch as f64;
+                    for t in 1..steps {
+                        grad.copy_within(row(0, n)..row(0, n) + classes, row(t, n));
+                    }
+                }
+                LossKind::Tet { lambda, phi } => {
+                    let (lambda, phi) = (f64::from(lambda), f64::from(phi));
+                    for t in 0..steps {
+                        let z = &logits[row(t, n)..][..classes];
+                        let grad = &mut grad[row(t, n)..][..classes];
+                        loss += (1.0 - lambda)
+                            * share
+                            * self.cross_entropy(z, label, (1.0 - lambda) * share, grad);
+                        for (z, grad) in z.iter().zip(grad) {
+                            let off = f64::from(*z) - phi;
+                            loss += lambda * share / classes as f64 * off * off;
+                            *grad += (2.0 * lambda * share / classes as f64 * off) as f32;
+                        }
+                    }
+                }
+            }
+        }
+        loss
+    }
+
+    /// CE(z, y), and its gradient times `share`.
+    fn cross_entropy(&self, z: &[f32], label: u32, share: f64, grad: &mut [f32]) -> f64 {
+        let smooth = f64::from(self.label_smoothing);
+        let top = z.iter().fold(f32::NEG_INFINITY, |top, &z| top.max(z));
+        let sum: f64 = z.iter().map(|&z| f64::from(z - top).exp()).sum();
+        let uniform = smooth / z.len() as f64;
+        let mut loss = 0.0;
+        for (k, (&z, grad)) in z.iter().zip(grad).enumerate() {
+            let log_p = f64::from(z - top) - sum.ln();
+            let hit = if k == label as usize { 1.0 } else { 0.0 };
+            let q = (1.0 - smooth) * hit + uniform;
+            loss -= q * log_p;
+            *grad = ((log_p.exp() - q) * share) as f32;
+        }
+        loss
+    }
+}
+
+/// Sizes of the logits.
+#[derive(Clone, Copy, Debug)]
+pub struct Logits {
+    /// T.
+    pub steps: usize,
+    /// Classes.
+    pub classes: usize,
+    /// Distance between rows.
+    pub stride: usize,
+}

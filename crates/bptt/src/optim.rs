@@ -1,0 +1,157 @@
+//! Optimisers over one flat vector of parameters, as PyTorch defines them; gradient clipping.
+
+use crate::ConfigError;
+
+/// An optimiser and its constants.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Optimizer {
+    /// Stochastic gradient descent: v ← μ·v + g, w ← w − lr·v (Nesterov: lr·(g + μ·v)).
+    Sgd {
+        /// μ.
+        momentum: f32,
+        /// Nesterov's form.
+        nesterov: bool,
+        /// Added to the gradient: λ·w.
+        weight_decay: f32,
+    },
+    /// Adam, weight decay added to the gradient.
+    Adam {
+        /// Decay of the mean.
+        beta1: f32,
+        /// Decay of the square.
+        beta2: f32,
+        /// ε.
+        eps: f32,
+        /// λ.
+        weight_decay: f32,
+    },
+    /// Adam with decoupled weight decay: w ← w·(1 − lr·λ) first.
+    AdamW {
+        /// Decay of the mean.
+        beta1: f32,
+        /// Decay of the square.
+        beta2: f32,
+        /// ε.
+        eps: f32,
+        /// λ.
+        weight_decay: f32,
+    },
+}
+
+impl Optimizer {
+    /// Adam with PyTorch's constants.
+    pub fn adam(weight_decay: f32) -> Self {
+        Self::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay }
+    }
+
+    /// AdamW with PyTorch's constants.
+    pub fn adamw(weight_decay: f32) -> Self {
+        Self::AdamW { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay }
+    }
+
+    /// SGD.
+    pub fn sgd(momentum: f32, nesterov: bool, weight_decay: f32) -> Self {
+        Self::Sgd { momentum, nesterov, weight_decay }
+    }
+
+    /// How many moments of the parameters' size it keeps.
+    pub fn moments(&self) -> usize {
+        match self {
+            Self::Sgd { .. } => 1,
+            Self::Adam { .. } | Self::AdamW { .. } => 2,
+        }
+    }
+
+    /// Checks the constants.
+    ///
+    /// # Errors
+    /// A decay outside [0, 1), a negative weight decay, or ε that is not positive.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let unit = |x: f32| (0.0..1.0).contains(&x);
+        let fine = match *self {
+            Self::Sgd { momentum, weight_decay, .. } => unit(momentum) && weight_decay >= 0.0,
+            Self::Adam { beta1, beta2, eps, weight_decay }
+            | Self::AdamW { beta1, beta2, eps, weight_decay } => {
+                unit(beta1) && unit(beta2) && eps > 0.0 && weight_decay >= 0.0
+            }
+        };
+        if fine { Ok(()) } else { Err(ConfigError(format!("optimiser constants out of range: {self:?}"))) }
+    }
+
+    /// Takes one step; `step` counts from 1.
+    ///
+    /// | argument | shape | access |
+    /// |---|---|---|
+    /// | `weights` | any | updated |
+    /// | `grads` | as `weights` | read |
+    /// | `first`, `second` | as `weights`; `second` may be empty for SGD | updated |
+    pub fn step(
+        &self,
+        lr: f32,
+        step: u64,
+        weights: &mut [f32],
+        grads: &[f32],
+        first: &mut [f32],
+        second: &mut [f32],
+    ) {
+        match *self {
+            Self::Sgd { momentum, nesterov, weight_decay } => {
+                for ((w, g), v) in weights.iter_mut().zip(grads).zip(first) {
+                    let g = g + weight_decay * *w;
+                    *v = if step == 1 { g } else { momentum * *v + g };
+                    *w -= lr * if nesterov { g + momentum * *v } else { *v };
+                }
+            }
+            Self::Adam { beta1, beta2, eps, weight_decay } => {
+                let rate = AdamRate::new(lr, step, beta1, beta2, eps);
+                for (((w, g), m), v) in weights.iter_mut().zip(grads).zip(first).zip(second) {
+                    let g = g + weight_decay * *w;
+                    *w -= rate.update(g, m, v);
+                }
+            }
+            Self::AdamW { beta1, beta2, eps, weight_decay } => {
+                let rate = AdamRate::new(lr, step, beta1, beta2, eps);
+                for (((w, g), m), v) in weights.iter_mut().zip(grads).zip(first).zip(second) {
+                    *w *= 1.0 - lr * weight_decay;
+                    *w -= rate.update(*g, m, v);
+                }
+            }
+        }
+    }
+}
+
+/// Adam's constants of one step.
+#[derive(Clone, Copy)]
+struct AdamRate {
+    beta1: f32,
+    beta2: f32,
+    eps: f32,
+    step_size: f32,
+    inv_sqrt_bias2: f32,
+}
+
+impl AdamRate {
+    fn new(lr: f32, step: u64, beta1: f32, beta2: f32, eps: f32) -> Self {
+        let bias = |beta: f32| 1.0 - f64::from(beta).powi(step.min(i32::MAX as u64) as i32);
+        let step_size = (f64::from(lr) / bias(beta1)) as f32;
+        Self { beta1, beta2, eps, step_size, inv_sqrt_bias2: (1.0 / bias(beta2).sqrt()) as f32 }
+    }
+
+    /// m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g²; returns lr/bias₁ · m / (√v/√bias₂ + ε).
+    #[inline(always)]
+    fn update(&self, g: f32, m: &mut f32, v: &mut f32) -> f32 {
+        *m += (1.0 - self.beta1) * (g - *m);
+        *v = self.beta2 * *v + (1.0 - self.beta2) * g * g;
+        self.step_size * *m / (v.sqrt() * self.inv_sqrt_bias2 + self.eps)
+    }
+}
+
+/// Scales the gradient so that its Euclidean norm is at most `limit`; returns the norm before.
+pub fn clip(grads: &mut [f32], limit: f32) -> f64 {
+    let norm = grads.iter().map(|&g| f64::from(g) * f64::from(g)).sum::<f64>().sqrt();
+    if norm > f64::from(limit) {
+        let scale = (f64::from(limit) / (norm + 1e-6)) as f32;
+        grads.iter_mut().for_each(|g| *g *= scale);
+    }
+    norm
+}

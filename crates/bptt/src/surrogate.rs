@@ -1,0 +1,227 @@
+//! Base surrogates: what stands in for the derivative of the step, as functions of d = u − V_th.
+//!
+//! | name | derivative h(d) | primitive |
+//! |---|---|---|
+//! | rectangle | 1 if \|d\| < w | clamp(d + w, 0, 2w) |
+//! | triangle | max(0, w − \|d\|)/w² | piecewise quadratic, 0 → 1 on \[−w, w\] |
+//! | arctan | (α/2)/(1 + (παd/2)²) | atan(παd/2)/π + 1/2 |
+//! | sigmoid | α·σ(αd)·(1 − σ(αd)) | σ(αd) |
+//! | gaussian | (α/√π)·exp(−α²d²) | (1 + erf(αd))/2 |
+//! | fast sigmoid | 1/(1 + α\|d\|)² | d/(1 + α\|d\|) + 1/2 |
+//! | dspike | b/(2·tanh(b/2))·sech²(bd), \|d\| ≤ 1/2 | tanh(bd)/(2·tanh(b/2)) + 1/2 |
+//!
+//! The primitive is the smooth spike of gradient checks: with it a net is differentiable, and the same backward
+//! code must agree with finite differences.
+
+use crate::ConfigError;
+use spikegrad_tensor::Lanes;
+use std::f32::consts::{FRAC_PI_2, PI};
+use std::fmt;
+use std::sync::Arc;
+
+/// A user's own surrogate.
+///
+/// ```
+/// # use spikegrad_bptt::{Surrogate, UserSurrogate};
+/// # use std::sync::Arc;
+/// struct Cosine;
+/// impl UserSurrogate for Cosine {
+///     fn derivative(&self, d: f32) -> f32 { if d.abs() < 1.0 { (d * 1.5708).cos() * 0.7854 } else { 0.0 } }
+///     fn primitive(&self, d: f32) -> f32 { 0.5 + 0.5 * (d.clamp(-1.0, 1.0) * 1.5708).sin() }
+/// }
+/// let surrogate = Surrogate::Custom(Arc::new(Cosine));
+/// assert_eq!(surrogate.derivative_at(2.0), 0.0);
+/// ```
+pub trait UserSurrogate: Send + Sync {
+    /// The derivative h at d = u − V_th.
+    fn derivative(&self, d: f32) -> f32;
+    /// A function whose derivative is h.
+    fn primitive(&self, d: f32) -> f32;
+}
+
+/// A base surrogate with its parameter.
+#[derive(Clone)]
+pub enum Surrogate {
+    /// 1 inside the open window, 0 outside: the straight-through estimator.
+    Rectangle {
+        /// Half width of the window.
+        window: f32,
+    },
+    /// A tent of area 1.
+    Triangle {
+        /// Half width of the tent.
+        window: f32,
+    },
+    /// Derivative of an arc tangent.
+    Arctan {
+        /// Steepness.
+        alpha: f32,
+    },
+    /// Derivative of a logistic function.
+    Sigmoid {
+        /// Steepness.
+        alpha: f32,
+    },
+    /// A bell.
+    Gaussian {
+        /// Steepness.
+        alpha: f32,
+    },
+    /// Rational tails (SuperSpike).
+    FastSigmoid {
+        /// Steepness.
+        alpha: f32,
+    },
+    /// A hyperbolic tangent cut at ±1/2.
+    Dspike {
+        /// Steepness b.
+        alpha: f32,
+    },
+    /// A user's own.
+    Custom(Arc<dyn UserSurrogate>),
+}
+
+/// Names of the seven, as flags and files spell them.
+pub const NAMES: [&str; 7] =
+    ["rectangle", "triangle", "arctan", "sigmoid", "gaussian", "fast-sigmoid", "dspike"];
+
+impl Surrogate {
+    /// Makes the surrogate called `name`, with its usual parameter where none is given.
+    ///
+    /// # Errors
+    /// An unknown name, or a parameter that is not positive and finite.
+    pub fn named(name: &str, parameter: Option<f32>) -> Result<Self, ConfigError> {
+        if let Some(p) = parameter
+            && !(p > 0.0 && p.is_finite())
+        {
+            return Err(ConfigError(format!("surrogate parameter is {p}, must be positive and finite")));
+        }
+        let or = |usual: f32| parameter.unwrap_or(usual);
+        Ok(match name {
+            "rectangle" => Self::Rectangle { window: or(0.5) },
+            "triangle" => Self::Triangle { window: or(1.0) },
+            "arctan" => Self::Arctan { alpha: or(2.0) },
+            "sigmoid" => Self::Sigmoid { alpha: or(4.0) },
+            "gaussian" => Self::Gaussian { alpha: or(2.0) },
+            "fast-sigmoid" => Self::FastSigmoid { alpha: or(10.0) },
+            "dspike" => Self::Dspike { alpha: or(3.0) },
+            _ => {
+                let known = NAMES.join(", ");
+                return Err(ConfigError(format!("no surrogate is called {name:?}; known: {known}")));
+            }
+        })
+    }
+
+    /// The name, as flags and files spell it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Rectangle { .. } => "rectangle",
+            Self::Triangle { .. } => "triangle",
+            Self::Arctan { .. } => "arctan",
+            Self::Sigmoid { .. } => "sigmoid",
+            Self::Gaussian { .. } => "gaussian",
+            Self::FastSigmoid { .. } => "fast-sigmoid",
+            Self::Dspike { .. } => "dspike",
+            Self::Custom(_) => "custom",
+        }
+    }
+
+    /// The window or steepness; none for a user's own.
+    pub fn parameter(&self) -> Option<f32> {
+        match *self {
+            Self::Rectangle { window } | Self::Triangle { window } => Some(window),
+            Self::Arctan { alpha } | Self::Sigmoid { alpha } | Self::Gaussian { alpha } => Some(alpha),
+            Self::FastSigmoid { alpha } | Self::Dspike { alpha } => Some(alpha),
+            Self::Custom(_) => None,
+        }
+    }
+
+    /// The derivative h(d) of a vector of d = u − V_th.
+    #[inline(always)]
+    pub fn derivative<V: Lanes>(&self, d: V) -> V {
+        let (zero, one) = (V::splat(0.0), V::splat(1.0));
+        match *self {
+            Self::Rectangle { window } => V::select(V::splat(window).gt(d.abs()), one, zero),
+            Self::Triangle { window } => {
+                (V::splat(window) - d.abs()).max(zero) * V::splat(1.0 / (window * window))
+            }
+            Self::Arctan { alpha } => {
+                let x = d * V::splat(FRAC_PI_2 * alpha);
+                V::splat(alpha * 0.5) / (one + x * x)
+            }
+            Self::FastSigmoid { alpha } => {
+                let x = one + V::splat(alpha) * d.abs();
+                one / (x * x)
+            }
+            _ => d.map(|d| self.derivative_at(d)),
+        }
+    }
+
+    /// The derivative h(d) at one d = u − V_th.
+    pub fn derivative_at(&self, d: f32) -> f32 {
+        match self {
+            Self::Rectangle { window } => f32::from(d.abs() < *window),
+            Self::Triangle { window } => (window - d.abs()).max(0.0) / (window * window),
+            Self::Arctan { alpha } => alpha * 0.5 / (1.0 + (FRAC_PI_2 * alpha * d).powi(2)),
+            Self::Sigmoid { alpha } => {
+                let tail = (-(alpha * d).abs()).exp();
+                alpha * tail / ((1.0 + tail) * (1.0 + tail))
+            }
+            Self::Gaussian { alpha } => alpha / PI.sqrt() * (-(alpha * d).powi(2)).exp(),
+            Self::FastSigmoid { alpha } => (1.0 + alpha * d.abs()).powi(-2),
+            Self::Dspike { alpha: b } if d.abs() <= 0.5 => {
+                b / (2.0 * (b / 2.0).tanh()) / (b * d).cosh().powi(2)
+            }
+            Self::Dspike { .. } => 0.0,
+            Self::Custom(user) => user.derivative(d),
+        }
+    }
+
+    /// The primitive at one d = u − V_th: a function whose derivative is h, the smooth spike.
+    pub fn primitive_at(&self, d: f32) -> f32 {
+        match self {
+            Self::Rectangle { window } => (d + window).clamp(0.0, 2.0 * window),
+            Self::Triangle { window } => {
+                let x = (d / window).clamp(-1.0, 1.0);
+                0.5 + x - 0.5 * x * x.abs()
+            }
+            Self::Arctan { alpha } => (FRAC_PI_2 * alpha * d).atan() / PI + 0.5,
+            Self::Sigmoid { alpha } => 1.0 / (1.0 + (-alpha * d).exp()),
+            Self::Gaussian { alpha } => 0.5 * (1.0 + erf(f64::from(alpha * d)) as f32),
+            Self::FastSigmoid { alpha } => d / (1.0 + alpha * d.abs()) + 0.5,
+            Self::Dspike { alpha: b } => (b * d.clamp(-0.5, 0.5)).tanh() / (2.0 * (b / 2.0).tanh()) + 0.5,
+            Self::Custom(user) => user.primitive(d),
+        }
+    }
+}
+
+/// erf by its Maclaurin series, accurate to 1e-12 for |x| ≤ 3, and ±1 beyond 6 (only smooth twins call it).
+fn erf(x: f64) -> f64 {
+    if x.abs() > 6.0 {
+        return x.signum();
+    }
+    let (mut term, mut sum, mut k) = (x, x, 0.0);
+    while term.abs() > 1e-17 * sum.abs() {
+        k += 1.0;
+        term *= 2.0 * x * x / (2.0 * k + 1.0);
+        sum += term;
+    }
+    sum * (-x * x).exp() * 2.0 / std::f64::consts::PI.sqrt()
+}
+
+impl fmt::Debug for Surrogate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.parameter() {
+            Some(parameter) => write!(f, "{}({parameter})", self.name()),
+            None => f.write_str(self.name()),
+        }
+    }
+}
+
+impl PartialEq for Surrogate {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+            && self.parameter() == other.parameter()
+            && !matches!(self, Self::Custom(_))
+    }
+}
