@@ -86,6 +86,23 @@ pub struct NetConfig {
 }
 
 impl NetConfig {
+    /// A net of full width with the authors' neuron and batch norm, T = 2.
+    pub fn new(kind: NetKind, channels: usize, height: usize, width: usize, classes: usize) -> Self {
+        Self {
+            kind,
+            channels,
+            height,
+            width,
+            classes,
+            scale: 1.0,
+            timesteps: 2,
+            lif: LifConfig::default(),
+            norm: Norm::Bn,
+            twin: false,
+            smooth: false,
+        }
+    }
+
     /// Time steps that are computed: 1 for the ReLU twin.
     pub fn steps(&self) -> usize {
         if self.twin { 1 } else { self.timesteps }
