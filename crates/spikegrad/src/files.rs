@@ -58,7 +58,9 @@ impl Trainer {
         for (have, read) in self.moments.iter().zip(&moments) {
             if have.len() != read.len() {
                 let (have, read) = (have.len(), read.len());
-                return Err(file.error(format!("optimiser moment has {read} numbers, expected {have}")).into());
+                return Err(file
+                    .error(format!("optimiser moment has {read} numbers, expected {have}"))
+                    .into());
             }
         }
         let step = file.meta("step")?;
@@ -96,7 +98,8 @@ impl Trainer {
         let mut found: BTreeMap<String, (String, Vec<usize>, Vec<f32>)> = BTreeMap::new();
         for entry in &file.tensors {
             let name = canonical(&entry.name);
-            let ignored = name.ends_with("num_batches_tracked") || with_moments && name.starts_with("moment.");
+            let ignored =
+                name.ends_with("num_batches_tracked") || with_moments && name.starts_with("moment.");
             if ignored {
                 continue;
             }

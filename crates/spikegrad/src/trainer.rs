@@ -65,7 +65,9 @@ impl TrainConfig {
             c if !at_least_zero(c.lr.into()) => bad("learning rate", c.lr.into()),
             c if !at_least_zero(c.beta.into()) => bad("beta", c.beta.into()),
             c if !at_least_zero(c.warmup_epochs) => bad("warm-up", c.warmup_epochs),
-            c if c.clip.is_some_and(|clip| !at_least_zero(clip.into())) => bad("clip", c.clip.unwrap_or(0.0).into()),
+            c if c.clip.is_some_and(|clip| !at_least_zero(clip.into())) => {
+                bad("clip", c.clip.unwrap_or(0.0).into())
+            }
             _ => Ok(()),
         }
     }
@@ -110,7 +112,11 @@ impl Trainer {
         Self::with_input_gradient(config, level, false)
     }
 
-    pub(crate) fn with_input_gradient(config: TrainConfig, level: Level, wanted: bool) -> Result<Self, Error> {
+    pub(crate) fn with_input_gradient(
+        config: TrainConfig,
+        level: Level,
+        wanted: bool,
+    ) -> Result<Self, Error> {
         config.check()?;
         let mut net = Net::plan(&config.net, config.batch, level, wanted)?;
         net.params_mut().initialise(config.init, config.seed);
@@ -226,7 +232,9 @@ impl Trainer {
         if images.len() != self.net.images_len() || labels.len() != batch {
             let (got, want) = (images.len(), self.net.images_len());
             let n = labels.len();
-            return Err(Error::Batch(format!("got {got} numbers and {n} labels, planned for {want} and {batch}")));
+            return Err(Error::Batch(format!(
+                "got {got} numbers and {n} labels, planned for {want} and {batch}"
+            )));
         }
         match labels.iter().find(|&&label| label as usize >= classes) {
             Some(label) => Err(Error::Batch(format!("label {label} is no class, the net has {classes}"))),
