@@ -71,9 +71,9 @@ impl Conv {
                 }
             }
         };
-        if kernel * kernel * input.c > usize::from(u16::MAX) {
-            let rows = kernel * kernel * input.c;
-            return Err(ShapeError::new(format!("weight has {rows} inputs an output, at most 65535 work")));
+        if input.w * input.c > usize::from(u16::MAX) {
+            let Dims { c, w, .. } = input;
+            return Err(ShapeError::new(format!("a row of {w} pixels × {c} channels exceeds 65535 neurons")));
         }
         let bordered = (256usize.div_ceil(input.w) + kernel) * (input.w + kernel);
         if bordered > usize::from(u16::MAX) {

@@ -2,20 +2,17 @@
 //!
 //! ```text
 //! for each image
-//!   list the active channels of each pixel
-//!   for each band of output rows
-//!     for each output pixel: merge its taps' lists into row numbers (tap · ci + channel)
-//!     for each group of output channels, each output pixel: y = Σ rows
+//!   list the active (column, channel) pairs of each pixel as column · ci + channel
+//!   for each group of output channels, each output pixel, each kernel row:
+//!     the pixels under the kernel row are neighbours, so their lists are one run of entries;
+//!     entry + offset is a row of the weight, laid out [ky][kx][channel]: y += Σ rows
 //! ```
-//! To go faster: rows are as wide as the registers hold (G channel blocks), so an index is read once for many
+//! To go faster: rows are as wide as the registers hold (G channel blocks), so an entry is read once for many
 //! additions; narrow groups sum several rows at a time (U) to hide the latency of the adder.
 
 use super::Conv;
 use crate::tensor::{Block, Dims, LANES, Tensor};
 use crate::{Kernel, Lanes, Level, Scratch, Spikes, Workers};
-
-/// Output pixels whose lists are merged before weights are read: bounds the lists to the second-level cache.
-const BAND_PIXELS: usize = 128;
 
 pub(super) fn forward(
     conv: &mut Conv,
@@ -78,40 +75,40 @@ impl Kernel for Image<'_> {
     #[inline(always)]
     fn run<V: Lanes>(self) {
         let Image { conv, words, weights, y, group, scratch } = self;
-        let Scratch { lists: [channels, rows], starts: [pixel_starts, row_starts], .. } = scratch;
-        list_channels(conv.input, words, channels, pixel_starts);
-        let out = conv.output;
-        let group_weights = conv.taps() * conv.input.c * group;
-        let band = (BAND_PIXELS / out.w).clamp(1, out.h);
-        for top in (0..out.h).step_by(band) {
-            let band = top..(top + band).min(out.h);
-            merge_taps(conv, band.clone(), channels, pixel_starts, rows, row_starts);
-            for (g, weights) in weights.chunks(group_weights).enumerate() {
-                let y = &mut y[g * group * out.pixels()..];
-                let first = band.start * out.w;
-                match group {
-                    4 => sum_band::<V, 4>(weights, rows, row_starts, y, first, out.pixels()),
-                    2 => sum_band::<V, 2>(weights, rows, row_starts, y, first, out.pixels()),
-                    _ => sum_band::<V, 1>(weights, rows, row_starts, y, first, out.pixels()),
-                }
+        let Scratch { lists: [entries, _], starts: [starts, _], .. } = scratch;
+        list_active(conv.input, words, entries, starts);
+        let group_rows = conv.taps() * conv.input.c * group;
+        let group_out = group * conv.output.pixels();
+        for (weights, y) in weights.chunks(group_rows).zip(y.chunks_mut(group_out)) {
+            let sums = Sums { conv, weights, entries, starts };
+            match (V::WIDTH, group) {
+                (16, 4) => sums.write::<V, 1, 4, 2>(y),
+                (16, 2) => sums.write::<V, 1, 2, 4>(y),
+                (16, _) => sums.write::<V, 1, 1, 4>(y),
+                (8, 4) => sums.write::<V, 2, 4, 1>(y),
+                (8, 2) => sums.write::<V, 2, 2, 2>(y),
+                (8, _) => sums.write::<V, 2, 1, 4>(y),
+                (_, 2) => sums.write::<V, 4, 2, 1>(y),
+                _ => sums.write::<V, 4, 1, 2>(y),
             }
         }
     }
 }
 
-/// Lists the active channels of each pixel, ascending; `starts[p]` is where pixel p's list begins.
+/// Lists column · ci + channel of each active input, pixel by pixel; `starts[p]` is where pixel p's begin.
 #[inline(always)]
-fn list_channels(input: Dims, words: &[u16], channels: &mut Vec<u16>, starts: &mut Vec<u32>) {
+fn list_active(input: Dims, words: &[u16], entries: &mut Vec<u16>, starts: &mut Vec<u32>) {
     let pixels = input.pixels();
-    channels.resize(input.image_blocks() * LANES + LANES, 0);
+    entries.resize(input.image_blocks() * LANES, 0);
     starts.clear();
     let mut end = 0;
     for p in 0..pixels {
         starts.push(end as u32);
+        let column = p % input.w * input.c;
         for (b, plane) in words.chunks_exact(pixels).enumerate() {
             let mut word = plane[p];
             while word != 0 {
-                channels[end] = (b * LANES) as u16 + word.trailing_zeros() as u16;
+                entries[end] = (column + b * LANES) as u16 + word.trailing_zeros() as u16;
                 end += 1;
                 word &= word - 1;
             }
@@ -120,102 +117,71 @@ fn list_channels(input: Dims, words: &[u16], channels: &mut Vec<u16>, starts: &m
     starts.push(end as u32);
 }
 
-/// Lists the weight rows of each output pixel of a band; row `tap · ci + channel`.
-#[inline(always)]
-fn merge_taps(
-    conv: &Conv,
-    band: std::ops::Range<usize>,
-    channels: &[u16],
-    starts: &[u32],
-    rows: &mut Vec<u16>,
-    row_starts: &mut Vec<u32>,
-) {
-    let (input, out, config) = (conv.input, conv.output, conv.config);
-    let most = band.len() * out.w * conv.taps() * input.c;
-    if rows.len() < most {
-        rows.resize(most, 0);
-    }
-    row_starts.clear();
-    let mut end = 0;
-    for qy in band {
-        for qx in 0..out.w {
-            row_starts.push(end as u32);
-            for tap in 0..conv.taps() {
-                let py = (qy * config.stride + tap / config.kernel).wrapping_sub(config.padding);
-                let px = (qx * config.stride + tap % config.kernel).wrapping_sub(config.padding);
-                if py >= input.h || px >= input.w {
-                    continue;
+/// One group of output channels of one image.
+struct Sums<'a> {
+    conv: &'a Conv,
+    weights: &'a [Block],
+    entries: &'a [u16],
+    starts: &'a [u32],
+}
+
+impl Sums<'_> {
+    /// Sums rows of G blocks of H registers, in U interleaved partial sums, for every output pixel.
+    #[inline(always)]
+    fn write<V: Lanes, const H: usize, const G: usize, const U: usize>(&self, y: &mut [Block]) {
+        let (weights, _) = self.weights.as_chunks::<G>();
+        let (config, input, out) = (self.conv.config, self.conv.input, self.conv.output);
+        let row_len = config.kernel * input.c;
+        for q in 0..out.pixels() {
+            let (top, left) = (q / out.w * config.stride, q % out.w * config.stride);
+            // Columns under the kernel and inside the image; `left - padding` is kernel column 0.
+            let from = left.saturating_sub(config.padding).min(input.w);
+            let to = (left + config.kernel).saturating_sub(config.padding).min(input.w).max(from);
+            let mut sums = [[[V::splat(0.0); H]; G]; U];
+            for ky in 0..config.kernel {
+                let py = (top + ky).wrapping_sub(config.padding);
+                if py < input.h {
+                    let run = self.starts[py * input.w + from]..self.starts[py * input.w + to];
+                    let run = &self.entries[run.start as usize..run.end as usize];
+                    let offset = (ky * row_len + config.padding * input.c).wrapping_sub(left * input.c);
+                    add_rows(weights, run, offset, &mut sums);
                 }
-                let p = py * input.w + px;
-                let list = &channels[starts[p] as usize..starts[p + 1] as usize];
-                let shift = (tap * input.c) as u16;
-                let into = &mut rows[end..end + list.len()];
-                into.iter_mut().zip(list).for_each(|(row, channel)| *row = shift + channel);
-                end += list.len();
+            }
+            for (b, plane) in y.chunks_exact_mut(out.pixels()).enumerate() {
+                for (h, part) in plane[q].0.chunks_exact_mut(V::WIDTH).enumerate() {
+                    let total = sums[1..].iter().fold(sums[0][b][h], |total, sum| total + sum[b][h]);
+                    total.store(part);
+                }
             }
         }
     }
-    row_starts.push(end as u32);
 }
 
-/// Sums the listed rows of each pixel into `y`, whose planes are `plane` blocks apart.
+/// Adds the rows `entry + offset` of a run.
 #[inline(always)]
-fn sum_band<V: Lanes, const G: usize>(
-    weights: &[Block],
-    rows: &[u16],
-    starts: &[u32],
-    y: &mut [Block],
-    first: usize,
-    plane: usize,
+fn add_rows<V: Lanes, const H: usize, const G: usize, const U: usize>(
+    weights: &[[Block; G]],
+    run: &[u16],
+    offset: usize,
+    sums: &mut [[[V; H]; G]; U],
 ) {
-    for (q, ends) in starts.windows(2).enumerate() {
-        let list = &rows[ends[0] as usize..ends[1] as usize];
-        let sum = match (V::WIDTH, G) {
-            (16, 4) => sum_rows::<V, 1, G, 2>(weights, list),
-            (16, _) => sum_rows::<V, 1, G, 4>(weights, list),
-            (8, 4) => sum_rows::<V, 2, G, 1>(weights, list),
-            (8, 2) => sum_rows::<V, 2, G, 2>(weights, list),
-            (8, _) => sum_rows::<V, 2, G, 4>(weights, list),
-            (_, 2) => sum_rows::<V, 4, G, 1>(weights, list),
-            _ => sum_rows::<V, 4, G, 2>(weights, list),
-        };
-        for (b, block) in sum.into_iter().enumerate() {
-            y[b * plane + first + q] = block;
+    let (full, rest) = run.as_chunks::<U>();
+    for entries in full {
+        for u in 0..U {
+            add_row(&weights[offset.wrapping_add(usize::from(entries[u]))], &mut sums[u]);
         }
+    }
+    for &entry in rest {
+        add_row(&weights[offset.wrapping_add(usize::from(entry))], &mut sums[0]);
     }
 }
 
-/// Sums the rows of `list`, each of G blocks of H registers, in U interleaved partial sums.
+/// Adds one row of G blocks.
 #[inline(always)]
-fn sum_rows<V: Lanes, const H: usize, const G: usize, const U: usize>(
-    weights: &[Block],
-    list: &[u16],
-) -> [Block; G] {
-    let (weights, _) = weights.as_chunks::<G>();
-    let mut sums = [[[V::splat(0.0); H]; G]; U];
-    let add = |sum: &mut [[V; H]; G], row: u16| {
-        let row = &weights[usize::from(row)];
-        for (b, block) in row.iter().enumerate() {
-            for (h, part) in block.0.chunks_exact(V::WIDTH).enumerate() {
-                sum[b][h] = sum[b][h] + V::load(part);
-            }
-        }
-    };
-    let (full, rest) = list.as_chunks::<U>();
-    for rows in full {
-        for u in 0..U {
-            add(&mut sums[u], rows[u]);
+fn add_row<V: Lanes, const H: usize, const G: usize>(row: &[Block; G], sum: &mut [[V; H]; G]) {
+    for (block, sum) in row.iter().zip(sum) {
+        for (part, sum) in block.0.chunks_exact(V::WIDTH).zip(sum) {
+            *sum = *sum + V::load(part);
         }
     }
-    for &row in rest {
-        add(&mut sums[0], row);
-    }
-    let mut out = [Block::default(); G];
-    for (b, block) in out.iter_mut().enumerate() {
-        for (h, part) in block.0.chunks_exact_mut(V::WIDTH).enumerate() {
-            let total = sums[1..].iter().fold(sums[0][b][h], |total, sum| total + sum[b][h]);
-            total.store(part);
-        }
-    }
-    out
 }
