@@ -3,8 +3,8 @@
 //! ```text
 //! L_R = (β/2)·Σ_l ‖W_l·W_lᵀ − I‖²_F        ∂L_R/∂W = 2β·(W·Wᵀ − I)·W
 //! ```
-//! W is the weight as out × (in·k·k). Where out is larger, the smaller Gram matrix WᵀW serves: the gradient is
-//! the same and the value differs by out − in·k·k, which is added.
+//! W is the weight as out × (in·k·k). Where out is larger, the smaller Gram matrix WᵀW stands in for W·Wᵀ: the
+//! gradient is the same and the value is smaller by the constant out − in·k·k.
 
 use spikegrad_tensor::Scratch;
 use spikegrad_tensor::linear::{Matrix, gemm};
@@ -34,5 +34,5 @@ pub fn lipschitz(beta: f32, rows: usize, weight: &[f32], grad: &mut [f32], scrat
     } else {
         gemm(2.0 * beta, w, gram, 1.0, grad, cols);
     }
-    f64::from(beta) / 2.0 * (square + (rows - side) as f64)
+    f64::from(beta) / 2.0 * square
 }

@@ -1,1 +1,23 @@
-//! spikegrad: models.
+//! Spiking networks: their layers, parameters by PyTorch's names, one training step, files.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`config`] | which net: kind, sizes, neuron, normalisation |
+//! | [`params`] | one flat allocation of weights and one of gradients, ranges with names |
+//! | [`net`] | a planned net: every buffer, forward, backward |
+//! | [`build`] | ResNet-19, LeNet and MLP as lists of layers |
+//! | [`safetensors`], [`names`] | files, and the authors' own parameter names |
+#![forbid(unsafe_code)]
+
+pub mod build;
+pub mod config;
+mod json;
+mod layers;
+pub mod names;
+pub mod net;
+pub mod params;
+pub mod safetensors;
+
+pub use config::{Init, NetConfig, NetKind, Norm};
+pub use net::{Bytes, LayerReport, Net, PlanReport};
+pub use params::Params;

@@ -1,1 +1,46 @@
-//! spikegrad: spikegrad.
+//! Train spiking neural networks on a CPU, every gradient proven.
+//!
+//! ```
+//! use spikegrad::prelude::*;
+//!
+//! let net = NetConfig { scale: 0.25, ..NetConfig::new(NetKind::Mlp, 1, 4, 4, 2) };
+//! let config = TrainConfig { batch: 8, lr: 5e-3, epochs: 20, ..TrainConfig::new(net) };
+//! let mut trainer = Trainer::new(config, Level::detect()?)?;
+//!
+//! // Class 1 is bright on the left, class 0 on the right.
+//! let labels: Vec<u32> = (0..8).map(|i| i % 2).collect();
+//! let pixel = |i: usize, p: usize| if (p % 4 < 2) == (labels[i] == 1) { 1.0 } else { -0.1 * i as f32 };
+//! let images: Vec<f32> = (0..8 * 16).map(|k| pixel(k / 16, k % 16)).collect();
+//!
+//! for epoch in 0..20 {
+//!     trainer.train_batch(&images, &labels, f64::from(epoch))?;
+//! }
+//! let logits = trainer.predict(&images)?;
+//! let hits = logits.chunks(2).zip(&labels).filter(|(z, y)| (z[1] > z[0]) == (**y == 1)).count();
+//! assert_eq!(hits, 8);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![forbid(unsafe_code)]
+
+mod error;
+pub mod files;
+pub mod gradcheck;
+pub mod parity;
+mod threads;
+mod trainer;
+
+pub use error::Error;
+pub use spikegrad_bptt as bptt;
+pub use spikegrad_data as data;
+pub use spikegrad_models as models;
+pub use spikegrad_tensor as tensor;
+pub use threads::with_threads;
+pub use trainer::{StepReport, TrainConfig, Trainer};
+
+/// What most programs need.
+pub mod prelude {
+    pub use crate::bptt::{LifConfig, LossConfig, LossKind, Optimizer, Reset, Schedule, Surrogate};
+    pub use crate::models::{Init, NetConfig, NetKind, Norm};
+    pub use crate::tensor::Level;
+    pub use crate::{Error, StepReport, TrainConfig, Trainer, with_threads};
+}

@@ -3,12 +3,12 @@
 use crate::tensor::{Block, Dims, LANES, Tensor};
 use crate::{ShapeError, Workers};
 
-/// Average pooling over k×k windows that do not overlap: y = Σ x / k²; rows and columns left over are dropped.
+/// Average pooling over kh×kw windows that do not overlap: y = Σ x / (kh·kw); rows and columns left over are dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AvgPool {
     input: Dims,
     output: Dims,
-    kernel: usize,
+    kernel: (usize, usize),
 }
 
 impl AvgPool {
@@ -16,12 +16,15 @@ impl AvgPool {
     ///
     /// # Errors
     /// The window is empty or larger than the image.
-    pub fn plan(input: Dims, kernel: usize) -> Result<Self, ShapeError> {
-        if kernel == 0 || kernel > input.h || kernel > input.w {
+    pub fn plan(input: Dims, kernel: (usize, usize)) -> Result<Self, ShapeError> {
+        if kernel.0 == 0 || kernel.1 == 0 || kernel.0 > input.h || kernel.1 > input.w {
             let Dims { h, w, .. } = input;
-            return Err(ShapeError::new(format!("pooling window has side {kernel}, image has {h}×{w}")));
+            return Err(ShapeError::new(format!(
+                "pooling window is {}×{}, image is {h}×{w}",
+                kernel.0, kernel.1
+            )));
         }
-        let output = Dims { h: input.h / kernel, w: input.w / kernel, ..input };
+        let output = Dims { h: input.h / kernel.0, w: input.w / kernel.1, ..input };
         Ok(Self { input, output, kernel })
     }
 
@@ -33,7 +36,7 @@ impl AvgPool {
     /// Averages: y is overwritten.
     pub fn forward(&self, x: &Tensor, y: &mut Tensor, workers: &mut Workers) {
         assert_eq!((x.dims(), y.dims()), (self.input, self.output));
-        let scale = 1.0 / (self.kernel * self.kernel) as f32;
+        let scale = 1.0 / (self.kernel.0 * self.kernel.1) as f32;
         let planes = x.blocks().chunks(self.input.pixels());
         workers.run(planes.zip(y.blocks_mut().chunks_mut(self.output.pixels())), |(x, y), _| {
             for (q, y) in y.iter_mut().enumerate() {
@@ -47,10 +50,10 @@ impl AvgPool {
         });
     }
 
-    /// Spreads the gradient: dx = g / k² inside windows, 0 in rows left over; dx is overwritten.
+    /// Spreads the gradient: dx = g / (kh·kw) inside windows, 0 in rows left over; dx is overwritten.
     pub fn backward(&self, g: &Tensor, dx: &mut Tensor, workers: &mut Workers) {
         assert_eq!((g.dims(), dx.dims()), (self.output, self.input));
-        let scale = 1.0 / (self.kernel * self.kernel) as f32;
+        let scale = 1.0 / (self.kernel.0 * self.kernel.1) as f32;
         let planes = g.blocks().chunks(self.output.pixels());
         workers.run(planes.zip(dx.blocks_mut().chunks_mut(self.input.pixels())), |(g, dx), _| {
             dx.fill(Block::default());
@@ -63,9 +66,9 @@ impl AvgPool {
 
     /// Input pixels of output pixel q.
     fn window(&self, q: usize) -> impl Iterator<Item = usize> {
-        let (top, left) = (q / self.output.w * self.kernel, q % self.output.w * self.kernel);
+        let (top, left) = (q / self.output.w * self.kernel.0, q % self.output.w * self.kernel.1);
         let (kernel, w) = (self.kernel, self.input.w);
-        (0..kernel * kernel).map(move |k| (top + k / kernel) * w + left + k % kernel)
+        (0..kernel.0 * kernel.1).map(move |k| (top + k / kernel.1) * w + left + k % kernel.1)
     }
 }
 

@@ -11,7 +11,7 @@ pub const LANES: usize = 16;
 pub struct Block(pub [f32; LANES]);
 
 /// The size of an activation: `n` images (time steps folded in, time outermost) of `c`×`h`×`w`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Dims {
     /// Images: time steps × batch.
     pub n: usize,
@@ -66,7 +66,7 @@ impl Dims {
 /// assert_eq!(x.to_nchw(), [1.0, 2.0, 3.0, 4.0]);
 /// # Ok::<(), spikegrad_tensor::ShapeError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tensor {
     dims: Dims,
     data: Vec<Block>,

@@ -1,0 +1,329 @@
+//! ResNet-19, LeNet and MLP as lists of layers; which buffers their gradients share.
+
+use crate::layers::{ConvNorm, Current, Layer, LinearCurrent, UnitLayer, Value};
+use crate::net::LayerReport;
+use crate::{NetConfig, NetKind, Norm, Params};
+use spikegrad_bptt::{ConfigError, Fire};
+use spikegrad_tensor::conv::{Conv, ConvConfig};
+use spikegrad_tensor::norm::{Affine, Statistics};
+use spikegrad_tensor::pool::AvgPool;
+use spikegrad_tensor::{Dims, LANES, Level, ShapeError, Spikes, Tensor};
+use std::f32::consts::FRAC_1_SQRT_2;
+
+/// A list of layers with its buffers.
+pub(crate) struct Built {
+    pub layers: Vec<Layer>,
+    pub params: Params,
+    pub values: Vec<Value>,
+    pub value_dims: Vec<Dims>,
+    pub gradients: Vec<Tensor>,
+    pub gradient_of: Vec<Option<usize>>,
+}
+
+struct Builder<'a> {
+    config: &'a NetConfig,
+    batch: usize,
+    level: Level,
+    layers: Vec<Layer>,
+    params: Params,
+    values: Vec<Value>,
+    dims: Vec<Dims>,
+}
+
+fn shape(error: ShapeError) -> ConfigError {
+    ConfigError(error.to_string())
+}
+
+pub(crate) fn build(
+    config: &NetConfig,
+    batch: usize,
+    level: Level,
+    input_gradient: bool,
+) -> Result<Built, ConfigError> {
+    let (layers, params) = (Vec::new(), Params::default());
+    let mut b = Builder { config, batch, level, layers, params, values: Vec::new(), dims: Vec::new() };
+    b.dense(Dims::new(batch, config.channels, config.height, config.width));
+    match config.kind {
+        NetKind::ResNet19 => b.resnet19()?,
+        NetKind::LeNet => b.lenet()?,
+        NetKind::Mlp => b.mlp()?,
+    }
+    let (gradients, gradient_of) = share_gradients(&mut b.layers, &b.dims, batch, input_gradient);
+    let Builder { layers, params, values, dims, .. } = b;
+    Ok(Built { layers, params, values, value_dims: dims, gradients, gradient_of })
+}
+
+impl Builder<'_> {
+    fn dense(&mut self, dims: Dims) -> usize {
+        self.values.push(Value::Dense(Tensor::zeros(dims)));
+        self.dims.push(dims);
+        self.values.len() - 1
+    }
+
+    /// A 3×3 (or other) convolution without bias, and its batch norm.
+    fn conv(
+        &mut self,
+        (conv_name, norm_name): (&str, &str),
+        from: usize,
+        conv: ConvConfig,
+        in_residual: bool,
+    ) -> Result<Current, ConfigError> {
+        let conv = Conv::plan(self.dims[from], conv, self.level).map_err(shape)?;
+        let (ConvConfig { out_channels: co, kernel: k, .. }, ci) = (conv.config(), conv.input().c);
+        let out = conv.output();
+        let (tdbn, in_residual) = (self.config.norm == Norm::TdBn, in_residual);
+        let alpha = if in_residual { FRAC_1_SQRT_2 } else { 1.0 };
+        let lanes = vec![0.0; out.blocks() * LANES];
+        Ok(Current::Conv(Box::new(ConvNorm {
+            from,
+            weight: self.params.add(format!("{conv_name}.weight"), vec![co, ci, k, k], 0.0),
+            gamma: self.params.add(format!("{norm_name}.weight"), vec![co], 1.0),
+            beta: self.params.add(format!("{norm_name}.bias"), vec![co], 0.0),
+            mean: self.params.add_buffer(format!("{norm_name}.running_mean"), co, 0.0),
+            var: self.params.add_buffer(format!("{norm_name}.running_var"), co, 1.0),
+            gain: if tdbn { alpha * self.config.lif.threshold } else { 1.0 },
+            conv,
+            y: Tensor::zeros(out),
+            statistics: Statistics::new(out.n, out.blocks()),
+            scale: lanes.clone(),
+            shift: lanes,
+            coefficients: vec![Affine::default(); out.blocks()],
+        })))
+    }
+
+    fn linear_current(&mut self, name: &str, from: usize, outputs: usize) -> LinearCurrent {
+        let d = self.dims[from];
+        let out = Dims { c: outputs, ..d };
+        let is_spikes = matches!(self.values[from], Value::Spikes(_));
+        LinearCurrent {
+            from,
+            weight: self.params.add(format!("{name}.weight"), vec![outputs, d.c], 0.0),
+            bias: self.params.add(format!("{name}.bias"), vec![outputs], 0.0),
+            y: Tensor::zeros(out),
+            scale: vec![1.0; out.blocks() * LANES],
+            shift: vec![0.0; out.blocks() * LANES],
+            unpacked: if is_spikes { Tensor::zeros(d) } else { Tensor::default() },
+        }
+    }
+
+    /// Neurons on the sum of currents.
+    fn unit(&mut self, name: &str, currents: Vec<Current>) -> usize {
+        let y = match &currents[0] {
+            Current::Conv(conv) => conv.y.dims(),
+            Current::Linear(linear) => linear.y.dims(),
+            Current::Identity(from) => self.dims[*from],
+        };
+        let dims = Dims { n: self.config.steps() * self.batch, ..y };
+        self.values.push(match self.config.fire() {
+            Fire::Spike => Value::Spikes(Spikes::zeros(dims)),
+            Fire::Smooth | Fire::Relu => Value::Dense(Tensor::zeros(dims)),
+        });
+        self.dims.push(dims);
+        let out = self.values.len() - 1;
+        let sums = vec![[[0.0; LANES]; 3]; self.batch * dims.blocks()];
+        let totals = std::array::from_fn(|_| vec![0.0; dims.blocks() * LANES]);
+        let name = name.to_string();
+        self.layers.push(Layer::Unit(UnitLayer { name, currents, out, dims, du: 0, dy: None, sums, totals }));
+        out
+    }
+
+    fn linear_unit(&mut self, name: &str, spike: &str, from: usize, outputs: usize) -> usize {
+        let linear = self.linear_current(name, from, outputs);
+        self.unit(spike, vec![Current::Linear(linear)])
+    }
+
+    fn pool(&mut self, from: usize, kernel: (usize, usize)) -> Result<usize, ConfigError> {
+        let pool = AvgPool::plan(self.dims[from], kernel).map_err(shape)?;
+        let to = self.dense(pool.output());
+        let unpacked = self.unpacked(from);
+        self.layers.push(Layer::Pool { pool, from, to, unpacked });
+        Ok(to)
+    }
+
+    fn flatten(&mut self, from: usize) -> usize {
+        let d = self.dims[from];
+        let to = self.dense(Dims::new(d.n, d.c * d.pixels(), 1, 1));
+        let unpacked = self.unpacked(from);
+        self.layers.push(Layer::Flatten { from, to, unpacked });
+        to
+    }
+
+    fn unpacked(&self, from: usize) -> Tensor {
+        match self.values[from] {
+            Value::Spikes(_) => Tensor::zeros(self.dims[from]),
+            _ => Tensor::default(),
+        }
+    }
+
+    fn output(&mut self, name: &str, from: usize) {
+        let linear = self.linear_current(name, from, self.config.classes);
+        self.layers.push(Layer::Output(linear));
+    }
+
+    fn resnet19(&mut self) -> Result<(), ConfigError> {
+        let conv =
+            |out_channels, kernel, stride| ConvConfig { out_channels, kernel, stride, padding: kernel / 2 };
+        let stem = self.conv(("conv1", "bn1"), 0, conv(self.config.scaled(64)?, 3, 1), false)?;
+        let mut x = self.unit("spike", vec![stem]);
+        let stages = [(3, 128, 1), (3, 256, 2), (2, 512, 2)];
+        for (stage, (blocks, base, stride)) in stages.into_iter().enumerate() {
+            for block in 0..blocks {
+                let (stride, co) = (if block == 0 { stride } else { 1 }, self.config.scaled(base)?);
+                let name = |part: &str| format!("layer{}.{block}.{part}", stage + 1);
+                let first = self.conv((&name("conv1"), &name("bn1")), x, conv(co, 3, stride), false)?;
+                let inner = self.unit(&name("spike1"), vec![first]);
+                let second = self.conv((&name("conv2"), &name("bn2")), inner, conv(co, 3, 1), true)?;
+                let shortcut = if block == 0 {
+                    let names = (&name("downsample.0")[..], &name("downsample.1")[..]);
+                    self.conv(names, x, conv(co, 1, stride), true)?
+                } else {
+                    Current::Identity(x)
+                };
+                x = self.unit(&name("spike2"), vec![second, shortcut]);
+            }
+        }
+        let d = self.dims[x];
+        let pooled = self.pool(x, (d.h, d.w))?;
+        let hidden = self.linear_unit("fc1", "spike_fc", pooled, self.config.scaled(256)?);
+        self.output("fc2", hidden);
+        Ok(())
+    }
+
+    fn lenet(&mut self) -> Result<(), ConfigError> {
+        let conv = |out_channels| ConvConfig { out_channels, kernel: 5, stride: 1, padding: 2 };
+        let first = self.conv(("conv1", "bn1"), 0, conv(self.config.scaled(32)?), false)?;
+        let x = self.unit("spike1", vec![first]);
+        let x = self.pool(x, (2, 2))?;
+        let second = self.conv(("conv2", "bn2"), x, conv(self.config.scaled(64)?), false)?;
+        let x = self.unit("spike2", vec![second]);
+        let x = self.pool(x, (2, 2))?;
+        let x = self.flatten(x);
+        let x = self.linear_unit("fc1", "spike3", x, self.config.scaled(128)?);
+        let x = self.linear_unit("fc2", "spike4", x, self.config.scaled(64)?);
+        self.output("fc3", x);
+        Ok(())
+    }
+
+    fn mlp(&mut self) -> Result<(), ConfigError> {
+        let hidden = self.config.scaled(256)?;
+        let x = self.flatten(0);
+        let x = self.linear_unit("fc1", "spike1", x, hidden);
+        let x = self.linear_unit("fc2", "spike2", x, hidden);
+        self.output("fc3", x);
+        Ok(())
+    }
+}
+
+/// Gives every gradient a buffer; buffers are used again once the layers that need them have run backward.
+fn share_gradients(
+    layers: &mut [Layer],
+    dims: &[Dims],
+    batch: usize,
+    input_gradient: bool,
+) -> (Vec<Tensor>, Vec<Option<usize>>) {
+    let mut pool = Pool::default();
+    let mut of: Vec<Option<usize>> = vec![None; dims.len()];
+    let wants = needs_gradient(layers, dims.len(), input_gradient);
+    for layer in layers.iter_mut().rev() {
+        for from in reads(layer) {
+            if wants[from] && of[from].is_none() {
+                of[from] = Some(pool.take(dims[from]));
+            }
+        }
+        if let Layer::Unit(unit) = layer {
+            let y = match &unit.currents[0] {
+                Current::Conv(conv) => conv.y.dims(),
+                Current::Linear(linear) => linear.y.dims(),
+                Current::Identity(from) => dims[*from],
+            };
+            assert!(y.n == unit.dims.n || y.n == batch);
+            unit.du = pool.take(y);
+            let has_conv = unit.currents.iter().any(|current| matches!(current, Current::Conv(_)));
+            unit.dy = has_conv.then(|| pool.take(y));
+            pool.free.extend([Some(unit.du), unit.dy].into_iter().flatten());
+        }
+        if let Some(slot) = writes(layer).and_then(|to| of[to]) {
+            pool.free.push(slot);
+        }
+    }
+    (pool.dims.into_iter().map(Tensor::zeros).collect(), of)
+}
+
+/// Which values have a weight, or the wanted input gradient, before them.
+fn needs_gradient(layers: &[Layer], values: usize, input_gradient: bool) -> Vec<bool> {
+    let mut wants = vec![false; values];
+    wants[0] = input_gradient;
+    for layer in layers {
+        if let Some(to) = writes(layer) {
+            wants[to] = matches!(layer, Layer::Unit(_)) || reads(layer).iter().any(|&from| wants[from]);
+        }
+    }
+    wants
+}
+
+#[derive(Default)]
+struct Pool {
+    dims: Vec<Dims>,
+    free: Vec<usize>,
+}
+
+impl Pool {
+    fn take(&mut self, dims: Dims) -> usize {
+        if let Some(at) = self.free.iter().position(|&slot| self.dims[slot] == dims) {
+            return self.free.swap_remove(at);
+        }
+        self.dims.push(dims);
+        self.dims.len() - 1
+    }
+}
+
+fn reads(layer: &Layer) -> Vec<usize> {
+    match layer {
+        Layer::Unit(unit) => unit.currents.iter().map(current_reads).collect(),
+        Layer::Pool { from, .. } | Layer::Flatten { from, .. } => vec![*from],
+        Layer::Output(linear) => vec![linear.from],
+    }
+}
+
+fn current_reads(current: &Current) -> usize {
+    match current {
+        Current::Conv(conv) => conv.from,
+        Current::Linear(linear) => linear.from,
+        Current::Identity(from) => *from,
+    }
+}
+
+fn writes(layer: &Layer) -> Option<usize> {
+    match layer {
+        Layer::Unit(unit) => Some(unit.out),
+        Layer::Pool { to, .. } | Layer::Flatten { to, .. } => Some(*to),
+        Layer::Output(_) => None,
+    }
+}
+
+/// A row for each convolution and linear layer.
+pub(crate) fn reports(layers: &[Layer], params: &Params) -> Vec<LayerReport> {
+    let row = |start: usize, parameters: usize, macs: u64| {
+        let entry = params.entries.iter().find(|entry| entry.range.start == start);
+        let name = entry.map_or(String::new(), |entry| entry.name.clone());
+        let sides: Vec<_> = entry.iter().flat_map(|entry| &entry.shape).map(usize::to_string).collect();
+        LayerReport { name, shape: sides.join("×"), parameters, macs }
+    };
+    let linear =
+        |l: &LinearCurrent| row(l.weight.start, l.weight.len() + l.bias.len(), l.weight.len() as u64);
+    let mut rows = Vec::new();
+    for layer in layers {
+        match layer {
+            Layer::Unit(unit) => rows.extend(unit.currents.iter().filter_map(|current| match current {
+                Current::Conv(c) => {
+                    Some(row(c.weight.start, c.weight.len() + 2 * c.gamma.len(), c.conv.macs()))
+                }
+                Current::Linear(l) => Some(linear(l)),
+                Current::Identity(_) => None,
+            })),
+            Layer::Output(l) => rows.push(linear(l)),
+            Layer::Pool { .. } | Layer::Flatten { .. } => {}
+        }
+    }
+    rows
+}

@@ -1,0 +1,152 @@
+//! Which net.
+
+use spikegrad_bptt::{ConfigError, Fire, LifConfig};
+use std::fmt;
+use std::str::FromStr;
+
+/// A net's architecture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NetKind {
+    /// The paper's net.
+    ResNet19,
+    /// Two 5×5 convolutions, each pooled by 2, and three linear layers.
+    LeNet,
+    /// Three linear layers.
+    Mlp,
+}
+
+/// Normalisation after a convolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Norm {
+    /// Batch norm over (T, N, H, W): z = γ·x̂ + β.
+    Bn,
+    /// Threshold-dependent (Zheng 2021): z = γ·α·V_th·x̂ + β, α = 1/√2 on the summands of a residual addition.
+    TdBn,
+}
+
+/// How weights begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Init {
+    /// U(±1/√fan_in), as PyTorch's layers begin.
+    Uniform,
+    /// Kaiming: N(0, 2/fan_in), biases 0.
+    Kaiming,
+}
+
+macro_rules! names {
+    ($type:ident, $what:literal: $($variant:ident $name:literal),*) => {
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self { $($type::$variant => $name),* })
+            }
+        }
+        impl FromStr for $type {
+            type Err = ConfigError;
+            fn from_str(name: &str) -> Result<Self, ConfigError> {
+                match name {
+                    $($name => Ok($type::$variant),)*
+                    _ => {
+                        let known = [$($name),*].join(", ");
+                        Err(ConfigError(format!("no {} is called {name:?}; known: {known}", $what)))
+                    }
+                }
+            }
+        }
+    };
+}
+names!(NetKind, "net": ResNet19 "resnet19", LeNet "lenet", Mlp "mlp");
+names!(Norm, "normalisation": Bn "bn", TdBn "tdbn");
+names!(Init, "initialisation": Uniform "uniform", Kaiming "kaiming");
+
+/// A net, its input and its neuron.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NetConfig {
+    /// Architecture.
+    pub kind: NetKind,
+    /// Channels of the image.
+    pub channels: usize,
+    /// Rows of the image.
+    pub height: usize,
+    /// Columns of the image.
+    pub width: usize,
+    /// Classes.
+    pub classes: usize,
+    /// Factor on the layers' widths.
+    pub scale: f64,
+    /// T.
+    pub timesteps: usize,
+    /// The neuron.
+    pub lif: LifConfig,
+    /// Normalisation.
+    pub norm: Norm,
+    /// The ReLU twin: the same layers, max(0, x) for neurons, one time step.
+    pub twin: bool,
+    /// The smooth twin of gradient checks: the surrogate's primitive for spikes.
+    pub smooth: bool,
+}
+
+impl NetConfig {
+    /// A net of full width with the authors' neuron and batch norm, T = 2.
+    pub fn new(kind: NetKind, channels: usize, height: usize, width: usize, classes: usize) -> Self {
+        Self {
+            kind,
+            channels,
+            height,
+            width,
+            classes,
+            scale: 1.0,
+            timesteps: 2,
+            lif: LifConfig::default(),
+            norm: Norm::Bn,
+            twin: false,
+            smooth: false,
+        }
+    }
+
+    /// Time steps that are computed: 1 for the ReLU twin.
+    pub fn steps(&self) -> usize {
+        if self.twin { 1 } else { self.timesteps }
+    }
+
+    /// What neurons put out.
+    pub fn fire(&self) -> Fire {
+        match (self.twin, self.smooth) {
+            (true, _) => Fire::Relu,
+            (_, true) => Fire::Smooth,
+            _ => Fire::Spike,
+        }
+    }
+
+    /// A base width times the scale.
+    ///
+    /// # Errors
+    /// Nothing is left.
+    pub fn scaled(&self, base: usize) -> Result<usize, ConfigError> {
+        let scaled = (base as f64 * self.scale).round();
+        if (1.0..=1e6).contains(&scaled) {
+            return Ok(scaled as usize);
+        }
+        Err(ConfigError(format!("width {} gives {scaled} channels of {base}, need 1 to 1000000", self.scale)))
+    }
+
+    /// Checks every number.
+    ///
+    /// # Errors
+    /// Names the first that makes no sense.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        self.lif.check()?;
+        let least = if self.kind == NetKind::Mlp { 1 } else { 8 };
+        if self.timesteps == 0 {
+            return Err(ConfigError("timesteps is 0, must be at least 1".into()));
+        }
+        if self.height < least || self.width < least {
+            let (kind, h, w) = (self.kind, self.height, self.width);
+            return Err(ConfigError(format!("image is {h}×{w}, {kind} needs at least {least}×{least}")));
+        }
+        if self.channels == 0 || self.classes < 2 {
+            let (c, k) = (self.channels, self.classes);
+            return Err(ConfigError(format!("{c} image channels (need 1) and {k} classes (need 2)")));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,345 @@
+//! The layers a net is a list of: forward and, beside it, backward.
+
+use crate::net::Flow;
+use spikegrad_bptt::lif::{Normed, Output, PlaneSums, Source, Unit};
+use spikegrad_tensor::conv::Conv;
+use spikegrad_tensor::linear::{linear, linear_backward_input, linear_backward_weight};
+use spikegrad_tensor::norm::{Affine, Statistics, backward_affine};
+use spikegrad_tensor::pool::{AvgPool, flatten, flatten_backward};
+use spikegrad_tensor::{Block, Dims, LANES, Spikes, Tensor};
+use std::ops::Range;
+
+/// An activation that layers hand on.
+#[derive(Debug, Default)]
+pub(crate) enum Value {
+    /// Taken out while a layer writes it.
+    #[default]
+    Taken,
+    /// Bits.
+    Spikes(Spikes),
+    /// Floats.
+    Dense(Tensor),
+}
+
+impl Value {
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Value::Taken => 0,
+            Value::Spikes(spikes) => spikes.bytes(),
+            Value::Dense(dense) => dense.bytes(),
+        }
+    }
+}
+
+/// A convolution with batch norm: y is kept, z = scale·y + shift is formed where it is used.
+#[derive(Debug)]
+pub(crate) struct ConvNorm {
+    pub from: usize,
+    pub conv: Conv,
+    pub weight: Range<usize>,
+    pub gamma: Range<usize>,
+    pub beta: Range<usize>,
+    pub mean: Range<usize>,
+    pub var: Range<usize>,
+    /// α·V_th of tdBN, 1 for BN.
+    pub gain: f32,
+    pub y: Tensor,
+    pub statistics: Statistics,
+    pub scale: Vec<f32>,
+    pub shift: Vec<f32>,
+    pub coefficients: Vec<Affine>,
+}
+
+impl ConvNorm {
+    fn forward(&mut self, flow: &mut Flow) {
+        let weight = &flow.params.weights[self.weight.clone()];
+        match &flow.values[self.from] {
+            Value::Spikes(x) => self.conv.forward_spikes(x, weight, &mut self.y, &mut flow.workers),
+            Value::Dense(x) => self.conv.forward_dense(x, weight, &mut self.y, &mut flow.workers),
+            Value::Taken => unreachable!("a layer does not read what it writes"),
+        }
+        let d = self.y.dims();
+        let buffers = &mut flow.params.buffers;
+        if flow.training {
+            self.statistics.measure(&self.y, flow.level, &mut flow.workers);
+            let frames = if d.n == flow.batch { flow.steps } else { 1 };
+            let (mean, var) = two(buffers, &self.mean, &self.var);
+            self.statistics.update_running(frames * d.n * d.pixels(), mean, var);
+        } else {
+            self.statistics.set(&buffers[self.mean.clone()], &buffers[self.var.clone()]);
+        }
+        let (gamma, beta) =
+            (&flow.params.weights[self.gamma.clone()], &flow.params.weights[self.beta.clone()]);
+        for c in 0..d.c {
+            self.scale[c] = gamma[c] * self.gain * self.statistics.inv_std[c];
+            self.shift[c] = beta[c] - self.statistics.mean[c] * self.scale[c];
+        }
+    }
+
+    /// From ∂L/∂z and its sums to ∂L/∂γ, ∂L/∂β, ∂L/∂W and ∂L/∂(input).
+    fn backward(&mut self, dz: &Tensor, sums: (&[f64], &[f64]), dy: &mut Tensor, flow: &mut Flow) {
+        let d = self.y.dims();
+        let count = (d.n * d.pixels()) as f64;
+        let (sum, sum_hat) = sums;
+        for c in 0..d.c {
+            flow.params.grads[self.beta.start + c] += sum[c] as f32;
+            flow.params.grads[self.gamma.start + c] += (f64::from(self.gain) * sum_hat[c]) as f32;
+            let (mean, inv_std) = (f64::from(self.statistics.mean[c]), f64::from(self.statistics.inv_std[c]));
+            let (a, per_hat) = (f64::from(self.scale[c]), sum_hat[c] / count);
+            let affine = &mut self.coefficients[c / LANES];
+            affine.a.0[c % LANES] = a as f32;
+            affine.b.0[c % LANES] = (-a * inv_std * per_hat) as f32;
+            affine.c.0[c % LANES] = (a * (mean * inv_std * per_hat - sum[c] / count)) as f32;
+        }
+        backward_affine(&self.coefficients, &self.y, dz, dy, flow.level, &mut flow.workers);
+        let dw = &mut flow.params.grads[self.weight.clone()];
+        match &flow.values[self.from] {
+            Value::Spikes(x) => self.conv.backward_weight_spikes(x, dy, dw, &mut flow.workers),
+            Value::Dense(x) => self.conv.backward_weight_dense(x, dy, dw, &mut flow.workers),
+            Value::Taken => unreachable!("a layer does not read what it writes"),
+        }
+        if let Some((mut dx, accumulate)) = flow.take_gradient(self.from) {
+            let weight = &flow.params.weights[self.weight.clone()];
+            self.conv.backward_input(dy, weight, &mut dx, accumulate, &mut flow.workers);
+            flow.put_gradient(self.from, dx);
+        }
+    }
+
+    fn bytes(&self) -> (usize, usize) {
+        (self.y.bytes() + self.statistics.bytes(), self.conv.bytes())
+    }
+}
+
+/// A linear layer whose output is an input current.
+#[derive(Debug)]
+pub(crate) struct LinearCurrent {
+    pub from: usize,
+    pub weight: Range<usize>,
+    pub bias: Range<usize>,
+    pub y: Tensor,
+    pub scale: Vec<f32>,
+    pub shift: Vec<f32>,
+    /// Holds spikes as floats for the matrix product.
+    pub unpacked: Tensor,
+}
+
+impl LinearCurrent {
+    pub(crate) fn forward(&mut self, flow: &mut Flow) {
+        let weights = &flow.params.weights;
+        let x = dense(&flow.values[self.from], &mut self.unpacked);
+        linear(x, &weights[self.weight.clone()], &weights[self.bias.clone()], &mut self.y);
+    }
+
+    pub(crate) fn backward(&mut self, dy: &Tensor, flow: &mut Flow) {
+        let x = dense(&flow.values[self.from], &mut self.unpacked);
+        let (dw, db) = two(&mut flow.params.grads, &self.weight, &self.bias);
+        linear_backward_weight(x, dy, dw, db);
+        if let Some((mut dx, accumulate)) = flow.take_gradient(self.from) {
+            assert!(!accumulate, "a linear layer is its input's only reader");
+            linear_backward_input(dy, &flow.params.weights[self.weight.clone()], &mut dx);
+            flow.put_gradient(self.from, dx);
+        }
+    }
+}
+
+/// A summand of a unit's current.
+#[derive(Debug)]
+pub(crate) enum Current {
+    Conv(Box<ConvNorm>),
+    Linear(LinearCurrent),
+    Identity(usize),
+}
+
+/// Sources, a neuron for each element of their sum, its outputs.
+#[derive(Debug)]
+pub(crate) struct UnitLayer {
+    pub name: String,
+    pub currents: Vec<Current>,
+    pub out: usize,
+    pub dims: Dims,
+    /// Gradient buffers: ∂L/∂u, and ∂L/∂y of one source at a time.
+    pub du: usize,
+    pub dy: Option<usize>,
+    pub sums: Vec<PlaneSums>,
+    /// Sums over the batch, for each channel: Σ∂u, Σ∂u·x̂ of each source.
+    pub totals: [Vec<f64>; 3],
+}
+
+impl UnitLayer {
+    fn forward(&mut self, flow: &mut Flow) {
+        for current in &mut self.currents {
+            match current {
+                Current::Conv(conv) => conv.forward(flow),
+                Current::Linear(linear) => linear.forward(flow),
+                Current::Identity(_) => {}
+            }
+        }
+        let mut out = std::mem::take(&mut flow.values[self.out]);
+        let mut sources = Vec::with_capacity(2);
+        self.currents.iter().for_each(|current| sources.push(source(current, &flow.values, &flow.ones)));
+        let unit =
+            Unit { lif: &flow.lif, fire: flow.fire, dims: self.dims, steps: flow.steps, level: flow.level };
+        let output = match &mut out {
+            Value::Spikes(spikes) => Output::Spikes(spikes),
+            Value::Dense(dense) => Output::Dense(dense),
+            Value::Taken => unreachable!("one layer writes a value"),
+        };
+        unit.forward(&sources, output, &mut flow.workers);
+        flow.values[self.out] = out;
+    }
+
+    fn backward(&mut self, flow: &mut Flow) {
+        let (e, written) = flow.take_gradient(self.out).expect("a unit's output has a gradient");
+        assert!(written, "something reads {}", self.name);
+        let mut du = std::mem::take(&mut flow.gradients[self.du]);
+        {
+            let mut sources = Vec::with_capacity(2);
+            self.currents.iter().for_each(|current| sources.push(source(current, &flow.values, &flow.ones)));
+            let mut normed = [None, None];
+            for (normed, current) in normed.iter_mut().zip(&self.currents) {
+                if let Current::Conv(conv) = current {
+                    let s = &conv.statistics;
+                    *normed = Some(Normed { mean: &s.mean, inv_std: &s.inv_std });
+                }
+            }
+            let (dims, steps) = (self.dims, flow.steps);
+            let unit = Unit { lif: &flow.lif, fire: flow.fire, dims, steps, level: flow.level };
+            unit.backward(&sources, normed, &e, &mut du, &mut self.sums, &mut flow.workers);
+        }
+        flow.gradients[flow.gradient_of[self.out].expect("taken above")] = e;
+        self.total();
+        let mut dy = self.dy.map(|slot| std::mem::take(&mut flow.gradients[slot]));
+        for (k, current) in self.currents.iter_mut().enumerate().rev() {
+            match current {
+                Current::Conv(conv) => {
+                    let sums = (&self.totals[0][..], &self.totals[1 + k][..]);
+                    conv.backward(&du, sums, dy.as_mut().expect("planned with the convolution"), flow);
+                }
+                Current::Linear(linear) => linear.backward(&du, flow),
+                Current::Identity(from) => {
+                    if let Some((mut dx, accumulate)) = flow.take_gradient(*from) {
+                        add_or_copy(&du, &mut dx, accumulate, flow);
+                        flow.put_gradient(*from, dx);
+                    }
+                }
+            }
+        }
+        flow.gradients[self.du] = du;
+        if let (Some(slot), Some(dy)) = (self.dy, dy) {
+            flow.gradients[slot] = dy;
+        }
+    }
+
+    /// Adds the planes' sums up, image by image.
+    fn total(&mut self) {
+        let blocks = self.dims.blocks();
+        for (k, total) in self.totals.iter_mut().enumerate() {
+            total.fill(0.0);
+            for (plane, sums) in self.sums.iter().enumerate() {
+                let total = &mut total[plane % blocks * LANES..][..LANES];
+                total.iter_mut().zip(&sums[k]).for_each(|(total, sum)| *total += sum);
+            }
+        }
+    }
+}
+
+fn add_or_copy(from: &Tensor, to: &mut Tensor, accumulate: bool, flow: &mut Flow) {
+    const CHUNK: usize = 1 << 12;
+    let chunks = from.blocks().chunks(CHUNK).zip(to.blocks_mut().chunks_mut(CHUNK));
+    flow.workers.run(chunks, |(from, to), _| {
+        for (from, to) in from.iter().zip(to) {
+            *to = if accumulate { Block(std::array::from_fn(|l| to.0[l] + from.0[l])) } else { *from };
+        }
+    });
+}
+
+fn source<'a>(current: &'a Current, values: &'a [Value], ones: &'a [f32]) -> Source<'a> {
+    match current {
+        Current::Conv(conv) => Source::Affine { y: &conv.y, scale: &conv.scale, shift: &conv.shift },
+        Current::Linear(linear) => {
+            Source::Affine { y: &linear.y, scale: &linear.scale, shift: &linear.shift }
+        }
+        Current::Identity(from) => match &values[*from] {
+            Value::Spikes(spikes) => Source::Spikes(spikes),
+            Value::Dense(dense) => Source::Affine { y: dense, scale: ones, shift: &ones[ones.len() / 2..] },
+            Value::Taken => unreachable!("a layer does not read what it writes"),
+        },
+    }
+}
+
+/// A value as floats: itself, or spikes written out into `unpacked`.
+fn dense<'a>(value: &'a Value, unpacked: &'a mut Tensor) -> &'a Tensor {
+    match value {
+        Value::Dense(dense) => dense,
+        Value::Spikes(spikes) => {
+            spikes.unpack(unpacked);
+            unpacked
+        }
+        Value::Taken => unreachable!("a layer does not read what it writes"),
+    }
+}
+
+/// Two ranges of a slice, the first before the second.
+fn two<'a>(data: &'a mut [f32], a: &Range<usize>, b: &Range<usize>) -> (&'a mut [f32], &'a mut [f32]) {
+    let (head, tail) = data.split_at_mut(b.start);
+    (&mut head[a.clone()], &mut tail[..b.len()])
+}
+
+/// A step of the forward list.
+#[derive(Debug)]
+pub(crate) enum Layer {
+    Unit(UnitLayer),
+    Pool { pool: AvgPool, from: usize, to: usize, unpacked: Tensor },
+    Flatten { from: usize, to: usize, unpacked: Tensor },
+    Output(LinearCurrent),
+}
+
+impl Layer {
+    pub(crate) fn forward(&mut self, flow: &mut Flow) {
+        match self {
+            Layer::Unit(unit) => unit.forward(flow),
+            Layer::Pool { pool, from, to, unpacked } => {
+                let Value::Dense(mut y) = std::mem::take(&mut flow.values[*to]) else { return };
+                pool.forward(dense(&flow.values[*from], unpacked), &mut y, &mut flow.workers);
+                flow.values[*to] = Value::Dense(y);
+            }
+            Layer::Flatten { from, to, unpacked } => {
+                let Value::Dense(mut y) = std::mem::take(&mut flow.values[*to]) else { return };
+                flatten(dense(&flow.values[*from], unpacked), &mut y);
+                flow.values[*to] = Value::Dense(y);
+            }
+            Layer::Output(linear) => linear.forward(flow),
+        }
+    }
+
+    /// Backward of all but the output, whose gradient the loss gives.
+    pub(crate) fn backward(&mut self, flow: &mut Flow) {
+        let (from, to) = match self {
+            Layer::Unit(unit) => return unit.backward(flow),
+            Layer::Output(_) => unreachable!("the loss starts the backward at the output"),
+            Layer::Pool { from, to, .. } | Layer::Flatten { from, to, .. } => (*from, *to),
+        };
+        let Some((mut dx, accumulate)) = flow.take_gradient(from) else { return };
+        assert!(!accumulate, "pooling is its input's only reader");
+        let (g, _) = flow.take_gradient(to).expect("the output has a gradient where the input has one");
+        match self {
+            Layer::Pool { pool, .. } => pool.backward(&g, &mut dx, &mut flow.workers),
+            _ => flatten_backward(&g, &mut dx),
+        }
+        flow.put_gradient(to, g);
+        flow.put_gradient(from, dx);
+    }
+
+    /// Bytes kept for the backward, and bytes of workspace.
+    pub(crate) fn bytes(&self) -> (usize, usize) {
+        match self {
+            Layer::Unit(unit) => unit.currents.iter().fold((0, 0), |(saved, work), current| match current {
+                Current::Conv(conv) => (saved + conv.bytes().0, work + conv.bytes().1),
+                Current::Linear(linear) => (saved + linear.y.bytes(), work + linear.unpacked.bytes()),
+                Current::Identity(_) => (saved, work),
+            }),
+            Layer::Pool { unpacked, .. } | Layer::Flatten { unpacked, .. } => (0, unpacked.bytes()),
+            Layer::Output(linear) => (linear.y.bytes(), linear.unpacked.bytes()),
+        }
+    }
+}

@@ -1,0 +1,337 @@
+//! A planned net: every buffer it needs, forward, and the backward that reads the forward's list upward.
+
+use crate::layers::{Current, Layer, LinearCurrent, Value};
+use crate::{NetConfig, Params, build};
+use spikegrad_bptt::lipschitz::lipschitz;
+use spikegrad_bptt::loss::Logits;
+use spikegrad_bptt::{ConfigError, Fire, LifConfig, LossConfig};
+use spikegrad_tensor::{Dims, LANES, Level, Scratch, Tensor, Workers};
+
+/// What layers share while a step runs.
+#[derive(Debug)]
+pub(crate) struct Flow {
+    pub params: Params,
+    pub values: Vec<Value>,
+    /// Gradient buffers, shared by values whose lives do not overlap.
+    pub gradients: Vec<Tensor>,
+    /// The buffer of each value's gradient, if it needs one.
+    pub gradient_of: Vec<Option<usize>>,
+    /// Whether a value's gradient holds something yet.
+    pub written: Vec<bool>,
+    pub workers: Workers,
+    /// Ones, then as many zeros: the identity as an affine map.
+    pub ones: Vec<f32>,
+    pub lif: LifConfig,
+    pub fire: Fire,
+    pub level: Level,
+    pub steps: usize,
+    pub batch: usize,
+    pub training: bool,
+}
+
+impl Flow {
+    /// Takes the gradient buffer of a value, with whether to add to it; none if it needs no gradient.
+    pub(crate) fn take_gradient(&mut self, value: usize) -> Option<(Tensor, bool)> {
+        let slot = self.gradient_of[value]?;
+        Some((std::mem::take(&mut self.gradients[slot]), self.written[value]))
+    }
+
+    /// Gives a gradient back, written.
+    pub(crate) fn put_gradient(&mut self, value: usize, gradient: Tensor) {
+        if let Some(slot) = self.gradient_of[value] {
+            self.gradients[slot] = gradient;
+            self.written[value] = true;
+        }
+    }
+}
+
+/// What the loss of a batch is made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Loss {
+    /// The data term.
+    pub cross_entropy: f64,
+    /// The Lipschitz term.
+    pub lipschitz: f64,
+}
+
+/// Bytes a training step holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bytes {
+    /// Weights and running estimates.
+    pub weights: usize,
+    /// Weight gradients.
+    pub gradients: usize,
+    /// Optimiser moments.
+    pub optimizer: usize,
+    /// Kept between forward and backward.
+    pub saved: usize,
+    /// Activation gradients, packed weights, lists.
+    pub workspace: usize,
+    /// All of it.
+    pub total: usize,
+}
+
+/// One row of a plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerReport {
+    /// Name of the weight.
+    pub name: String,
+    /// Shape of the weight.
+    pub shape: String,
+    /// Numbers in it, biases and batch norm included.
+    pub parameters: usize,
+    /// Multiply-adds of one image and time step.
+    pub macs: u64,
+}
+
+/// What a net costs, known before it runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanReport {
+    /// Learned numbers.
+    pub parameters: usize,
+    /// Multiply-adds of one image and time step.
+    pub macs_per_step: u64,
+    /// Neurons.
+    pub neurons: usize,
+    /// The layers that have weights.
+    pub layers: Vec<LayerReport>,
+    /// Bytes of training.
+    pub bytes: Bytes,
+}
+
+/// A net planned for a batch size: a step allocates nothing of the size of an activation.
+#[derive(Debug)]
+pub struct Net {
+    config: NetConfig,
+    pub(crate) layers: Vec<Layer>,
+    pub(crate) flow: Flow,
+    logits_gradient: Tensor,
+    mean_logits: Vec<f32>,
+}
+
+impl Net {
+    /// Plans the net for `batch` images. With `input_gradient`, the backward also fills [`Net::input_gradient`].
+    ///
+    /// # Errors
+    /// A hyper-parameter or a size makes no sense.
+    pub fn plan(
+        config: &NetConfig,
+        batch: usize,
+        level: Level,
+        input_gradient: bool,
+    ) -> Result<Self, ConfigError> {
+        config.check()?;
+        if batch == 0 {
+            return Err(ConfigError("batch is 0, must be at least 1".into()));
+        }
+        let built = build::build(config, batch, level, input_gradient)?;
+        let widest = built.value_dims.iter().map(|d| d.blocks() * LANES).max().unwrap_or(LANES);
+        let mut ones = vec![1.0; widest];
+        ones.resize(2 * widest, 0.0);
+        let mut params = built.params;
+        params.grads = vec![0.0; params.weights.len()];
+        let flow = Flow {
+            params,
+            written: vec![false; built.values.len()],
+            values: built.values,
+            gradients: built.gradients,
+            gradient_of: built.gradient_of,
+            workers: Workers::new(),
+            ones,
+            lif: config.lif.clone(),
+            fire: config.fire(),
+            level,
+            steps: config.steps(),
+            batch,
+            training: true,
+        };
+        let logits = Dims::new(config.steps() * batch, config.classes, 1, 1);
+        Ok(Self {
+            config: config.clone(),
+            layers: built.layers,
+            flow,
+            logits_gradient: Tensor::zeros(logits),
+            mean_logits: vec![0.0; batch * config.classes],
+        })
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &NetConfig {
+        &self.config
+    }
+
+    /// Images of a batch.
+    pub fn batch(&self) -> usize {
+        self.flow.batch
+    }
+
+    /// Weights, gradients, running estimates.
+    pub fn params(&self) -> &Params {
+        &self.flow.params
+    }
+
+    /// Weights, gradients, running estimates, to change.
+    pub fn params_mut(&mut self) -> &mut Params {
+        &mut self.flow.params
+    }
+
+    /// Numbers in a batch of images.
+    pub fn images_len(&self) -> usize {
+        let c = &self.config;
+        self.flow.batch * c.channels * c.height * c.width
+    }
+
+    /// Runs the net on a batch of images (N, C, H, W), with the batch's statistics when `training`.
+    ///
+    /// Panics if `images` is not [`Net::images_len`] long.
+    pub fn forward(&mut self, images: &[f32], training: bool) {
+        self.flow.training = training;
+        if let Value::Dense(input) = &mut self.flow.values[0] {
+            input.copy_from_nchw(images);
+        }
+        for layer in &mut self.layers {
+            layer.forward(&mut self.flow);
+        }
+    }
+
+    /// The logits' mean over time, (batch, classes), after a forward.
+    pub fn mean_logits(&mut self) -> &[f32] {
+        let (steps, classes) = (self.flow.steps, self.config.classes);
+        let y = output(&self.layers).y.floats();
+        let stride = classes.next_multiple_of(LANES);
+        for (i, mean) in self.mean_logits.iter_mut().enumerate() {
+            let (n, k) = (i / classes, i % classes);
+            let sum: f64 = (0..steps).map(|t| f64::from(y[(t * self.flow.batch + n) * stride + k])).sum();
+            *mean = (sum / steps as f64) as f32;
+        }
+        &self.mean_logits
+    }
+
+    /// Computes loss and all gradients after a training forward; weight gradients are overwritten.
+    ///
+    /// Panics if there is not one label a planned image, or one is no class.
+    pub fn backward(&mut self, labels: &[u32], loss: &LossConfig, beta: f32) -> Loss {
+        assert_eq!(labels.len(), self.flow.batch);
+        assert!(labels.iter().all(|&label| (label as usize) < self.config.classes));
+        self.flow.params.zero_grads();
+        self.flow.written.fill(false);
+        let stride = self.config.classes.next_multiple_of(LANES);
+        let size = Logits { steps: self.flow.steps, classes: self.config.classes, stride };
+        let (last, rest) = self.layers.split_last_mut().expect("a net ends with its output");
+        let Layer::Output(last) = last else { unreachable!("a net ends with its output") };
+        let g = self.logits_gradient.floats_mut();
+        let cross_entropy = loss.evaluate(size, last.y.floats(), labels, g, &mut self.mean_logits);
+        last.backward(&self.logits_gradient, &mut self.flow);
+        for layer in rest.iter_mut().rev() {
+            layer.backward(&mut self.flow);
+        }
+        let lipschitz = if beta == 0.0 { 0.0 } else { self.lipschitz(beta) };
+        Loss { cross_entropy, lipschitz }
+    }
+
+    /// Adds the Lipschitz term's gradient to every weight of two or more dimensions; returns its value.
+    fn lipschitz(&mut self, beta: f32) -> f64 {
+        let Params { entries, weights, grads, .. } = &mut self.flow.params;
+        let mut values = vec![0.0; entries.len()];
+        let mut rest = &mut grads[..];
+        let mut tasks = Vec::with_capacity(entries.len());
+        for (entry, value) in entries.iter().zip(&mut values) {
+            let (grad, after) = rest.split_at_mut(entry.range.len());
+            rest = after;
+            if entry.shape.len() > 1 {
+                tasks.push((entry, grad, value));
+            }
+        }
+        // Largest first, so that the last task to finish is a small one.
+        tasks.sort_by_key(|(entry, ..)| std::cmp::Reverse(entry.range.len()));
+        self.flow.workers.run(tasks.into_iter(), |(entry, grad, value), scratch: &mut Scratch| {
+            *value = lipschitz(beta, entry.shape[0], &weights[entry.range.clone()], grad, scratch);
+        });
+        values.iter().sum()
+    }
+
+    /// ∂L/∂images in (N, C, H, W) after a backward, if the net was planned with it.
+    pub fn input_gradient(&self) -> Option<Vec<f32>> {
+        let slot = self.flow.gradient_of[0]?;
+        Some(self.flow.gradients[slot].to_nchw())
+    }
+
+    /// Firing rate of each spiking layer, after a forward.
+    pub fn rates(&self) -> Vec<(String, f64)> {
+        let units = self.layers.iter().filter_map(|layer| match layer {
+            Layer::Unit(unit) => Some(unit),
+            _ => None,
+        });
+        let rate = |value: &Value| match value {
+            Value::Spikes(spikes) => spikes.rate(),
+            Value::Dense(dense) => {
+                let values = dense.to_nchw();
+                values.iter().filter(|x| **x > 0.0).count() as f64 / values.len() as f64
+            }
+            Value::Taken => 0.0,
+        };
+        units.map(|unit| (unit.name.clone(), rate(&self.flow.values[unit.out]))).collect()
+    }
+
+    /// The first layer, in the order of the forward, whose output is not finite.
+    pub fn first_not_finite(&self) -> Option<String> {
+        let finite = |tensor: &Tensor| tensor.floats().iter().all(|x| x.is_finite());
+        for layer in &self.layers {
+            let broken = match layer {
+                Layer::Unit(unit) => unit.currents.iter().any(|current| match current {
+                    Current::Conv(conv) => !finite(&conv.y),
+                    Current::Linear(linear) => !finite(&linear.y),
+                    Current::Identity(_) => false,
+                }),
+                Layer::Output(linear) => !finite(&linear.y),
+                Layer::Pool { .. } | Layer::Flatten { .. } => false,
+            };
+            if broken {
+                return Some(match layer {
+                    Layer::Unit(unit) => unit.name.clone(),
+                    _ => "output".into(),
+                });
+            }
+        }
+        self.flow.params.first_not_finite().map(str::to_string)
+    }
+
+    /// What the net costs; `moments` is how many the optimiser keeps.
+    pub fn report(&self, moments: usize) -> PlanReport {
+        let params = &self.flow.params;
+        let layers = build::reports(&self.layers, params);
+        let weights = 4 * params.weights.len();
+        let mut bytes = Bytes {
+            weights: weights + 4 * params.buffers.len(),
+            gradients: weights,
+            optimizer: moments * weights,
+            saved: self.flow.values.iter().map(Value::bytes).sum(),
+            workspace: self.flow.gradients.iter().map(Tensor::bytes).sum(),
+            total: 0,
+        };
+        for layer in &self.layers {
+            let (saved, workspace) = layer.bytes();
+            bytes.saved += saved;
+            bytes.workspace += workspace;
+        }
+        bytes.total = bytes.weights + bytes.gradients + bytes.optimizer + bytes.saved + bytes.workspace;
+        let neurons = self.layers.iter().map(|layer| match layer {
+            Layer::Unit(unit) => unit.dims.len() / unit.dims.n,
+            _ => 0,
+        });
+        PlanReport {
+            parameters: params.weights.len(),
+            macs_per_step: layers.iter().map(|layer| layer.macs).sum(),
+            neurons: neurons.sum(),
+            layers,
+            bytes,
+        }
+    }
+}
+
+fn output(layers: &[Layer]) -> &LinearCurrent {
+    match layers.last() {
+        Some(Layer::Output(linear)) => linear,
+        _ => unreachable!("a net ends with its output"),
+    }
+}

@@ -1,0 +1,330 @@
+//! The safetensors format: eight bytes of header length, a JSON header, then the tensors without gaps.
+//!
+//! The reader trusts nothing: every length is checked against the bytes that are there before it is used. The
+//! writer puts a temporary file in the same folder, flushes it, and renames it: a reader never sees half a file.
+
+use crate::json::{Json, parse, quote};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// What is wrong with a file.
+#[derive(Debug)]
+pub struct FileError {
+    path: PathBuf,
+    what: String,
+}
+
+impl FileError {
+    /// Names the file and what is wrong with it.
+    pub fn new(path: &Path, what: impl Into<String>) -> Self {
+        Self { path: path.to_path_buf(), what: what.into() }
+    }
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path.display(), self.what)
+    }
+}
+
+impl std::error::Error for FileError {}
+
+/// One tensor of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Name.
+    pub name: String,
+    /// `F32`, `I64`, …
+    pub dtype: String,
+    /// Shape, outermost first.
+    pub shape: Vec<usize>,
+    begin: usize,
+    end: usize,
+}
+
+/// A file read whole.
+#[derive(Clone, Debug)]
+pub struct File {
+    path: PathBuf,
+    /// The header's `__metadata__`.
+    pub metadata: BTreeMap<String, String>,
+    /// The tensors, in the order of their bytes.
+    pub tensors: Vec<Entry>,
+    data: Vec<u8>,
+}
+
+impl File {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// The file cannot be read, is truncated, its header is no valid JSON, or a tensor's range does not fit its
+    /// shape, overlaps another or leaves a gap.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self, FileError> {
+        let path = path.as_ref();
+        let bytes = std::fs::read(path).map_err(|error| FileError::new(path, error.to_string()))?;
+        Self::parse(path, bytes)
+    }
+
+    /// Checks bytes that came from `path`.
+    ///
+    /// # Errors
+    /// As [`File::read`].
+    pub fn parse(path: &Path, mut bytes: Vec<u8>) -> Result<Self, FileError> {
+        let fail = |what: String| FileError::new(path, what);
+        let Some((length, rest)) = bytes.split_first_chunk::<8>() else {
+            return Err(fail(format!("holds {} bytes, a safetensors file has at least 8", bytes.len())));
+        };
+        let (length, after) = (u64::from_le_bytes(*length), rest.len());
+        if length > after as u64 {
+            return Err(fail(format!("byte 0: header says {length} bytes, {after} follow")));
+        }
+        let header = std::str::from_utf8(&rest[..length as usize])
+            .map_err(|error| fail(format!("byte {}: header is not UTF-8", 8 + error.valid_up_to())))?;
+        let header = parse(header).map_err(|(at, want)| {
+            fail(format!("byte {}: header is no valid JSON, expected {want}", 8 + at))
+        })?;
+        let Json::Object(members) = header else { return Err(fail("byte 8: header is no object".into())) };
+        let mut metadata = BTreeMap::new();
+        let mut tensors = Vec::new();
+        for (name, value) in members {
+            if name == "__metadata__" {
+                metadata =
+                    strings(value).ok_or_else(|| fail("__metadata__ holds more than strings".into()))?;
+            } else {
+                tensors.push(entry(name, value).map_err(&fail)?);
+            }
+        }
+        let data = bytes.split_off(8 + length as usize);
+        tensors.sort_by_key(|tensor| (tensor.begin, tensor.end));
+        check_layout(&tensors, data.len()).map_err(fail)?;
+        Ok(Self { path: path.to_path_buf(), metadata, tensors, data })
+    }
+
+    /// Where the file was read.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// An error that names this file.
+    pub fn error(&self, what: impl Into<String>) -> FileError {
+        FileError::new(&self.path, what)
+    }
+
+    /// The entry of a tensor.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub fn entry(&self, name: &str) -> Result<&Entry, FileError> {
+        let found = self.tensors.iter().find(|tensor| tensor.name == name);
+        found.ok_or_else(|| self.error(format!("no tensor {name:?}")))
+    }
+
+    /// The numbers of an `F32` tensor.
+    ///
+    /// # Errors
+    /// It is missing or of another type.
+    pub fn f32(&self, name: &str) -> Result<Vec<f32>, FileError> {
+        let (numbers, _) = self.typed(name, "F32")?.as_chunks::<4>();
+        Ok(numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+    }
+
+    /// The numbers of an `I64` tensor.
+    ///
+    /// # Errors
+    /// It is missing or of another type.
+    pub fn i64(&self, name: &str) -> Result<Vec<i64>, FileError> {
+        let (numbers, _) = self.typed(name, "I64")?.as_chunks::<8>();
+        Ok(numbers.iter().map(|bytes| i64::from_le_bytes(*bytes)).collect())
+    }
+
+    fn typed(&self, name: &str, dtype: &str) -> Result<&[u8], FileError> {
+        let entry = self.entry(name)?;
+        if entry.dtype != dtype {
+            return Err(self.error(format!("tensor {name:?} is {}, expected {dtype}", entry.dtype)));
+        }
+        Ok(&self.data[entry.begin..entry.end])
+    }
+
+    /// A metadata string, parsed.
+    ///
+    /// # Errors
+    /// It is missing or does not parse.
+    pub fn meta<T: std::str::FromStr>(&self, key: &str) -> Result<T, FileError> {
+        let text = self.metadata.get(key).ok_or_else(|| self.error(format!("metadata has no {key:?}")))?;
+        text.parse().map_err(|_| self.error(format!("metadata {key:?} is {text:?}, which is not valid")))
+    }
+}
+
+fn strings(value: Json) -> Option<BTreeMap<String, String>> {
+    let Json::Object(members) = value else { return None };
+    let pair = |(key, value)| if let Json::String(text) = value { Some((key, text)) } else { None };
+    members.into_iter().map(pair).collect()
+}
+
+fn entry(name: String, value: Json) -> Result<Entry, String> {
+    let broken = || format!("tensor {name:?} has no dtype, shape and data_offsets");
+    let Json::Object(members) = value else { return Err(broken()) };
+    let (mut dtype, mut shape, mut offsets) = (None, None, None);
+    for (key, value) in members {
+        match (key.as_str(), value) {
+            ("dtype", Json::String(text)) => dtype = Some(text),
+            ("shape", value) => shape = numbers(value),
+            ("data_offsets", value) => offsets = numbers(value),
+            _ => return Err(broken()),
+        }
+    }
+    match (dtype, shape, offsets.as_deref()) {
+        (Some(dtype), Some(shape), Some(&[begin, end])) => Ok(Entry { name, dtype, shape, begin, end }),
+        _ => Err(broken()),
+    }
+}
+
+fn numbers(value: Json) -> Option<Vec<usize>> {
+    let Json::Array(items) = value else { return None };
+    let number = |item| if let Json::Number(n) = item { usize::try_from(n).ok() } else { None };
+    items.into_iter().map(number).collect()
+}
+
+/// Tensors must cover the data once, in order, each with as many bytes as its shape says.
+fn check_layout(tensors: &[Entry], data: usize) -> Result<(), String> {
+    let mut at = 0;
+    for (i, t) in tensors.iter().enumerate() {
+        let name = &t.name;
+        if tensors[..i].iter().any(|other| other.name == *name) {
+            return Err(format!("tensor {name:?} stands twice"));
+        }
+        let size = match t.dtype.as_str() {
+            "F64" | "I64" | "U64" => 8,
+            "F32" | "I32" | "U32" => 4,
+            "F16" | "BF16" | "I16" | "U16" => 2,
+            "I8" | "U8" | "BOOL" => 1,
+            other => return Err(format!("tensor {name:?} has unknown type {other:?}")),
+        };
+        let bytes = t.shape.iter().try_fold(size, |bytes: usize, &side| bytes.checked_mul(side));
+        if t.begin != at || t.end < t.begin || t.end > data {
+            let (begin, end) = (t.begin, t.end);
+            return Err(format!(
+                "tensor {name:?} lies at {begin}..{end}, expected {at}.. within {data} bytes"
+            ));
+        }
+        if bytes != Some(t.end - t.begin) {
+            let (shape, got) = (&t.shape, t.end - t.begin);
+            return Err(format!("tensor {name:?} of shape {shape:?} has {got} bytes, needs {bytes:?}"));
+        }
+        at = t.end;
+    }
+    if at == data { Ok(()) } else { Err(format!("tensors end at byte {at}, data has {data} bytes")) }
+}
+
+/// A tensor to write.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    /// Name.
+    pub name: &'a str,
+    /// Shape, outermost first.
+    pub shape: &'a [usize],
+    /// Its numbers.
+    pub data: &'a [f32],
+}
+
+/// Writes a file of `F32` tensors: to a temporary file in the same folder, flushed, then renamed.
+///
+/// # Errors
+/// The folder cannot be written; an existing file of that name is then untouched.
+pub fn write(
+    path: &Path,
+    metadata: &BTreeMap<String, String>,
+    tensors: &[View<'_>],
+) -> Result<(), FileError> {
+    let mut header = String::from("{");
+    if !metadata.is_empty() {
+        let pairs: Vec<_> = metadata.iter().map(|(k, v)| format!("{}:{}", quote(k), quote(v))).collect();
+        header.push_str(&format!("\"__metadata__\":{{{}}}", pairs.join(",")));
+    }
+    let mut at = 0;
+    for t in tensors {
+        let end = at + 4 * t.data.len();
+        let comma = if header.len() > 1 { "," } else { "" };
+        let (name, shape) = (quote(t.name), t.shape);
+        let line =
+            format!("{comma}{name}:{{\"dtype\":\"F32\",\"shape\":{shape:?},\"data_offsets\":[{at},{end}]}}");
+        header.push_str(&line);
+        at = end;
+    }
+    header.push('}');
+    while !header.len().is_multiple_of(8) {
+        header.push(' ');
+    }
+    let mut bytes = Vec::with_capacity(8 + header.len() + at);
+    bytes.extend((header.len() as u64).to_le_bytes());
+    bytes.extend(header.as_bytes());
+    tensors.iter().for_each(|t| bytes.extend(t.data.iter().flat_map(|x| x.to_le_bytes())));
+    replace(path, &bytes)
+}
+
+/// Replaces a file by `bytes` as a whole.
+///
+/// # Errors
+/// The folder cannot be written; an existing file of that name is then untouched.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(format!(".{}.part", std::process::id()));
+    let part = path.with_file_name(name);
+    let result = std::fs::File::create(&part).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&part, path)
+    });
+    result.map_err(|error| {
+        let _ = std::fs::remove_file(&part);
+        FileError::new(path, error.to_string())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(header: &str, data: usize) -> Vec<u8> {
+        [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &vec![0; data][..]].concat()
+    }
+
+    #[test]
+    fn lies_are_found() {
+        let path = Path::new("x.safetensors");
+        let tensor = |shape: &str, offsets: &str| {
+            format!("{{\"a\":{{\"dtype\":\"F32\",\"shape\":{shape},\"data_offsets\":{offsets}}}}}")
+        };
+        assert!(File::parse(path, bytes(&tensor("[2]", "[0,8]"), 8)).is_ok());
+        let broken = [
+            bytes(&tensor("[2]", "[0,8]"), 7),
+            bytes(&tensor("[2]", "[0,8]"), 9),
+            bytes(&tensor("[3]", "[0,8]"), 8),
+            bytes(&tensor("[18446744073709551615,2]", "[0,8]"), 8),
+            bytes(&tensor("[2]", "[4,12]"), 12),
+            bytes(&tensor("[2]", "[8,0]"), 8),
+            bytes("{\"a\":[[[[[[[[[[]]]]]]]]]]}", 0),
+            bytes("{\"a\"", 0),
+            u64::MAX.to_le_bytes().to_vec(),
+            vec![1, 2, 3],
+        ];
+        for file in broken {
+            let error = File::parse(path, file).unwrap_err().to_string();
+            assert!(error.starts_with("x.safetensors: "), "{error}");
+        }
+    }
+
+    #[test]
+    fn files_round_trip() {
+        let path = std::env::temp_dir().join(format!("spikegrad-{}.safetensors", std::process::id()));
+        let metadata = BTreeMap::from([("a \"b\"".to_string(), "c\\d\n".to_string())]);
+        let data = [1.5, -2.0, f32::MIN_POSITIVE, 0.0, 3.0, 4.0];
+        write(&path, &metadata, &[View { name: "w", shape: &[2, 3], data: &data }]).unwrap();
+        let file = File::read(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!((file.metadata.clone(), file.f32("w").unwrap()), (metadata, data.to_vec()));
+        assert_eq!(file.entry("w").unwrap().shape, [2, 3]);
+    }
+}

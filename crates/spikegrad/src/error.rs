@@ -1,0 +1,51 @@
+//! What can go wrong, in one type.
+
+use spikegrad_bptt::ConfigError;
+use spikegrad_models::safetensors::FileError;
+use std::fmt;
+
+/// An error of the trainer.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// A hyper-parameter makes no sense.
+    Config(ConfigError),
+    /// A file cannot be read, written or used.
+    File(FileError),
+    /// Images or labels of the wrong number or value.
+    Batch(String),
+    /// The loss, an activation or a gradient is not finite.
+    NotFinite {
+        /// Training step, from 1.
+        step: u64,
+        /// The first layer or weight that is not finite.
+        layer: String,
+    },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Config(error) => error.fmt(f),
+            Error::File(error) => error.fmt(f),
+            Error::Batch(what) => f.write_str(what),
+            Error::NotFinite { step, layer } => {
+                write!(f, "step {step}: not finite (NaN or infinity), first in {layer}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<ConfigError> for Error {
+    fn from(error: ConfigError) -> Self {
+        Error::Config(error)
+    }
+}
+
+impl From<FileError> for Error {
+    fn from(error: FileError) -> Self {
+        Error::File(error)
+    }
+}

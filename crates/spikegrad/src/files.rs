@@ -1,0 +1,144 @@
+//! Weights and complete states in files.
+
+use crate::{Error, Trainer};
+use spikegrad_models::names::canonical;
+use spikegrad_models::safetensors::{File, View, write};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Version of the state's layout.
+const FORMAT: &str = "spikegrad-1";
+
+impl Trainer {
+    /// Writes weights and running estimates under PyTorch's names.
+    ///
+    /// # Errors
+    /// The folder cannot be written; an existing file of that name is then untouched.
+    pub fn save_weights(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        Ok(write(path.as_ref(), &self.metadata(), &self.weight_views())?)
+    }
+
+    /// Writes all that an exact resume needs, with `extra` strings of the caller's.
+    ///
+    /// # Errors
+    /// As [`Trainer::save_weights`].
+    pub fn save_state(&self, path: impl AsRef<Path>, extra: &BTreeMap<String, String>) -> Result<(), Error> {
+        let mut metadata = self.metadata();
+        metadata.insert("step".into(), self.step.to_string());
+        metadata.extend(extra.iter().map(|(key, value)| (format!("extra.{key}"), value.clone())));
+        let lengths = self.moments.each_ref().map(|moment| [moment.len()]);
+        let mut views = self.weight_views();
+        for (k, name) in ["moment.first", "moment.second"].into_iter().enumerate() {
+            views.push(View { name, shape: &lengths[k], data: &self.moments[k] });
+        }
+        Ok(write(path.as_ref(), &metadata, &views)?)
+    }
+
+    /// Reads weights and running estimates, under PyTorch's or the authors' names.
+    ///
+    /// # Errors
+    /// A missing or surplus name, a wrong shape, a number that is not finite, aliases that disagree. The trainer
+    /// is then unchanged.
+    pub fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<(), Error> {
+        let file = File::read(path)?;
+        self.load(&file, false)
+    }
+
+    /// Reads a state written by [`Trainer::save_state`] and returns the caller's strings.
+    ///
+    /// # Errors
+    /// As [`Trainer::load_weights`]; also a state of another layout or optimiser.
+    pub fn load_state(&mut self, path: impl AsRef<Path>) -> Result<BTreeMap<String, String>, Error> {
+        let file = File::read(path)?;
+        let format: String = file.meta("format")?;
+        if format != FORMAT {
+            return Err(file.error(format!("format is {format:?}, expected {FORMAT:?}")).into());
+        }
+        let moments = [file.f32("moment.first")?, file.f32("moment.second")?];
+        for (have, read) in self.moments.iter().zip(&moments) {
+            if have.len() != read.len() {
+                let (have, read) = (have.len(), read.len());
+                return Err(file
+                    .error(format!("optimiser moment has {read} numbers, expected {have}"))
+                    .into());
+            }
+        }
+        let step = file.meta("step")?;
+        self.load(&file, true)?;
+        self.step = step;
+        self.moments = moments;
+        let extra = file.metadata.iter().filter_map(|(key, value)| {
+            key.strip_prefix("extra.").map(|key| (key.to_string(), value.clone()))
+        });
+        Ok(extra.collect())
+    }
+
+    fn metadata(&self) -> BTreeMap<String, String> {
+        let net = &self.config.net;
+        BTreeMap::from([
+            ("format".to_string(), FORMAT.to_string()),
+            ("net".to_string(), net.kind.to_string()),
+            ("width".to_string(), net.scale.to_string()),
+            ("timesteps".to_string(), net.timesteps.to_string()),
+            ("classes".to_string(), net.classes.to_string()),
+            ("image".to_string(), format!("{}x{}x{}", net.channels, net.height, net.width)),
+        ])
+    }
+
+    fn weight_views(&self) -> Vec<View<'_>> {
+        let params = self.net.params();
+        let lists = [(&params.entries, &params.weights), (&params.buffer_entries, &params.buffers)];
+        let views = lists.into_iter().flat_map(|(entries, data)| {
+            entries.iter().map(move |e| View { name: &e.name, shape: &e.shape, data: &data[e.range.clone()] })
+        });
+        views.collect()
+    }
+
+    fn load(&mut self, file: &File, with_moments: bool) -> Result<(), Error> {
+        let mut found: BTreeMap<String, (String, Vec<usize>, Vec<f32>)> = BTreeMap::new();
+        for entry in &file.tensors {
+            let name = canonical(&entry.name);
+            let ignored =
+                name.ends_with("num_batches_tracked") || with_moments && name.starts_with("moment.");
+            if ignored {
+                continue;
+            }
+            let data = file.f32(&entry.name)?;
+            if let Some(at) = data.iter().position(|x| !x.is_finite()) {
+                let value = data[at];
+                return Err(file.error(format!("tensor {:?} holds {value} at {at}", entry.name)).into());
+            }
+            if let Some((other, _, before)) = found.get(&name)
+                && *before != data
+            {
+                let both = format!("{other:?} and {:?}", entry.name);
+                return Err(file.error(format!("{both} both name {name:?} and disagree")).into());
+            }
+            found.insert(name, (entry.name.clone(), entry.shape.clone(), data));
+        }
+        let params = self.net.params();
+        let mut weights = params.weights.clone();
+        let mut buffers = params.buffers.clone();
+        let lists = [(&params.entries, &mut weights), (&params.buffer_entries, &mut buffers)];
+        for (entries, into) in lists {
+            for entry in entries {
+                let Some((name, shape, data)) = found.remove(&entry.name) else {
+                    return Err(file.error(format!("no tensor {:?}", entry.name)).into());
+                };
+                if shape != entry.shape {
+                    let want = &entry.shape;
+                    let what = format!("tensor {name:?} has shape {shape:?}, the net expects {want:?}");
+                    return Err(file.error(what).into());
+                }
+                into[entry.range.clone()].copy_from_slice(&data);
+            }
+        }
+        if let Some((name, ..)) = found.into_values().next() {
+            return Err(file.error(format!("tensor {name:?} is none of the net's")).into());
+        }
+        let params = self.net.params_mut();
+        params.weights = weights;
+        params.buffers = buffers;
+        Ok(())
+    }
+}
