@@ -47,17 +47,21 @@ impl Dataset {
         Shape::of_set(&self.train)
     }
 
-    /// Hands the training images out, shuffled and varied.
+    /// Hands the training images out in full batches, shuffled and varied.
     ///
     /// # Errors
-    /// An empty set.
+    /// Fewer images than a batch.
     pub fn train_loader(&self, settings: &Settings) -> Result<Loader, Failure> {
+        let (batch, images) = (settings.batch(), self.train.len());
+        if images < batch {
+            return Err(Failure::Usage(format!("--batch is {batch}, there are {images} training images")));
+        }
         let config = LoaderConfig {
             batch: settings.batch(),
             seed: settings.seed(),
             shuffle: true,
             augment: settings.augment,
-            drop_last: false,
+            drop_last: true,
             prefetch: PREFETCH,
             normalise: self.normalise.clone(),
         };

@@ -47,3 +47,13 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+impl From<spikegrad::Error> for Failure {
+    /// A configuration that makes no sense is wrong usage, all else a bad input.
+    fn from(error: spikegrad::Error) -> Self {
+        match error {
+            spikegrad::Error::Config(why) => Self::usage(why),
+            other => Self::input(other),
+        }
+    }
+}

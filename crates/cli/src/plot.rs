@@ -109,10 +109,8 @@ impl Chart<'_> {
         let at_y = |value: f64| HEIGHT - bottom - y.share(value) * (HEIGHT - top - bottom);
         let middle = (left + WIDTH - right) / 2.0;
         let title = self.title;
-        let _ = writeln!(
-            svg,
-            "<text x=\"{left}\" y=\"24\" font-size=\"16\" font-weight=\"600\">{title}</text>"
-        );
+        let _ =
+            writeln!(svg, "<text x=\"{left}\" y=\"24\" font-size=\"16\" font-weight=\"600\">{title}</text>");
         for tick in y.ticks() {
             let (at, label) = (at_y(tick), y.label(tick));
             let end = WIDTH - right;

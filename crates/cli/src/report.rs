@@ -106,7 +106,10 @@ impl Report<'_> {
     fn rates(&self, page: &mut String) {
         let Some(last) = self.metrics.last() else { return };
         let mean = 100.0 * last.mean_rate;
-        let _ = writeln!(page, "<h2>Firing rates</h2>\n<p>In the last training batch; mean {mean:.1} %.</p>\n<table>");
+        let _ = writeln!(
+            page,
+            "<h2>Firing rates</h2>\n<p>In the last training batch; mean {mean:.1} %.</p>\n<table>"
+        );
         for (layer, rate) in &last.rates {
             let percent = 100.0 * rate;
             let _ = writeln!(

@@ -219,9 +219,7 @@ fn optimizer(flags: &Flags) -> Result<Optimizer, Failure> {
 fn loss(flags: &Flags) -> Result<LossConfig, Failure> {
     let kind = match choice("loss", &flags.loss, &["ce", "tet"])? {
         "ce" => LossKind::CrossEntropy,
-        _ => {
-            LossKind::Tet { lambda: flags.tet_lambda.unwrap_or(0.05), phi: flags.tet_phi.unwrap_or(1.0) }
-        }
+        _ => LossKind::Tet { lambda: flags.tet_lambda.unwrap_or(0.05), phi: flags.tet_phi.unwrap_or(1.0) },
     };
     Ok(LossConfig { kind, label_smoothing: flags.label_smoothing.unwrap_or(0.0) })
 }

@@ -196,7 +196,9 @@ impl Run {
         progress.finish();
         let folder = self.folder.path().display();
         let best = 100.0 * self.at.best;
-        print(&format!("best test accuracy {best:.2} %; {folder} holds report.html and checkpoint.safetensors\n"));
+        print(&format!(
+            "best test accuracy {best:.2} %; {folder} holds report.html and checkpoint.safetensors\n"
+        ));
         Ok(())
     }
 
@@ -301,8 +303,9 @@ impl Run {
 fn prepare(settings: &Settings, args: &TrainArgs) -> Result<(Trainer, Loader, Loader), Failure> {
     let level = level(args.level.as_deref())?;
     let data = Dataset::load(settings)?;
-    let trainer = Trainer::new(settings.train_config(data.shape()), level).map_err(Failure::input)?;
-    Ok((trainer, data.train_loader(settings)?, data.test_loader(settings)?))
+    let loaders = (data.train_loader(settings)?, data.test_loader(settings)?);
+    let trainer = Trainer::new(settings.train_config(data.shape()), level)?;
+    Ok((trainer, loaders.0, loaders.1))
 }
 
 #[cfg(test)]
@@ -311,7 +314,14 @@ mod tests {
 
     #[test]
     fn positions_come_back() {
-        let at = Position { epoch: 3, batch: 7, best: 0.1 + 0.2, loss: 1.0 / 3.0, lr: 1e-7, ..Position::default() };
+        let at = Position {
+            epoch: 3,
+            batch: 7,
+            best: 0.1 + 0.2,
+            loss: 1.0 / 3.0,
+            lr: 1e-7,
+            ..Position::default()
+        };
         assert_eq!(Position::load(Path::new("x"), &at.save()), Ok(at));
         assert!(Position::load(Path::new("x"), &BTreeMap::new()).is_err());
     }
