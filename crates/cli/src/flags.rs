@@ -156,8 +156,13 @@ impl Flags {
     pub fn read(path: &Path) -> Result<Flags, Failure> {
         let text = std::fs::read_to_string(path).map_err(|why| Failure::at(path, why))?;
         toml::from_str(&text).map_err(|why| {
-            let line = why.span().map_or(0, |span| text[..span.start.min(text.len())].lines().count().max(1));
-            Failure::at(path, format!("line {line}: {}", why.message()))
+            let before = |end: usize| text.bytes().take(end).filter(|&byte| byte == b'\n').count();
+            match why.span() {
+                Some(span) => {
+                    Failure::at(path, format!("line {}: {}", before(span.start) + 1, why.message()))
+                }
+                None => Failure::at(path, why.message()),
+            }
         })
     }
 
