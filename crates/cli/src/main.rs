@@ -6,7 +6,7 @@
 //! | [`dataset`], [`score`], [`train`], [`eval`] | training and scoring |
 //! | [`run_folder`], [`report`], [`plot`] | what a run leaves behind |
 //! | [`gradcheck`], [`parity`] | proofs |
-//! | [`plan`], [`info`], [`bench`] | sizes and times |
+//! | [`plan`], [`info`], [`mod@bench`] | sizes and times |
 #![forbid(unsafe_code)]
 
 mod bench;

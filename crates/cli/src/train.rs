@@ -117,6 +117,8 @@ struct Run {
     test: Loader,
     at: Position,
     metrics: Vec<Metrics>,
+    /// Firing rates of the last training batch.
+    rates: BTreeMap<String, f64>,
     stop_after: f64,
 }
 
@@ -158,8 +160,8 @@ impl Run {
             test.set().len(),
             folder.path().display()
         ));
-        let (at, metrics) = (Position::default(), Vec::new());
-        Ok(Self { settings, folder, trainer, train, test, at, metrics, stop_after })
+        let (at, metrics, rates) = (Position::default(), Vec::new(), BTreeMap::new());
+        Ok(Self { settings, folder, trainer, train, test, at, metrics, rates, stop_after })
     }
 
     /// Takes up the run in `path`.
@@ -177,10 +179,11 @@ impl Run {
         }
         let saved = trainer.load_state(&state).map_err(Failure::input)?;
         let at = Position::load(&state, &saved)?;
+        let rates = saved.get("rates").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
         let metrics = folder.metrics(at.epoch)?;
         folder.write_metrics(&metrics)?;
         print(&format!("resuming {} at epoch {}, batch {}\n", path.display(), at.epoch + 1, at.batch + 1));
-        Ok(Self { settings, folder, trainer, train, test, at, metrics, stop_after })
+        Ok(Self { settings, folder, trainer, train, test, at, metrics, rates, stop_after })
     }
 
     /// Trains until the last epoch, `--stop-after` or Ctrl-C.
@@ -211,11 +214,11 @@ impl Run {
     /// Trains the rest of an epoch, scores and writes; false when told to stop on the way.
     fn epoch(&mut self, progress: &Progress) -> Result<bool, Failure> {
         let (epoch, batches) = (self.at.epoch, self.train.batches());
+        let mut start = Instant::now();
         for batch in self.train.epoch_from(epoch as u64, self.at.batch) {
             if self.must_stop() {
                 return Ok(false);
             }
-            let start = Instant::now();
             let share = epoch as f64 + self.at.batch as f64 / batches as f64;
             let step = self
                 .trainer
@@ -224,17 +227,20 @@ impl Run {
             let at = &mut self.at;
             at.batch += 1;
             at.seconds += start.elapsed().as_secs_f64();
+            start = Instant::now();
             at.images += batch.len;
             at.correct += step.correct;
             at.loss += step.loss * batch.len as f64;
             at.lr = step.lr;
+            if at.batch == batches {
+                self.rates = self.trainer.rates().into_iter().collect();
+            }
             let images = at.images as f64;
             let (loss, accuracy) = (at.loss / images, at.correct as f64 / images);
             progress.batch((epoch + 1, at.batch, batches), loss, accuracy, images / at.seconds.max(1e-9));
         }
-        let rates: BTreeMap<String, f64> = self.trainer.rates().into_iter().collect();
         let Some(score) = score(&mut self.trainer, &self.test, true)? else { return Ok(false) };
-        let at = self.at;
+        let (at, rates) = (self.at, self.rates.clone());
         let images = at.images.max(1) as f64;
         let metrics = Metrics {
             epoch: epoch + 1,
@@ -274,7 +280,9 @@ impl Run {
         let checkpoint = self.folder.file("checkpoint.safetensors");
         self.trainer.save_weights(&checkpoint).map_err(Failure::input)?;
         let state = self.folder.file("state.safetensors");
-        self.trainer.save_state(&state, &self.at.save()).map_err(Failure::input)
+        let mut position = self.at.save();
+        position.insert("rates".into(), json!(self.rates).to_string());
+        self.trainer.save_state(&state, &position).map_err(Failure::input)
     }
 
     /// Writes the state and says how to go on.
