@@ -1,3 +1,130 @@
-//! The `spikegrad` command.
+//! The `spikegrad` command: train spiking neural networks on a CPU, every gradient proven.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`flags`], [`defaults`], [`settings`] | from flags and a TOML file to a checked configuration |
+//! | [`dataset`], [`score`], [`train`], [`eval`] | training and scoring |
+//! | [`run_folder`], [`report`], [`plot`] | what a run leaves behind |
+//! | [`gradcheck`], [`parity`] | proofs |
+//! | [`plan`], [`info`], [`mod@bench`] | sizes and times |
+#![forbid(unsafe_code)]
 
-fn main() {}
+mod bench;
+mod dataset;
+mod defaults;
+mod eval;
+mod failure;
+mod files;
+mod flags;
+mod gradcheck;
+mod info;
+mod interrupt;
+mod oracle;
+mod parity;
+mod plan;
+mod plot;
+mod progress;
+mod report;
+mod run_folder;
+mod score;
+mod settings;
+mod train;
+
+use clap::{Parser, Subcommand};
+use failure::Failure;
+use std::process::ExitCode;
+
+/// Train spiking neural networks on a CPU, every gradient proven.
+#[derive(Parser, Debug)]
+#[command(name = "spikegrad", version, arg_required_else_help = true)]
+#[command(after_help = "Example: spikegrad train --net lenet --epochs 6")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Threads to work with; default: all cores
+    #[arg(long, global = true, value_name = "N")]
+    threads: Option<usize>,
+}
+
+/// The commands.
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Train a net and write a run folder
+    #[command(
+        after_help = "Example: spikegrad train --data cifar10:data/cifar-10-batches-bin --width 0.25 --epochs 30"
+    )]
+    Train(Box<train::TrainArgs>),
+    /// Score a run on its test images
+    #[command(after_help = "Example: spikegrad eval runs/lenet-shapes-1")]
+    Eval(eval::EvalArgs),
+    /// Compare one training step with reference files
+    #[command(after_help = "Example: spikegrad parity golden/step.safetensors")]
+    Parity(parity::ParityArgs),
+    /// Check gradients against an f64 oracle and finite differences
+    #[command(
+        after_help = "Example: spikegrad gradcheck --net lenet --surrogate arctan --reset soft --timesteps 3"
+    )]
+    Gradcheck(Box<gradcheck::GradcheckArgs>),
+    /// Show parameters, operations and memory before training
+    #[command(
+        after_help = "Example: spikegrad plan --net resnet19 --data cifar10:any --batch 100 --timesteps 2"
+    )]
+    Plan(Box<plan::PlanArgs>),
+    /// Show what a checkpoint, a run or a data set holds
+    #[command(after_help = "Example: spikegrad info runs/lenet-shapes-1/best.safetensors")]
+    Info(info::InfoArgs),
+    /// Measure speed
+    #[command(after_help = "Example: spikegrad bench step --net resnet19 --width 0.25 --json -")]
+    Bench(bench::BenchArgs),
+}
+
+impl Command {
+    /// Runs the command.
+    fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Train(args) => train::run(*args),
+            Self::Eval(args) => eval::run(args),
+            Self::Parity(args) => parity::run(args),
+            Self::Gradcheck(args) => gradcheck::run(*args),
+            Self::Plan(args) => plan::run(*args),
+            Self::Info(args) => info::run(args),
+            Self::Bench(args) => bench::run(args),
+        }
+    }
+}
+
+/// Explains wrong usage on one line, without clap's extra paragraphs.
+fn usage(why: &clap::Error) -> String {
+    let text = why.to_string();
+    let kept = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
+    let kept: Vec<&str> = kept.filter(|line| !line.is_empty() && !line.starts_with("For more")).collect();
+    kept.join(" ")
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(why)
+            if why.use_stderr()
+                && why.kind() != clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand =>
+        {
+            eprintln!("{}", usage(&why));
+            return ExitCode::from(2);
+        }
+        Err(why) => {
+            let _ = why.print();
+            return ExitCode::from(why.exit_code() as u8);
+        }
+    };
+    if cli.threads == Some(0) {
+        eprintln!("error: --threads is 0, must be at least 1");
+        return ExitCode::from(2);
+    }
+    match spikegrad::with_threads(cli.threads, || cli.command.run()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("error: {why}");
+            ExitCode::from(why.status())
+        }
+    }
+}

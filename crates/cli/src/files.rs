@@ -1,0 +1,66 @@
+//! Writing files so that a reader never sees half of one, and JSON output.
+
+use crate::failure::Failure;
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+
+/// Writes a whole file under a temporary name, then renames it into place.
+///
+/// # Errors
+/// Whatever the file system says, with the path.
+pub fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(".tmp");
+    let temporary = path.with_file_name(name);
+    fs::write(&temporary, text).map_err(|why| Failure::at(&temporary, why))?;
+    fs::rename(&temporary, path).map_err(|why| Failure::at(path, why))
+}
+
+/// Writes figures as JSON to `target`: a new file, or stdout for `-`.
+///
+/// # Errors
+/// An existing file, or whatever the file system says.
+pub fn write_json(target: &str, value: &Value) -> Result<(), Failure> {
+    let text = format!("{value:#}\n");
+    if target == "-" {
+        print(&text);
+        return Ok(());
+    }
+    let path = Path::new(target);
+    if path.exists() {
+        return Err(Failure::at(path, "exists already; --json writes a new file"));
+    }
+    write(path, &text)
+}
+
+/// Prints to stdout; a reader that went away (`| head`) is no error.
+pub fn print(text: &str) {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Prints a table with its first column to the left and the others to the right.
+pub fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |c: usize| rows.iter().filter_map(|row| row.get(c)).map(|s| s.chars().count()).max();
+    let widths: Vec<usize> = (0..columns).map(|c| width(c).unwrap_or(0)).collect();
+    let mut text = String::new();
+    for row in rows {
+        for (c, (cell, &width)) in row.iter().zip(&widths).enumerate() {
+            match c {
+                0 => text += &format!("{cell:<width$}"),
+                _ => text += &format!("  {cell:>width$}"),
+            }
+        }
+        text = text.trim_end().to_string() + "\n";
+    }
+    text
+}
+
+/// Makes a row of a [`table`].
+#[macro_export]
+macro_rules! row {
+    ($($cell:expr),* $(,)?) => { vec![$($cell.to_string()),*] };
+}

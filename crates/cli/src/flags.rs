@@ -1,0 +1,207 @@
+//! The settings of a run: the same names as flags, in a TOML file, and in the run folder's `config.toml`.
+//!
+//! | source | wins over |
+//! |---|---|
+//! | flags | the file |
+//! | `--config FILE` | the defaults |
+//! | defaults ([`crate::defaults`]), by data set | |
+
+use crate::failure::Failure;
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// Declares the settings once: flag, TOML key, and how one set is laid over another.
+macro_rules! settings {
+    ($( $(#[$attribute:meta])* $name:ident: $type:ty, )*) => {
+        /// Every setting of a run, each given or not.
+        #[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+        pub struct Flags {
+            $( $(#[$attribute])* #[serde(skip_serializing_if = "Option::is_none")] pub $name: Option<$type>, )*
+        }
+
+        impl Flags {
+            /// Lays these settings over others: what is not given here comes from `below`.
+            pub fn over(self, below: Flags) -> Flags {
+                Flags { $( $name: self.$name.or(below.$name), )* }
+            }
+
+            /// Names the settings that are given, as flags spell them.
+            pub fn given(&self) -> Vec<String> {
+                let mut names = Vec::new();
+                $( if self.$name.is_some() { names.push(stringify!($name).replace('_', "-")); } )*
+                names
+            }
+        }
+    };
+}
+
+settings! {
+    /// Data set: cifar10:DIR, cifar100:DIR, mnist:DIR or synthetic:shapes
+    #[arg(long, value_name = "NAME[:DIR]", help_heading = "Data")]
+    data: String,
+    /// Train on the first N images
+    #[arg(long, value_name = "N", help_heading = "Data")]
+    limit: usize,
+    /// Score on the last N training images instead of the test images
+    #[arg(long, value_name = "N", help_heading = "Data")]
+    holdout: usize,
+    /// Some of crop,flip,cutout,autoaugment, or none
+    #[arg(long, value_name = "LIST", help_heading = "Data")]
+    augment: String,
+    /// Net: resnet19, lenet or mlp
+    #[arg(long, value_name = "NAME", help_heading = "Net")]
+    net: String,
+    /// Factor on the number of channels
+    #[arg(long, value_name = "FACTOR", allow_negative_numbers = true, help_heading = "Net")]
+    width: f64,
+    /// Time steps T
+    #[arg(long, value_name = "T", help_heading = "Net")]
+    timesteps: usize,
+    /// Normalisation: bn or tdbn
+    #[arg(long, value_name = "NAME", help_heading = "Net")]
+    norm: String,
+    /// Train the ReLU twin: the same net with max(0, x) for neurons
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", help_heading = "Net")]
+    twin: bool,
+    /// Initial weights: uniform or kaiming
+    #[arg(long, value_name = "NAME", help_heading = "Net")]
+    init: String,
+    /// Threshold V_th
+    #[arg(long, value_name = "V", allow_negative_numbers = true, help_heading = "Neuron")]
+    threshold: f32,
+    /// Share τ of the membrane kept from step to step
+    #[arg(long, value_name = "TAU", allow_negative_numbers = true, help_heading = "Neuron")]
+    decay: f32,
+    /// Reset: hard, hard-detached, soft or soft-detached
+    #[arg(long, value_name = "NAME", help_heading = "Neuron")]
+    reset: String,
+    /// Surrogate: rectangle, triangle, arctan, sigmoid, gaussian, fast-sigmoid or dspike
+    #[arg(long, value_name = "NAME", help_heading = "Neuron")]
+    surrogate: String,
+    /// Half width of the rectangle or triangle
+    #[arg(long, value_name = "W", allow_negative_numbers = true, help_heading = "Neuron")]
+    window: f32,
+    /// Steepness of the other surrogates
+    #[arg(long, value_name = "A", allow_negative_numbers = true, help_heading = "Neuron")]
+    alpha: f32,
+    /// Strength δ of surrogate gradient scaling; 0: off
+    #[arg(long, value_name = "D", allow_negative_numbers = true, help_heading = "Neuron")]
+    delta: f32,
+    /// Loss: ce or tet
+    #[arg(long, value_name = "NAME", help_heading = "Training")]
+    loss: String,
+    /// Weight of TET's regression term
+    #[arg(long, value_name = "L", allow_negative_numbers = true, help_heading = "Training")]
+    tet_lambda: f32,
+    /// Target of TET's regression term
+    #[arg(long, value_name = "PHI", allow_negative_numbers = true, help_heading = "Training")]
+    tet_phi: f32,
+    /// Share of the label spread over all classes
+    #[arg(long, value_name = "E", allow_negative_numbers = true, help_heading = "Training")]
+    label_smoothing: f32,
+    /// Coefficient β of the Lipschitz term; 0: off
+    #[arg(long, value_name = "B", allow_negative_numbers = true, help_heading = "Training")]
+    beta: f32,
+    /// Optimiser: adam, adamw or sgd
+    #[arg(long, value_name = "NAME", help_heading = "Training")]
+    optimizer: String,
+    /// Learning rate
+    #[arg(long, value_name = "LR", allow_negative_numbers = true, help_heading = "Training")]
+    lr: f32,
+    /// Weight decay
+    #[arg(long, value_name = "L", allow_negative_numbers = true, help_heading = "Training")]
+    weight_decay: f32,
+    /// Momentum of SGD
+    #[arg(long, value_name = "M", allow_negative_numbers = true, help_heading = "Training")]
+    momentum: f32,
+    /// Nesterov's form of SGD
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", help_heading = "Training")]
+    nesterov: bool,
+    /// Largest gradient norm; 0: no limit
+    #[arg(long, value_name = "NORM", allow_negative_numbers = true, help_heading = "Training")]
+    clip: f32,
+    /// Learning rate over time: cosine, constant or step
+    #[arg(long, value_name = "NAME", help_heading = "Training")]
+    schedule: String,
+    /// Epochs between the drops of the step schedule
+    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Training")]
+    step_every: f64,
+    /// Factor of a drop of the step schedule
+    #[arg(long, value_name = "F", allow_negative_numbers = true, help_heading = "Training")]
+    step_factor: f32,
+    /// Epochs over which the learning rate first rises from 0
+    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Training")]
+    warmup: f64,
+    /// Images a batch
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    batch: usize,
+    /// Passes over the training images
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    epochs: usize,
+    /// Seed of all chance
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    seed: u64,
+    /// Arithmetic: f32
+    #[arg(long, value_name = "NAME", help_heading = "Training")]
+    precision: String,
+}
+
+impl Flags {
+    /// Reads settings from a TOML file.
+    ///
+    /// # Errors
+    /// A missing file, broken TOML, or an unknown key, with its name and line.
+    pub fn read(path: &Path) -> Result<Flags, Failure> {
+        let text = std::fs::read_to_string(path).map_err(|why| Failure::at(path, why))?;
+        toml::from_str(&text).map_err(|why| {
+            let before = |end: usize| text.bytes().take(end).filter(|&byte| byte == b'\n').count();
+            match why.span() {
+                Some(span) => {
+                    Failure::at(path, format!("line {}: {}", before(span.start) + 1, why.message()))
+                }
+                None => Failure::at(path, why.message()),
+            }
+        })
+    }
+
+    /// Lays these settings over those of a file; a surrogate given here drops the file's window and alpha.
+    pub fn over_file(self, path: &Path) -> Result<Flags, Failure> {
+        let mut below = Flags::read(path)?;
+        if self.surrogate.is_some() || self.window.is_some() || self.alpha.is_some() {
+            (below.window, below.alpha) = (None, None);
+        }
+        Ok(self.over(below))
+    }
+
+    /// Writes the settings as TOML.
+    ///
+    /// # Errors
+    /// None in practice; the serialiser's words if ever.
+    pub fn to_toml(&self) -> Result<String, Failure> {
+        toml::to_string(self).map_err(Failure::input)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn upper_settings_win() {
+        let upper = Flags { lr: Some(0.5), ..Flags::default() };
+        let lower = Flags { lr: Some(0.1), batch: Some(3), ..Flags::default() };
+        let both = upper.over(lower);
+        assert_eq!((both.lr, both.batch), (Some(0.5), Some(3)));
+        assert_eq!(both.given(), ["lr", "batch"]);
+    }
+
+    #[test]
+    fn toml_comes_back() {
+        let flags = Flags { weight_decay: Some(1e-4), net: Some("mlp".into()), ..Flags::default() };
+        let text = flags.to_toml().unwrap();
+        assert!(text.contains("weight-decay"), "{text}");
+        assert_eq!(toml::from_str::<Flags>(&text).unwrap(), flags);
+    }
+}

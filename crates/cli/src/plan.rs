@@ -1,0 +1,91 @@
+//! `spikegrad plan`: what training will cost, before it starts.
+
+use crate::failure::Failure;
+use crate::files::{print, table, write_json};
+use crate::flags::Flags;
+use crate::row;
+use crate::settings::{Settings, Shape, level};
+use clap::Args;
+use serde_json::json;
+use spikegrad::Trainer;
+use spikegrad::models::PlanReport;
+use std::path::PathBuf;
+
+/// What `plan` takes.
+#[derive(Args, Clone, Debug)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    flags: Flags,
+    /// Settings from a TOML file, under the flags' names; flags win
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Write the plan as JSON to a new file, or to stdout for -
+    #[arg(long, value_name = "FILE")]
+    json: Option<String>,
+}
+
+/// Plans; the data set is not read, its name says the shape.
+///
+/// # Errors
+/// Settings that make no sense.
+pub fn run(args: PlanArgs) -> Result<(), Failure> {
+    let settings = Settings::resolve(args.flags, args.config.as_deref())?;
+    let config = settings.train_config(Shape::of(&settings.source));
+    let plan = Trainer::new(config, level(None)?)?.plan();
+    if let Some(target) = &args.json {
+        write_json(target, &figures(&plan))?;
+    }
+    if args.json.as_deref() != Some("-") {
+        print(&show(&plan));
+    }
+    Ok(())
+}
+
+/// The plan as JSON.
+fn figures(plan: &PlanReport) -> serde_json::Value {
+    let bytes = &plan.bytes;
+    json!({
+        "parameters": plan.parameters,
+        "macs_per_step": plan.macs_per_step,
+        "neurons": plan.neurons,
+        "bytes": {
+            "weights": bytes.weights,
+            "gradients": bytes.gradients,
+            "optimizer": bytes.optimizer,
+            "saved": bytes.saved,
+            "workspace": bytes.workspace,
+            "total": bytes.total,
+        },
+        "layers": plan.layers.iter().map(|layer| json!({
+            "layer": layer.name,
+            "shape": layer.shape.to_string(),
+            "parameters": layer.parameters,
+            "macs": layer.macs,
+        })).collect::<Vec<_>>(),
+    })
+}
+
+/// The plan as a table.
+fn show(plan: &PlanReport) -> String {
+    let mut rows = vec![row!["layer", "shape", "parameters", "MACs a step"]];
+    for layer in &plan.layers {
+        rows.push(row![layer.name, layer.shape, layer.parameters, layer.macs]);
+    }
+    rows.push(row!["total", "", plan.parameters, plan.macs_per_step]);
+    let mut text = table(&rows);
+    text += &format!("{} neurons\n", plan.neurons);
+    let bytes = &plan.bytes;
+    let parts = [
+        ("weights", bytes.weights),
+        ("gradients", bytes.gradients),
+        ("optimizer", bytes.optimizer),
+        ("saved for the backward", bytes.saved),
+        ("workspace", bytes.workspace),
+        ("total", bytes.total),
+    ];
+    let rows: Vec<Vec<String>> = parts
+        .iter()
+        .map(|(name, bytes)| row![name, format!("{:.2} MiB", *bytes as f64 / 1_048_576.0)])
+        .collect();
+    text + &table(&rows)
+}

@@ -1,0 +1,189 @@
+//! Line charts as SVG, written by hand: axes with ticks and labels, a legend, nothing else.
+
+use std::fmt::Write;
+
+/// Width of one chart, in SVG units.
+const WIDTH: f64 = 480.0;
+/// Height of one chart.
+const HEIGHT: f64 = 340.0;
+/// Space around the plotting area: left, right, top, bottom.
+const MARGIN: [f64; 4] = [64.0, 18.0, 62.0, 50.0];
+/// Line colours, told apart by colour-blind readers too.
+const COLOURS: [&str; 6] = ["#2f6fb5", "#d1662a", "#2a8c5f", "#8b4fb0", "#b0413e", "#6b6b6b"];
+/// Points up to which each is marked with a dot.
+const DOTS: usize = 40;
+
+/// A named line.
+#[derive(Clone, Debug)]
+pub struct Line<'a> {
+    /// For the legend.
+    pub name: &'a str,
+    /// (x, y), x ascending; points that are not finite are left out.
+    pub points: Vec<(f64, f64)>,
+}
+
+/// A chart.
+#[derive(Clone, Debug)]
+pub struct Chart<'a> {
+    /// Above the chart.
+    pub title: &'a str,
+    /// Label of the x axis.
+    pub x: &'a str,
+    /// Label of the y axis.
+    pub y: &'a str,
+    /// The lines.
+    pub lines: Vec<Line<'a>>,
+}
+
+/// The range of an axis and its ticks.
+struct Axis {
+    low: f64,
+    high: f64,
+    step: f64,
+}
+
+impl Axis {
+    /// Covers the values with a step of 1, 2 or 5 times a power of ten, at least `least`.
+    fn covering(values: impl Iterator<Item = f64>, least: f64) -> Self {
+        let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
+        for value in values.filter(|v| v.is_finite()) {
+            (low, high) = (low.min(value), high.max(value));
+        }
+        if low > high {
+            (low, high) = (0.0, 1.0);
+        }
+        if high - low < 1e-9 * high.abs().max(1e-3) {
+            let room = (0.1 * high.abs()).max(0.5);
+            (low, high) = (low - room, high + room);
+        }
+        let rough = (high - low) / 5.0;
+        let power = 10f64.powf(rough.log10().floor());
+        let factor = [1.0, 2.0, 5.0, 10.0].into_iter().find(|f| f * power >= rough).unwrap_or(10.0);
+        let step = (factor * power).max(least);
+        Self { low: (low / step).floor() * step, high: (high / step).ceil() * step, step }
+    }
+
+    /// The ticks, from low to high.
+    fn ticks(&self) -> Vec<f64> {
+        let count = ((self.high - self.low) / self.step).round() as usize;
+        (0..=count).map(|i| self.low + i as f64 * self.step).collect()
+    }
+
+    /// A tick's label, with as many digits as the step needs.
+    fn label(&self, tick: f64) -> String {
+        let digits = (-self.step.log10().floor()).clamp(0.0, 9.0) as usize;
+        let text = format!("{tick:.digits$}");
+        if text.trim_start_matches(['-', '0', '.']).is_empty() { "0".into() } else { text }
+    }
+
+    /// Where a value lies, from 0 to 1.
+    fn share(&self, value: f64) -> f64 {
+        (value - self.low) / (self.high - self.low)
+    }
+}
+
+/// Draws charts side by side in one SVG document.
+pub fn document(charts: &[Chart]) -> String {
+    let width = WIDTH * charts.len() as f64;
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {HEIGHT}\" width=\"{width}\" \
+         height=\"{HEIGHT}\" font-family=\"system-ui, sans-serif\" font-size=\"13\" fill=\"#1f2328\" role=\"img\">\n\
+         <rect width=\"{width}\" height=\"{HEIGHT}\" fill=\"#ffffff\"/>\n"
+    );
+    for (i, chart) in charts.iter().enumerate() {
+        let _ = writeln!(svg, "<g transform=\"translate({} 0)\">", WIDTH * i as f64);
+        chart.draw(&mut svg);
+        svg += "</g>\n";
+    }
+    svg + "</svg>\n"
+}
+
+impl Chart<'_> {
+    /// Draws the chart at the origin.
+    fn draw(&self, svg: &mut String) {
+        let points = || self.lines.iter().flat_map(|line| &line.points);
+        let x = Axis::covering(points().map(|p| p.0), 1.0);
+        let y = Axis::covering(points().map(|p| p.1), 0.0);
+        let [left, right, top, bottom] = MARGIN;
+        let at_x = |value: f64| left + x.share(value) * (WIDTH - left - right);
+        let at_y = |value: f64| HEIGHT - bottom - y.share(value) * (HEIGHT - top - bottom);
+        let middle = (left + WIDTH - right) / 2.0;
+        let title = self.title;
+        let _ =
+            writeln!(svg, "<text x=\"{left}\" y=\"24\" font-size=\"16\" font-weight=\"600\">{title}</text>");
+        for tick in y.ticks() {
+            let (at, label) = (at_y(tick), y.label(tick));
+            let end = WIDTH - right;
+            let _ = writeln!(svg, "<path d=\"M{left} {at:.1}H{end}\" stroke=\"#e3e7eb\"/>");
+            let (tx, ty) = (left - 8.0, at + 4.5);
+            let _ = writeln!(svg, "<text x=\"{tx}\" y=\"{ty:.1}\" text-anchor=\"end\">{label}</text>");
+        }
+        let floor = HEIGHT - bottom;
+        for tick in x.ticks() {
+            let (at, label) = (at_x(tick), x.label(tick));
+            let (end, ty) = (floor + 5.0, floor + 20.0);
+            let _ = writeln!(svg, "<path d=\"M{at:.1} {floor}V{end}\" stroke=\"#57606a\"/>");
+            let _ = writeln!(svg, "<text x=\"{at:.1}\" y=\"{ty}\" text-anchor=\"middle\">{label}</text>");
+        }
+        let _ = writeln!(
+            svg,
+            "<path d=\"M{left} {top}V{floor}H{}\" fill=\"none\" stroke=\"#57606a\"/>\n\
+             <text x=\"{middle}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n\
+             <text transform=\"translate(16 {}) rotate(-90)\" text-anchor=\"middle\">{}</text>",
+            WIDTH - right,
+            HEIGHT - 10.0,
+            self.x,
+            (top + floor) / 2.0,
+            self.y
+        );
+        self.draw_lines(svg, at_x, at_y);
+    }
+
+    /// Draws the lines and the legend.
+    fn draw_lines(&self, svg: &mut String, at_x: impl Fn(f64) -> f64, at_y: impl Fn(f64) -> f64) {
+        let mut legend = MARGIN[0];
+        for (line, colour) in self.lines.iter().zip(COLOURS.iter().cycle()) {
+            let points = line.points.iter().filter(|p| p.0.is_finite() && p.1.is_finite());
+            let points: Vec<(f64, f64)> = points.map(|&(x, y)| (at_x(x), at_y(y))).collect();
+            let path: Vec<String> = points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
+            let _ = writeln!(
+                svg,
+                "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>",
+                path.join(" ")
+            );
+            for (x, y) in points.iter().filter(|_| points.len() <= DOTS) {
+                let _ = writeln!(svg, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\" fill=\"{colour}\"/>");
+            }
+            let _ = writeln!(
+                svg,
+                "<path d=\"M{legend} 42h22\" stroke=\"{colour}\" stroke-width=\"2\"/>\
+                 <text x=\"{}\" y=\"46.5\">{}</text>",
+                legend + 28.0,
+                line.name
+            );
+            legend += 50.0 + 8.0 * line.name.chars().count() as f64;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_round_and_cover() {
+        let axis = Axis::covering([0.13, 2.31].into_iter(), 0.0);
+        assert_eq!((axis.low, axis.high, axis.step), (0.0, 2.5, 0.5));
+        assert_eq!(axis.label(0.0), "0");
+        let one = Axis::covering([1.0].into_iter(), 1.0);
+        assert!(one.low < 1.0 && one.high > 1.0);
+        assert!(Axis::covering(std::iter::empty(), 0.0).high > 0.0);
+    }
+
+    #[test]
+    fn numbers_that_are_not_finite_are_left_out() {
+        let lines = vec![Line { name: "a", points: vec![(1.0, f64::NAN), (2.0, 3.0)] }];
+        let svg = document(&[Chart { title: "t", x: "x", y: "y", lines }]);
+        assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+    }
+}

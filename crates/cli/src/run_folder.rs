@@ -1,0 +1,145 @@
+//! The folder of a run: what is in it, and the rule that nothing in it is ever overwritten by another run.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `config.toml` | the resolved settings |
+//! | `metrics.jsonl` | one object per epoch |
+//! | `checkpoint.safetensors` | weights and running statistics after the last epoch |
+//! | `best.safetensors` | the same, after the best epoch |
+//! | `state.safetensors` | everything that resuming needs |
+//! | `curves.svg`, `report.html` | for people |
+
+use crate::failure::Failure;
+use crate::files;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+/// One line of `metrics.jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Metrics {
+    /// Epochs finished, from 1.
+    pub epoch: usize,
+    /// Mean training loss.
+    pub train_loss: f64,
+    /// Share of training images answered right while training.
+    pub train_accuracy: f64,
+    /// Share of test images answered right after the epoch.
+    pub test_accuracy: f64,
+    /// Cross-entropy on the test images.
+    pub test_loss: f64,
+    /// Learning rate of the last batch.
+    pub lr: f32,
+    /// Training images a second.
+    pub images_per_second: f64,
+    /// Seconds spent training.
+    pub seconds: f64,
+    /// Mean of `rates`.
+    pub mean_rate: f64,
+    /// Firing rate of each spiking layer, in the last batch.
+    pub rates: BTreeMap<String, f64>,
+}
+
+/// A run's folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunFolder(PathBuf);
+
+impl RunFolder {
+    /// Makes a new folder: `out`, or the next free `runs/<title>-<n>`.
+    ///
+    /// # Errors
+    /// `out` is a file or a folder that is not empty; the file system refuses.
+    pub fn create(out: Option<&Path>, title: &str) -> Result<Self, Failure> {
+        if let Some(out) = out {
+            if out.exists() && !out.is_dir() {
+                return Err(Failure::at(out, "exists and is not a folder; --out wants a new or empty one"));
+            }
+            fs::create_dir_all(out).map_err(|why| Failure::at(out, why))?;
+            let mut entries = fs::read_dir(out).map_err(|why| Failure::at(out, why))?;
+            if entries.next().is_some() {
+                let why = "exists and is not empty; choose another --out, or continue the run with --resume";
+                return Err(Failure::at(out, why));
+            }
+            return Ok(Self(out.to_path_buf()));
+        }
+        let runs = Path::new("runs");
+        fs::create_dir_all(runs).map_err(|why| Failure::at(runs, why))?;
+        for n in 1.. {
+            let path = runs.join(format!("{title}-{n}"));
+            match fs::create_dir(&path) {
+                Ok(()) => return Ok(Self(path)),
+                Err(why) if why.kind() == ErrorKind::AlreadyExists => {}
+                Err(why) => return Err(Failure::at(&path, why)),
+            }
+        }
+        Err(Failure::at(runs, "no number is free"))
+    }
+
+    /// Opens a run's folder.
+    ///
+    /// # Errors
+    /// No such folder, or none with a `config.toml`.
+    pub fn open(path: &Path) -> Result<Self, Failure> {
+        if !path.is_dir() {
+            return Err(Failure::at(path, "no such run folder"));
+        }
+        if !path.join("config.toml").is_file() {
+            return Err(Failure::at(path, "is not a run folder: it has no config.toml"));
+        }
+        Ok(Self(path.to_path_buf()))
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// A file in the folder.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// Writes a file of the folder, whole or not at all.
+    ///
+    /// # Errors
+    /// The file system refuses.
+    pub fn write(&self, name: &str, text: &str) -> Result<(), Failure> {
+        files::write(&self.file(name), text)
+    }
+
+    /// Reads the metrics of the first `epochs` epochs; a missing file holds none.
+    ///
+    /// # Errors
+    /// A line that is not an epoch's object, with its number.
+    pub fn metrics(&self, epochs: usize) -> Result<Vec<Metrics>, Failure> {
+        let path = self.file("metrics.jsonl");
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(why) if why.kind() == ErrorKind::NotFound => String::new(),
+            Err(why) => return Err(Failure::at(&path, why)),
+        };
+        let mut metrics = Vec::new();
+        for (n, line) in text.lines().enumerate() {
+            let line: Metrics = serde_json::from_str(line)
+                .map_err(|why| Failure::at(&path, format!("line {}: {why}", n + 1)))?;
+            metrics.push(line);
+        }
+        metrics.retain(|line| line.epoch <= epochs);
+        Ok(metrics)
+    }
+
+    /// Writes all metrics, one object a line.
+    ///
+    /// # Errors
+    /// The file system refuses.
+    pub fn write_metrics(&self, metrics: &[Metrics]) -> Result<(), Failure> {
+        let mut text = String::new();
+        for line in metrics {
+            text += &serde_json::to_string(line).map_err(Failure::input)?;
+            text.push('\n');
+        }
+        self.write("metrics.jsonl", &text)
+    }
+}

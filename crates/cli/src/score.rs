@@ -1,0 +1,72 @@
+//! Scoring: accuracy, cross-entropy and confusion matrix on the test images.
+
+use crate::failure::Failure;
+use crate::interrupt;
+use spikegrad::Trainer;
+use spikegrad::data::Loader;
+
+/// What scoring found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Score {
+    /// Share of images answered right.
+    pub accuracy: f64,
+    /// Mean cross-entropy.
+    pub loss: f64,
+    /// `confusion[label][answer]`: how many images.
+    pub confusion: Vec<Vec<u64>>,
+}
+
+impl Score {
+    /// Share of the images of class `label` that were answered right; none without such images.
+    pub fn class_accuracy(&self, label: usize) -> Option<f64> {
+        let total: u64 = self.confusion[label].iter().sum();
+        (total > 0).then(|| self.confusion[label][label] as f64 / total as f64)
+    }
+}
+
+/// Scores a net on all images of a loader; `None` when interrupted, if `stoppable`.
+///
+/// # Errors
+/// What the net reports.
+pub fn score(trainer: &mut Trainer, loader: &Loader, stoppable: bool) -> Result<Option<Score>, Failure> {
+    let classes = loader.set().classes;
+    let mut confusion = vec![vec![0u64; classes]; classes];
+    let (mut loss, mut right) = (0.0, 0u64);
+    for batch in loader.epoch(0) {
+        if stoppable && interrupt::asked() {
+            return Ok(None);
+        }
+        let logits = trainer.predict(&batch.images).map_err(Failure::input)?;
+        for (row, &label) in logits.chunks_exact(classes).zip(&batch.labels) {
+            let answer = largest(row);
+            confusion[label as usize][answer] += 1;
+            right += u64::from(answer == label as usize);
+            loss += cross_entropy(row, label as usize);
+        }
+    }
+    let images = loader.set().len() as f64;
+    Ok(Some(Score { accuracy: right as f64 / images, loss: loss / images, confusion }))
+}
+
+/// The index of the largest value, the first of equals.
+fn largest(row: &[f32]) -> usize {
+    (0..row.len()).fold(0, |best, k| if row[k] > row[best] { k } else { best })
+}
+
+/// −log softmax(row)_label, in f64.
+fn cross_entropy(row: &[f32], label: usize) -> f64 {
+    let top = f64::from(row[largest(row)]);
+    let sum: f64 = row.iter().map(|&z| (f64::from(z) - top).exp()).sum();
+    sum.ln() - (f64::from(row[label]) - top)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uniform_logits_cost_the_log_of_the_classes() {
+        assert!((cross_entropy(&[3.0; 4], 2) - 4f64.ln()).abs() < 1e-12);
+        assert_eq!(largest(&[1.0, 5.0, 5.0]), 1);
+    }
+}

@@ -1,0 +1,166 @@
+//! Bad inputs: one clear line, the right status, nothing overwritten.
+
+mod common;
+
+use common::{Folder, SMALL};
+
+/// Bytes of a CIFAR-10 record: label and 3×32×32 pixels.
+const RECORD: usize = 3073;
+
+/// Writes the six files of CIFAR-10 with a few records each.
+fn cifar(folder: &Folder) {
+    for name in ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"]
+    {
+        folder.write(&format!("cifar/{name}.bin"), &vec![1; 4 * RECORD]);
+    }
+}
+
+/// Trains on the CIFAR-10 files, which must fail; no run folder may be left.
+#[track_caller]
+fn refuses_cifar(folder: &Folder, words: &[&str]) {
+    folder.fail(1, "train --data cifar10:cifar --net mlp --batch 4 --epochs 1", words);
+    assert!(folder.list("runs").is_empty());
+}
+
+#[test]
+fn damaged_cifar_files() {
+    let folder = Folder::new();
+    refuses_cifar(&folder, &["cifar"]);
+    cifar(&folder);
+    folder.write("cifar/data_batch_3.bin", &vec![1; 4 * RECORD - 7]);
+    refuses_cifar(&folder, &["data_batch_3.bin", "3073"]);
+    folder.write("cifar/data_batch_3.bin", &vec![1; 3074 * 4]);
+    refuses_cifar(&folder, &["data_batch_3.bin", "3073"]);
+    let mut label = vec![1; 4 * RECORD];
+    label[2 * RECORD] = 10;
+    folder.write("cifar/data_batch_3.bin", &label);
+    refuses_cifar(&folder, &["data_batch_3.bin", "label 10", "6146"]);
+    folder.write("cifar/data_batch_3.bin", &[]);
+    refuses_cifar(&folder, &["data_batch_3.bin"]);
+    std::fs::remove_file(folder.path("cifar/data_batch_3.bin")).unwrap();
+    refuses_cifar(&folder, &["data_batch_3.bin"]);
+    std::fs::create_dir(folder.path("empty")).unwrap();
+    folder.fail(1, "train --data cifar10:empty", &["empty", "data_batch_1.bin"]);
+    folder.fail(1, "train --data mnist:empty", &["empty"]);
+}
+
+#[test]
+fn flags_that_make_no_sense() {
+    let folder = Folder::new();
+    let cases = [
+        ("--timesteps 0", "timesteps is 0"),
+        ("--width 0.0001", "width 0.0001"),
+        ("--width -1", "--width is -1"),
+        ("--lr -0.1", "--lr is -0.1"),
+        ("--lr nan", "--lr is NaN"),
+        ("--decay 1.5", "from 0 to 1"),
+        ("--batch 0", "--batch is 0"),
+        ("--batch 300 --limit 200", "200 training images"),
+        ("--holdout 6000", "--holdout is 6000"),
+        ("--net vgg", "lenet"),
+        ("--surrogate box", "rectangle"),
+        ("--surrogate arctan --window 1", "--alpha"),
+        ("--reset never", "soft-detached"),
+        ("--norm ln", "tdbn"),
+        ("--loss mse", "tet"),
+        ("--optimizer lion", "adamw"),
+        ("--schedule linear", "cosine"),
+        ("--init zeros", "kaiming"),
+        ("--augment mixup", "cutout"),
+        ("--precision f16", "f32"),
+        ("--data imagenet:x", "synthetic:shapes"),
+        ("--level mmx", "mmx"),
+        ("--threads 0", "--threads is 0"),
+        ("--stop-after 0", "--stop-after is 0"),
+        ("--no-such-flag", "--no-such-flag"),
+        ("--batch many", "many"),
+        ("--resume a --out b", "--resume"),
+    ];
+    for (flags, word) in cases {
+        folder.fail(2, &format!("train {flags}"), &[word]);
+    }
+    folder.fail(2, "eval", &["RUN"]);
+    assert!(folder.list("runs").is_empty());
+}
+
+#[test]
+fn configuration_files() {
+    let folder = Folder::new();
+    folder.write("run.toml", b"net = \"mlp\"\nlearning-rate = 1.0\n");
+    folder.fail(1, "train --config run.toml", &["run.toml", "line 2", "learning-rate"]);
+    folder.write("run.toml", b"net = \"mlp\"\nbatch = -3\n");
+    folder.fail(1, "train --config run.toml", &["run.toml", "line 2"]);
+    folder.write("run.toml", b"net = ");
+    folder.fail(1, "train --config run.toml", &["run.toml"]);
+    folder.fail(1, "train --config none.toml", &["none.toml"]);
+    folder.write("run.toml", b"timesteps = 0\n");
+    folder.fail(2, "train --config run.toml", &["timesteps is 0"]);
+}
+
+#[test]
+fn folders_that_hold_something_are_left_alone() {
+    let folder = Folder::new();
+    folder.write("used/precious.txt", b"mine");
+    folder.fail(1, &format!("train {SMALL} --epochs 1 --out used"), &["used", "not empty"]);
+    assert_eq!(folder.list("used"), ["precious.txt"]);
+    folder.fail(1, &format!("train {SMALL} --epochs 1 --out used/precious.txt"), &["precious.txt"]);
+    folder.write("figures.json", b"mine");
+    folder.fail(1, "plan --json figures.json", &["figures.json", "exists"]);
+    assert_eq!(folder.read("figures.json"), b"mine");
+    folder.fail(1, "train --resume used", &["config.toml"]);
+    folder.fail(1, "train --resume nowhere", &["nowhere"]);
+    folder.fail(1, "eval nowhere", &["nowhere"]);
+    folder.fail(1, "info nowhere.safetensors", &["nowhere.safetensors"]);
+    folder.fail(1, "parity nowhere.safetensors", &["nowhere.safetensors"]);
+}
+
+/// Where the data of a safetensors file begin.
+fn data_start(file: &[u8]) -> usize {
+    8 + u64::from_le_bytes(file[..8].try_into().unwrap()) as usize
+}
+
+#[test]
+fn damaged_checkpoints() {
+    let folder = Folder::new();
+    folder.succeed(&format!("train {SMALL} --epochs 2 --stop-after 1 --out run"));
+    let good = folder.read("run/checkpoint.safetensors");
+    let start = data_start(&good);
+
+    let mut lying = good.clone();
+    lying[..8].copy_from_slice(&u64::MAX.to_le_bytes());
+    let mut nan = good.clone();
+    nan[start..start + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+    let text = String::from_utf8_lossy(&good[8..start]).replacen("fc1.weight", "fc9.weight", 1);
+    let renamed = [&good[..8], text.as_bytes(), &good[start..]].concat();
+    let cases = [
+        ("a length that lies", lying, "header"),
+        ("NaN", nan, "NaN"),
+        ("another name", renamed, "fc1.weight"),
+        ("a cut end", good[..good.len() - 5].to_vec(), "bytes"),
+        ("a cut header", good[..start / 2].to_vec(), "header"),
+        ("nothing", Vec::new(), "bytes"),
+    ];
+    for (what, bytes, word) in cases {
+        folder.write("run/checkpoint.safetensors", &bytes);
+        let output = folder.run("eval run");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{what}: {errors}");
+        assert_eq!(errors.lines().count(), 1, "{what}: {errors}");
+        assert!(errors.contains("checkpoint.safetensors"), "{what}: {errors}");
+        assert!(errors.contains(word), "{what}: {word:?} is missing in {errors}");
+    }
+    folder.write("run/checkpoint.safetensors", &good);
+    folder.write("run/wide.toml", b"net = \"mlp\"\nwidth = 0.2\n");
+    folder.fail(1, "eval run --config run/wide.toml", &["checkpoint.safetensors", "shape"]);
+    folder.write("run/state.safetensors", &good);
+    folder.fail(1, "train --resume run", &["state.safetensors"]);
+    assert_eq!(folder.read("run/checkpoint.safetensors"), good);
+    folder.fail(2, "train --resume run --lr 1", &["--lr"]);
+}
+
+#[test]
+fn losses_that_explode_name_the_step_and_the_layer() {
+    let folder = Folder::new();
+    let flags = "--lr 1e30 --optimizer sgd --twin --schedule constant --epochs 3 --out run";
+    folder.fail(1, &format!("train {SMALL} {flags}"), &["epoch", "step", "not finite", "checkpoint"]);
+}

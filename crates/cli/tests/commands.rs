@@ -1,0 +1,70 @@
+//! The commands that prove and measure.
+
+mod common;
+
+use common::Folder;
+
+#[test]
+fn every_help_ends_with_an_example() {
+    let folder = Folder::new();
+    for command in ["", "train", "eval", "parity", "gradcheck", "plan", "info", "bench step"] {
+        let help = folder.succeed(&format!("{command} --help"));
+        let last = help.trim_end().lines().last().unwrap_or("");
+        assert!(last.starts_with("Example: spikegrad "), "{command}: {last}");
+    }
+}
+
+#[test]
+fn gradients_pass_for_nets_resets_and_surrogates() {
+    let folder = Folder::new();
+    let cases = [
+        "--net mlp",
+        "--net lenet --surrogate triangle --reset soft --timesteps 3",
+        "--net lenet --surrogate sigmoid --reset hard-detached --norm tdbn",
+        "--net lenet --twin",
+        "--net mlp --surrogate gaussian --reset soft-detached --loss tet --label-smoothing 0.1",
+    ];
+    for case in cases {
+        let out = folder.succeed(&format!("gradcheck {case}"));
+        assert!(out.contains("ok; worst: "), "{case}: {out}");
+    }
+    folder.fail(1, "gradcheck --net mlp --tolerance 1e-15", &["above the tolerance", "weight"]);
+}
+
+#[test]
+fn plans_count_the_papers_net() {
+    let folder = Folder::new();
+    let out = folder.succeed("plan --net resnet19 --data cifar10:nowhere --json -");
+    let plan: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(plan["parameters"], 12_630_858);
+    let bytes = plan["bytes"].as_object().unwrap();
+    let sum: u64 = bytes.iter().filter(|(key, _)| *key != "total").filter_map(|(_, n)| n.as_u64()).sum();
+    assert_eq!(bytes["total"].as_u64(), Some(sum));
+}
+
+#[test]
+fn bench_step_gives_every_figure() {
+    let folder = Folder::new();
+    let flags = "--net mlp --width 0.1 --data synthetic:shapes --batch 8 --steps 2 --threads 2 --json -";
+    let figures: serde_json::Value =
+        serde_json::from_str(&folder.succeed(&format!("bench step {flags}"))).unwrap();
+    let keys = [
+        "width",
+        "batch",
+        "timesteps",
+        "threads",
+        "median_s",
+        "forward_s",
+        "backward_s",
+        "optimizer_s",
+        "images_per_s",
+        "effective_gflops",
+        "peak_rss_bytes",
+        "mean_rate",
+    ];
+    for key in keys {
+        assert!(figures[key].is_number(), "{key} in {figures}");
+    }
+    assert_eq!(figures["steps"].as_array().map(Vec::len), Some(2));
+    assert!(figures["net"] == "mlp" && figures["level"].is_string(), "{figures}");
+}

@@ -1,0 +1,81 @@
+//! Running the command in a folder of its own.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// An empty folder, removed at the end.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    pub fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let n = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("cli-{}-{n}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    pub fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    pub fn read(&self, name: &str) -> Vec<u8> {
+        fs::read(self.path(name)).unwrap_or_else(|why| panic!("{name}: {why}"))
+    }
+
+    /// Names in a folder below, sorted.
+    pub fn list(&self, name: &str) -> Vec<String> {
+        let Ok(entries) = fs::read_dir(self.path(name)) else { return Vec::new() };
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    /// Runs the command here; arguments are split at spaces.
+    pub fn run(&self, arguments: &str) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_spikegrad"));
+        command.current_dir(&self.0).args(arguments.split_whitespace()).output().unwrap()
+    }
+
+    /// Runs the command, which must succeed, and gives its output.
+    #[track_caller]
+    pub fn succeed(&self, arguments: &str) -> String {
+        let output = self.run(arguments);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments}: {errors}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Runs the command, which must end with this status and one line on stderr that holds all `words`.
+    #[track_caller]
+    pub fn fail(&self, status: i32, arguments: &str, words: &[&str]) {
+        let output = self.run(arguments);
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(status), "{arguments}: {errors}");
+        assert_eq!(errors.lines().count(), 1, "{arguments}: one line, not {errors}");
+        assert!(errors.starts_with("error: "), "{arguments}: {errors}");
+        for word in words {
+            assert!(errors.contains(word), "{arguments}: {word:?} is missing in {errors}");
+        }
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A net and a data set that train within a second.
+pub const SMALL: &str = "--net mlp --width 0.1 --limit 200 --batch 20";

@@ -1,0 +1,136 @@
+//! Training end to end: what a run leaves behind, and that stopping changes nothing.
+
+mod common;
+
+use common::{Folder, SMALL};
+
+#[test]
+fn one_epoch_writes_the_whole_run_folder() {
+    let folder = Folder::new();
+    let out = folder.succeed("train --net lenet --width 0.25 --limit 200 --epochs 1");
+    assert_eq!(out.lines().filter(|line| line.starts_with("epoch ")).count(), 1, "{out}");
+    let run = "runs/lenet-shapes-1";
+    let files = [
+        "best.safetensors",
+        "checkpoint.safetensors",
+        "config.toml",
+        "curves.svg",
+        "metrics.jsonl",
+        "report.html",
+        "state.safetensors",
+    ];
+    assert_eq!(folder.list(run), files);
+    let line: serde_json::Value =
+        serde_json::from_slice(&folder.read(&format!("{run}/metrics.jsonl"))).unwrap();
+    let keys = [
+        "epoch",
+        "train_loss",
+        "train_accuracy",
+        "test_accuracy",
+        "lr",
+        "images_per_second",
+        "seconds",
+        "mean_rate",
+    ];
+    for key in keys {
+        assert!(line[key].is_number(), "{key} in {line}");
+    }
+    assert!(line["rates"].as_object().is_some_and(|rates| !rates.is_empty()), "{line}");
+    let report = String::from_utf8(folder.read(&format!("{run}/report.html"))).unwrap();
+    assert!(report.contains("<svg") && report.contains("surrogate") && report.ends_with("</html>\n"));
+    folder.succeed("train --net lenet --width 0.25 --limit 50 --epochs 1");
+    assert_eq!(folder.list("runs"), ["lenet-shapes-1", "lenet-shapes-2"]);
+}
+
+/// Stops a run at each of `stops` and checks that its end has the same bytes as that of a run without a stop.
+fn resumes_exactly(stops: &[&str]) {
+    let folder = Folder::new();
+    folder.succeed(&format!("train {SMALL} --epochs 3 --augment flip --out whole"));
+    let mut command = format!("train {SMALL} --epochs 3 --augment flip --out parts");
+    for stop in stops {
+        let out = folder.succeed(&format!("{command} --stop-after {stop}"));
+        assert!(out.contains("train --resume parts"), "{out}");
+        command = "train --resume parts".to_string();
+    }
+    folder.succeed(&command);
+    for file in ["checkpoint.safetensors", "best.safetensors", "config.toml"] {
+        let (whole, parts) = (folder.read(&format!("whole/{file}")), folder.read(&format!("parts/{file}")));
+        assert!(whole == parts, "{file} differs after stops at {stops:?}");
+    }
+    let metrics = |run: &str| -> Vec<serde_json::Value> {
+        let text = String::from_utf8(folder.read(&format!("{run}/metrics.jsonl"))).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let (whole, parts) = (metrics("whole"), metrics("parts"));
+    assert_eq!((whole.len(), parts.len()), (3, 3));
+    for (a, b) in whole.iter().zip(&parts) {
+        for key in ["epoch", "train_loss", "train_accuracy", "test_accuracy", "lr", "rates"] {
+            assert_eq!(a[key], b[key], "{key}");
+        }
+    }
+}
+
+#[test]
+fn resuming_after_an_epoch_gives_the_same_bytes() {
+    resumes_exactly(&["1"]);
+}
+
+#[test]
+fn resuming_within_epochs_gives_the_same_bytes() {
+    resumes_exactly(&["0.3", "1.5", "2"]);
+}
+
+#[test]
+fn threads_do_not_change_the_bits() {
+    let folder = Folder::new();
+    folder.succeed(&format!("train {SMALL} --epochs 1 --threads 1 --out one"));
+    folder.succeed(&format!("train {SMALL} --epochs 1 --threads 3 --out three"));
+    assert!(folder.read("one/checkpoint.safetensors") == folder.read("three/checkpoint.safetensors"));
+}
+
+#[test]
+fn the_written_configuration_repeats_the_run() {
+    let folder = Folder::new();
+    folder.succeed(&format!(
+        "train {SMALL} --epochs 1 --surrogate arctan --alpha 3 --weight-decay 1e-4 --out a"
+    ));
+    folder.succeed("train --config a/config.toml --out b");
+    assert!(folder.read("a/config.toml") == folder.read("b/config.toml"));
+    assert!(folder.read("a/checkpoint.safetensors") == folder.read("b/checkpoint.safetensors"));
+}
+
+#[test]
+fn scoring_a_run_repeats_its_accuracy() {
+    let folder = Folder::new();
+    folder.succeed(&format!("train {SMALL} --epochs 1 --out a"));
+    let score: serde_json::Value = serde_json::from_str(&folder.succeed("eval a --json -")).unwrap();
+    let line: serde_json::Value = serde_json::from_slice(&folder.read("a/metrics.jsonl")).unwrap();
+    assert_eq!(score["accuracy"], line["test_accuracy"]);
+    assert!(folder.succeed("eval a/best.safetensors").contains("checkerboard"));
+    assert!(folder.succeed("info a").contains("net = \"mlp\""));
+    assert!(folder.succeed("info a/best.safetensors").contains("fc1.weight"));
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_leaves_a_run_that_can_be_resumed() {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+    let folder = Folder::new();
+    let out = folder.path("run");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_spikegrad"))
+        .args("train --net mlp --width 0.1 --epochs 100000 --out".split(' '))
+        .arg(&out)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().starts_with("epoch 1/")));
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let rest: Vec<String> = lines.map(Result::unwrap).collect();
+    assert!(child.wait().unwrap().success());
+    assert!(rest.last().unwrap().contains("--resume"), "{rest:?}");
+    let again = folder.succeed("train --resume run --stop-after 0.5");
+    assert!(again.contains("resuming run"), "{again}");
+}
