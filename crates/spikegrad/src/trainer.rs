@@ -190,7 +190,7 @@ impl Trainer {
         let (full, batch) = (self.net.images_len(), self.net.batch());
         let image = full / batch;
         let count = images.len() / image;
-        if count == 0 || count > batch || images.len() % image != 0 {
+        if count == 0 || count > batch || !images.len().is_multiple_of(image) {
             let got = images.len();
             return Err(Error::Batch(format!("got {got} numbers, need 1 to {batch} images of {image}")));
         }
