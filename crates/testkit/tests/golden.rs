@@ -178,7 +178,11 @@ fn check(path: &Path) {
     let file = File::read(path);
     let lookup = |name: &str| {
         let buffer = format!("buffer.{name}");
-        if file.tensors.contains_key(&buffer) { file.values(&buffer) } else { file.values(&format!("weight.{name}")) }
+        if file.tensors.contains_key(&buffer) {
+            file.values(&buffer)
+        } else {
+            file.values(&format!("weight.{name}"))
+        }
     };
     let labels: Vec<usize> = file.values("input.labels").iter().map(|&l| l as usize).collect();
     let result = step(&file.config(), &lookup, &file.values("input.images"), &labels);
