@@ -70,6 +70,9 @@ impl Conv {
                     for ky in 0..k {
                         for kx in 0..k {
                             let wi = ((o * ci + i) * k + ky) * k + kx;
+                            // Columns whose image column ox·s + kx − p exists.
+                            let first = pad.saturating_sub(kx).div_ceil(stride);
+                            let last = (w + pad).saturating_sub(kx).div_ceil(stride).min(ow);
                             for oy in 0..oh {
                                 // Row of the image, still counted from the padded edge.
                                 let py = oy * stride + ky;
@@ -78,11 +81,8 @@ impl Conv {
                                 }
                                 let x_row = ((b * ci + i) * h + py - pad) * w;
                                 let y_row = ((b * co + o) * oh + oy) * ow;
-                                for ox in 0..ow {
-                                    let px = ox * stride + kx;
-                                    if px >= pad && px < w + pad {
-                                        tap(x_row + px - pad, wi, y_row + ox);
-                                    }
+                                for ox in first..last {
+                                    tap(x_row + ox * stride + kx - pad, wi, y_row + ox);
                                 }
                             }
                         }

@@ -3,6 +3,9 @@
 //! ```text
 //! L_R = (β/2)·‖W Wᵀ − I‖²_F        ∂L_R/∂W = 2β·(W Wᵀ − I)·W        W: rows × cols = out × (in·k·k)
 //! ```
+//!
+//! The value is taken from the smaller of the two Gram matrices, `Wᵀ W` when rows > cols: it is smaller by
+//! `(β/2)·(rows − cols)` then, the part that no weights could remove. The gradient is the same for both.
 
 /// `W Wᵀ − I` (rows × rows) of `wt` (rows × cols).
 pub fn gram_minus_identity(wt: &[f64], rows: usize) -> Vec<f64> {
@@ -17,9 +20,21 @@ pub fn gram_minus_identity(wt: &[f64], rows: usize) -> Vec<f64> {
     gram
 }
 
-/// Value `(β/2)·‖W Wᵀ − I‖²_F` for one weight with `rows` outputs.
+/// The matrix (rows × cols) with its axes exchanged.
+pub fn transpose(wt: &[f64], rows: usize) -> Vec<f64> {
+    let cols = wt.len() / rows;
+    (0..wt.len()).map(|i| wt[i % rows * cols + i / rows]).collect()
+}
+
+/// Value `(β/2)·‖W Wᵀ − I‖²_F` for one weight with `rows` outputs, from the smaller Gram matrix.
 pub fn lipschitz_value(wt: &[f64], rows: usize, beta: f64) -> f64 {
-    gram_minus_identity(wt, rows).iter().map(|a| a * a).sum::<f64>() * beta / 2.0
+    let cols = wt.len() / rows;
+    let gram = if rows <= cols {
+        gram_minus_identity(wt, rows)
+    } else {
+        gram_minus_identity(&transpose(wt, rows), cols)
+    };
+    gram.iter().map(|a| a * a).sum::<f64>() * beta / 2.0
 }
 
 /// Gradient `2β·(W Wᵀ − I)·W`.
