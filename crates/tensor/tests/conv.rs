@@ -6,21 +6,23 @@ use spikegrad_tensor::{Dims, Level, Spikes, Tensor, Workers};
 use spikegrad_testkit::conv as reference;
 
 /// (images, input channels, rows, columns, output channels, kernel, stride, padding)
-const SHAPES: &[(usize, usize, usize, usize, usize, usize, usize, usize)] = &[
-    (2, 16, 8, 8, 16, 3, 1, 1),
-    (3, 33, 8, 8, 64, 3, 1, 1),
-    (1, 3, 17, 13, 37, 3, 1, 1),
-    (2, 16, 32, 32, 32, 3, 1, 1),
-    (2, 20, 9, 7, 18, 3, 2, 1),
-    (2, 16, 16, 16, 32, 1, 2, 0),
-    (1, 5, 6, 6, 7, 1, 1, 0),
-    (1, 17, 11, 11, 130, 5, 1, 2),
-    (2, 4, 12, 9, 6, 5, 3, 2),
-    (1, 1, 1, 1, 1, 3, 1, 1),
-    (2, 3, 5, 5, 4, 2, 1, 0),
-    (1, 2, 7, 7, 3, 4, 2, 3),
-    (1, 2, 4, 4, 2, 3, 4, 0),
-    (5, 64, 4, 4, 48, 3, 1, 1),
+type Shape = [usize; 8];
+
+const SHAPES: &[Shape] = &[
+    [2, 16, 8, 8, 16, 3, 1, 1],
+    [3, 33, 8, 8, 64, 3, 1, 1],
+    [1, 3, 17, 13, 37, 3, 1, 1],
+    [2, 16, 32, 32, 32, 3, 1, 1],
+    [2, 20, 9, 7, 18, 3, 2, 1],
+    [2, 16, 16, 16, 32, 1, 2, 0],
+    [1, 5, 6, 6, 7, 1, 1, 0],
+    [1, 17, 11, 11, 130, 5, 1, 2],
+    [2, 4, 12, 9, 6, 5, 3, 2],
+    [1, 1, 1, 1, 1, 3, 1, 1],
+    [2, 3, 5, 5, 4, 2, 1, 0],
+    [1, 2, 7, 7, 3, 4, 2, 3],
+    [1, 2, 4, 4, 2, 3, 4, 0],
+    [5, 64, 4, 4, 48, 3, 1, 1],
 ];
 
 struct Case {
@@ -31,8 +33,8 @@ struct Case {
     g: Vec<f32>,
 }
 
-fn case(shape: (usize, usize, usize, usize, usize, usize, usize, usize), binary: bool, level: Level) -> Case {
-    let (n, ci, h, w, co, k, stride, pad) = shape;
+fn case(shape: Shape, binary: bool, level: Level) -> Case {
+    let [n, ci, h, w, co, k, stride, pad] = shape;
     let input = Dims::new(n, ci, h, w);
     let config = ConvConfig { out_channels: co, kernel: k, stride, padding: pad };
     let conv = Conv::plan(input, config, level).expect("a valid shape");
