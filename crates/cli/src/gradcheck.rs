@@ -19,7 +19,7 @@ use serde_json::json;
 use spikegrad::data::rng::Rng;
 use spikegrad::gradcheck::gradients;
 use spikegrad::{TrainConfig, Trainer};
-use spikegrad_testkit::check::{Tolerance, dot};
+use spikegrad_testkit::check::{dot, largest};
 use spikegrad_testkit::layout::{NetConfig, buffers};
 use spikegrad_testkit::net::{StepResult, step};
 use std::collections::BTreeMap;
@@ -187,8 +187,7 @@ fn against_tape(
         let Some(want) = case.reference.grads.get(tensor).filter(|want| want.len() == got.len()) else {
             return Err(Failure::Input(format!("{tensor}: the reference has no such gradient")));
         };
-        // The table of tolerances relates errors to the largest magnitude; so does this.
-        let scale = (Tolerance::Grad.bound(0, want) * 1e4).max(FLOOR * top).max(f64::MIN_POSITIVE);
+        let scale = largest(want).max(FLOOR * top).max(f64::MIN_POSITIVE);
         let error = |i: usize| {
             let error = (f64::from(got[i]) - want[i]).abs() / scale;
             if error.is_nan() { f64::INFINITY } else { error }

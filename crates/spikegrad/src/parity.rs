@@ -51,7 +51,11 @@ pub fn check_at(path: impl AsRef<Path>, level: Level) -> Result<Parity, Error> {
         return Err(file.error(format!("input.images has shape {shape:?}, expected four sides")).into());
     };
     let surrogate: String = file.meta("surrogate")?;
-    let parameter = if surrogate == "arctan" { None } else { Some(file.meta("window")?) };
+    let parameter = match surrogate.as_str() {
+        "rectangle" | "triangle" => Some(file.meta("window")?),
+        _ if file.metadata.contains_key("alpha") => Some(file.meta("alpha")?),
+        _ => None,
+    };
     let lif = LifConfig {
         decay: file.meta("decay")?,
         threshold: file.meta("threshold")?,
