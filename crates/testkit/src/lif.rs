@@ -10,7 +10,7 @@
 //! Arrays are steps × neurons. Backward: `e[t] = ∂L/∂o[t]` from above, `a[t] = ∂L/∂m[t]`, `a[T−1] = 0`;
 //! for t = T−1 … 0:
 //!
-//! | reset | G[t], the total gradient at the spike | ∂L/∂u[t] |
+//! | reset | `G[t]`, the total gradient at the spike | `∂L/∂u[t]` |
 //! |---|---|---|
 //! | hard | e − a·u | S(G,u,o) + a·(1 − o) |
 //! | hard, detached | e | S(G,u,o) + a·(1 − o) |

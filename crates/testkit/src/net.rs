@@ -104,7 +104,7 @@ impl<'a> Builder<'a> {
         self.params[name]
     }
 
-    /// The input leaf and the read-out of every step [T·n, classes].
+    /// The input leaf and the read-out of every step (T·n × classes).
     fn outputs(&mut self, images: &[f64], n: usize) -> (Var, Var) {
         let NetConfig { channels, h, w, .. } = *self.config;
         let steps = self.config.steps();
@@ -174,7 +174,7 @@ impl<'a> Builder<'a> {
         self.linear(s, "fc3")
     }
 
-    /// [n,c,h,w] to [n,c·h·w].
+    /// (n × c × h × w) to (n × c·h·w).
     fn flatten(&mut self, x: Var) -> Var {
         let shape = self.tape.shape(x);
         let shape = [shape[0], shape[1..].iter().product()];

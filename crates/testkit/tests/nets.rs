@@ -171,3 +171,28 @@ fn small_nets_scale_with_their_width() {
     assert_eq!(shape(NetKind::Mlp, "fc1.weight"), [128, 3 * 28 * 28]);
     assert_eq!(shape(NetKind::Mlp, "fc3.bias"), [7]);
 }
+
+#[test]
+fn tdbn_is_bn_with_scaled_gammas() {
+    let mut tdbn = Setup::new(NetConfig { norm: NormKind::TdBn, ..small(NetKind::ResNet19, 2) }, 9);
+    tdbn.config.lif.threshold = 0.8;
+    let factor = |name: &str| {
+        let summand = name.contains("bn2") || name.contains("downsample.1");
+        let gamma = name.ends_with("weight") && (name.contains("bn") || name.contains("downsample.1"));
+        match (gamma, summand) {
+            (false, _) => 1.0,
+            (true, false) => 0.8,
+            (true, true) => 0.8 / 2.0f64.sqrt(),
+        }
+    };
+    let mut bn = Setup::new(NetConfig { norm: NormKind::Bn, ..tdbn.config.clone() }, 9);
+    for (name, value) in &mut bn.values {
+        value.iter_mut().for_each(|v| *v *= factor(name));
+    }
+    let (got, want) = (tdbn.step(), bn.step());
+    assert_agree("logits", &got.logits, &want.logits, F64_AGREEMENT);
+    for (name, grad) in &got.grads {
+        let want: Vec<f64> = want.grads[name].iter().map(|g| g * factor(name)).collect();
+        assert_agree(name, grad, &want, 100.0 * F64_AGREEMENT);
+    }
+}

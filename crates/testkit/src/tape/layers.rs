@@ -24,7 +24,7 @@ pub struct NormVars {
 }
 
 impl Tape {
-    /// Convolution of `x` [n,ci,h,w] with `wt` [co,ci,k,k].
+    /// Convolution of `x` (n × ci × h × w) with `wt` (co × ci × k × k).
     pub fn conv(&mut self, x: Var, wt: Var, stride: usize, pad: usize) -> Var {
         let (xs, ws) = (self.shape(x), self.shape(wt));
         assert_eq!(xs[1], ws[1], "input channels");
@@ -36,13 +36,13 @@ impl Tape {
         })
     }
 
-    /// Sizes of the normalisation of `x` [n,c,…].
+    /// Sizes of the normalisation of `x` (n × c × …).
     pub fn norm_sizes(&self, x: Var) -> Norm {
         let shape = self.shape(x);
         Norm { n: shape[0], c: shape[1], hw: shape[2..].iter().product(), eps: EPS }
     }
 
-    /// Batch normalisation of `x` [n,c,…] with the batch's statistics.
+    /// Batch normalisation of `x` (n × c × …) with the batch's statistics.
     pub fn batch_norm(&mut self, x: Var, gamma: Var, beta: Var) -> NormVars {
         let norm = self.norm_sizes(x);
         let (vx, vgamma) = (self.rc(x), self.rc(gamma));
@@ -55,7 +55,7 @@ impl Tape {
         NormVars { y, mean, var }
     }
 
-    /// Normalisation of `x` [n,c,…] with the given statistics.
+    /// Normalisation of `x` (n × c × …) with the given statistics.
     pub fn norm_with(&mut self, x: Var, gamma: Var, beta: Var, mean: Vec<f64>, var: Vec<f64>) -> Var {
         let norm = self.norm_sizes(x);
         let (vx, vgamma) = (self.rc(x), self.rc(gamma));
@@ -66,7 +66,7 @@ impl Tape {
         })
     }
 
-    /// Average pooling of `x` [n,c,h,w].
+    /// Average pooling of `x` (n × c × h × w).
     pub fn avg_pool(&mut self, x: Var, k: usize, stride: usize) -> Var {
         let shape = self.shape(x);
         let pool = Pool { planes: shape[0] * shape[1], h: shape[2], w: shape[3], k, stride };
@@ -75,7 +75,7 @@ impl Tape {
         self.push(shape, y, move |g| vec![(x, avg_pool_backward(&pool, g))])
     }
 
-    /// Global average pooling: [n,c,h,w] to [n,c].
+    /// Global average pooling: (n × c × h × w) to (n × c).
     pub fn global_pool(&mut self, x: Var) -> Var {
         let shape = self.shape(x);
         let hw = shape[2] * shape[3];
@@ -84,7 +84,7 @@ impl Tape {
         self.push(shape, y, move |g| vec![(x, global_avg_backward(g, hw))])
     }
 
-    /// Fully connected layer: `x` [n,inputs], `wt` [outputs,inputs], `bias` [outputs].
+    /// Fully connected layer: `x` (n × inputs), `wt` (outputs × inputs), `bias` (outputs).
     pub fn linear(&mut self, x: Var, wt: Var, bias: Var) -> Var {
         let (xs, ws) = (self.shape(x), self.shape(wt));
         assert_eq!(xs[1], ws[1], "input features");
@@ -108,14 +108,14 @@ impl Tape {
         self.push(shape, value, move |g| vec![(a, scaled(&g.repeat(steps), 1.0 / steps as f64))])
     }
 
-    /// Cross-entropy of `logits` [n,classes], mean over n.
+    /// Cross-entropy of `logits` (n × classes), mean over n.
     pub fn cross_entropy(&mut self, logits: Var, labels: &[usize], smoothing: f64) -> Var {
         let classes = self.shape(logits)[1];
         let (value, grad) = cross_entropy(self.value(logits), labels, classes, smoothing);
         self.push(vec![1], vec![value], move |g| vec![(logits, scaled(&grad, g[0]))])
     }
 
-    /// TET loss of `outputs` [steps·n,classes].
+    /// TET loss of `outputs` (steps · n × classes).
     pub fn tet(
         &mut self,
         outputs: Var,
