@@ -76,7 +76,7 @@ fn measure(settings: &Settings, args: &StepArgs) -> Result<Value, Failure> {
     let (batch, config) = (settings.batch(), settings.train_config(shape));
     let mut rng = Rng::keyed(&[settings.seed()]);
     let count = batch * shape.channels * shape.height * shape.width;
-    let images: Vec<f32> = (0..count).map(|_| 4.0 * rng.f32() - 2.0).collect();
+    let images: Vec<f32> = (0..count).map(|_| 4.0 * rng.uniform() - 2.0).collect();
     let labels: Vec<u32> = (0..batch).map(|i| (i % shape.classes) as u32).collect();
     let timesteps = config.net.steps();
     let (net, width) = (config.net.kind.to_string(), config.net.scale);

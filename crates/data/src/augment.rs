@@ -149,7 +149,7 @@ impl Choice {
         Self {
             down: offset(),
             right: offset(),
-            mirror: rng.f32() < 0.5,
+            mirror: rng.uniform() < 0.5,
             centre: (rng.below(size.height), rng.below(size.width)),
             policy: PolicyDraw::draw(rng),
         }

@@ -158,7 +158,7 @@ impl PolicyDraw {
     pub fn draw(rng: &mut Rng) -> Self {
         let policy = POLICY[rng.below(POLICY.len())];
         let steps = policy.map(|(kind, tenths, magnitude)| {
-            let (applies, negative) = (rng.below(10) < usize::from(tenths), rng.f32() < 0.5);
+            let (applies, negative) = (rng.below(10) < usize::from(tenths), rng.uniform() < 0.5);
             applies.then(|| kind.at(magnitude, negative))
         });
         Self { steps }

@@ -45,7 +45,7 @@ mod files;
 pub mod idx;
 mod image_set;
 mod loader;
-pub mod rng;
+pub use spikegrad_tensor::rng;
 pub mod shapes;
 mod source;
 

@@ -44,3 +44,8 @@ pub mod prelude {
     pub use crate::tensor::Level;
     pub use crate::{Error, StepReport, TrainConfig, Trainer, with_threads};
 }
+
+/// The README's example, compiled and run with the documentation's.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
