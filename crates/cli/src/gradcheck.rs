@@ -1,10 +1,11 @@
-//! `spikegrad gradcheck`: the trainer's gradients on a tiny net, against three witnesses.
+//! `spikegrad gradcheck`: the trainer's gradients on a tiny net, against four witnesses.
 //!
 //! | witness | what it proves |
 //! |---|---|
 //! | `tape`: f64 reverse mode with the same surrogate rule | the spiking backward, SGS included |
 //! | `smooth tape`: the same with the surrogate's primitive for spikes | the same code on a differentiable net |
 //! | `differences`: f64 finite differences of the smooth loss | that both are the gradient, not only equal |
+//! | `adjoint`: ⟨W ∗ x, g⟩ = ⟨x, dx⟩ = ⟨W, dW⟩ | that the three passes of a convolution belong together |
 //!
 //! A spike flips when f32 and f64 fall on either side of the threshold, which no tolerance could forgive: of a few
 //! random inputs, the one whose membranes keep the largest distance to such points is used.
@@ -13,11 +14,12 @@ use crate::failure::Failure;
 use crate::files::{print, table, write_json};
 use crate::flags::Flags;
 use crate::settings::{Settings, Shape, level};
-use crate::{oracle, row};
+use crate::{adjoint, oracle, row};
 use clap::Args;
 use serde_json::json;
 use spikegrad::data::rng::Rng;
 use spikegrad::gradcheck::gradients;
+use spikegrad::tensor::Level;
 use spikegrad::{TrainConfig, Trainer};
 use spikegrad_testkit::check::{dot, largest};
 use spikegrad_testkit::layout::{NetConfig, buffers};
@@ -98,7 +100,18 @@ pub fn run(args: GradcheckArgs) -> Result<(), Failure> {
             rows.extend(against_differences(&trainer, &smooth, &got, &case)?);
         }
     }
+    rows.extend(against_adjoint(level, config.seed)?);
     finish(&args, &rows)
+}
+
+/// The convolution kernels against each other.
+fn against_adjoint(level: Level, seed: u64) -> Result<Vec<Worst>, Failure> {
+    let identities = adjoint::identities(level, seed).map_err(|error| Failure::Input(error.to_string()))?;
+    let worst = |row: adjoint::Identity| {
+        let adjoint::Identity { name, got, want, error } = row;
+        Worst { check: "adjoint", tensor: name, index: 0, got, want, error }
+    };
+    Ok(identities.into_iter().map(worst).collect())
 }
 
 /// The settings, on a tiny net.

@@ -9,6 +9,7 @@
 //! | [`plan`], [`info`], [`mod@bench`] | sizes and times |
 #![forbid(unsafe_code)]
 
+mod adjoint;
 mod bench;
 mod dataset;
 mod defaults;
