@@ -53,7 +53,7 @@ impl Lanes for F32x4 {
     }
     #[inline(always)]
     fn bits(mask: f32x4) -> u32 {
-        mask.to_bitmask() as u32
+        mask.to_bitmask()
     }
     #[inline(always)]
     fn from_bits(bits: u32) -> f32x4 {
