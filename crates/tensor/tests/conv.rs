@@ -6,7 +6,9 @@ use spikegrad_tensor::{Dims, Level, Spikes, Tensor, Workers};
 use spikegrad_testkit::conv as reference;
 
 /// (images, input channels, rows, columns, output channels, kernel, stride, padding)
-const SHAPES: &[(usize, usize, usize, usize, usize, usize, usize, usize)] = &[
+type Shape = (usize, usize, usize, usize, usize, usize, usize, usize);
+
+const SHAPES: &[Shape] = &[
     (2, 16, 8, 8, 16, 3, 1, 1),
     (3, 33, 8, 8, 64, 3, 1, 1),
     (1, 3, 17, 13, 37, 3, 1, 1),
@@ -31,7 +33,7 @@ struct Case {
     g: Vec<f32>,
 }
 
-fn case(shape: (usize, usize, usize, usize, usize, usize, usize, usize), binary: bool, level: Level) -> Case {
+fn case(shape: Shape, binary: bool, level: Level) -> Case {
     let (n, ci, h, w, co, k, stride, pad) = shape;
     let input = Dims::new(n, ci, h, w);
     let config = ConvConfig { out_channels: co, kernel: k, stride, padding: pad };
