@@ -63,7 +63,7 @@ fn check(what: &str, case: &NeuronCase, got: &Run, output: &[f64], dx: &[f64], f
     let d = case.dims;
     for k in 0..=case.affine.len() {
         let (mut want, mut bound, mut sum) = (vec![0.0; d.c], vec![0.0; d.c], vec![0.0f64; d.c]);
-        let slack = Tolerance::Forward.bound(0, dx);
+        let slack = Tolerance::Forward.bound(0, 0.0, largest(dx));
         for (i, dx) in dx.iter().enumerate() {
             let c = i / d.pixels() % d.c;
             let hat = if k == 0 { 1.0 } else { case.affine[k - 1].hat(i, d) };
@@ -187,7 +187,7 @@ fn the_total_gradient_is_scaled_not_e_alone() {
         let case = NeuronCase::new(78, 4, &reference, 3);
         let (_, right) = on_tape(&case, reference, SpikeMode::Step);
         let wrong = backward_of_e_alone(&reference, &case);
-        let bound = Tolerance::Forward.bound(0, &right);
+        let bound = Tolerance::Forward.bound(0, 0.0, largest(&right));
         let apart = |i: &usize| (right[*i] - wrong[*i]).abs() > 100.0 * bound;
         let differ: Vec<usize> = (0..right.len()).filter(apart).collect();
         let (found, all) = (differ.len(), right.len());

@@ -6,7 +6,6 @@ use spikegrad_tensor::{Dims, Level, Spikes, Tensor, Workers};
 use spikegrad_testkit::conv as reference;
 
 /// (images, input channels, rows, columns, output channels, kernel, stride, padding)
-<<<<<<< HEAD
 type Shape = [usize; 8];
 
 const SHAPES: &[Shape] = &[
@@ -24,25 +23,6 @@ const SHAPES: &[Shape] = &[
     [1, 2, 7, 7, 3, 4, 2, 3],
     [1, 2, 4, 4, 2, 3, 4, 0],
     [5, 64, 4, 4, 48, 3, 1, 1],
-=======
-type Shape = (usize, usize, usize, usize, usize, usize, usize, usize);
-
-const SHAPES: &[Shape] = &[
-    (2, 16, 8, 8, 16, 3, 1, 1),
-    (3, 33, 8, 8, 64, 3, 1, 1),
-    (1, 3, 17, 13, 37, 3, 1, 1),
-    (2, 16, 32, 32, 32, 3, 1, 1),
-    (2, 20, 9, 7, 18, 3, 2, 1),
-    (2, 16, 16, 16, 32, 1, 2, 0),
-    (1, 5, 6, 6, 7, 1, 1, 0),
-    (1, 17, 11, 11, 130, 5, 1, 2),
-    (2, 4, 12, 9, 6, 5, 3, 2),
-    (1, 1, 1, 1, 1, 3, 1, 1),
-    (2, 3, 5, 5, 4, 2, 1, 0),
-    (1, 2, 7, 7, 3, 4, 2, 3),
-    (1, 2, 4, 4, 2, 3, 4, 0),
-    (5, 64, 4, 4, 48, 3, 1, 1),
->>>>>>> tests
 ];
 
 struct Case {
@@ -54,11 +34,7 @@ struct Case {
 }
 
 fn case(shape: Shape, binary: bool, level: Level) -> Case {
-<<<<<<< HEAD
     let [n, ci, h, w, co, k, stride, pad] = shape;
-=======
-    let (n, ci, h, w, co, k, stride, pad) = shape;
->>>>>>> tests
     let input = Dims::new(n, ci, h, w);
     let config = ConvConfig { out_channels: co, kernel: k, stride, padding: pad };
     let conv = Conv::plan(input, config, level).expect("a valid shape");
