@@ -6,7 +6,7 @@ use common::{DELTAS, NeuronCase, STEPS, configs, nan, reference, tensor};
 use spikegrad_bptt::lif::{Normed, Output, PlaneSums, Source, Unit};
 use spikegrad_bptt::{Fire, LifConfig, Reset, Surrogate, UserSurrogate};
 use spikegrad_tensor::{Dims, LANES, Level, Spikes, Tensor, Workers};
-use spikegrad_testkit::check::{Tolerance, assert_agree, assert_close, narrow, widen};
+use spikegrad_testkit::check::{Tolerance, assert_agree, assert_close, largest, narrow, widen};
 use spikegrad_testkit::lif::{Lif, SpikeMode, sgs, sign};
 use spikegrad_testkit::rng::Rng;
 use spikegrad_testkit::tape::Tape;

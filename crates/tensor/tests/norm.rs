@@ -148,7 +148,7 @@ fn check_backward(what: &str, case: &Case, level: Level) {
     for k in 0..c {
         let near = (sum[k] - want.beta[k]).abs() <= 1e-9;
         assert!(near, "sum {what}: index {k}: got {}, want {}, bound 1e-9", sum[k], want.beta[k]);
-        let bound = Tolerance::Dot { k: RUN + 4, magnitude: &hats }.bound(k, &want.gamma);
+        let bound = Tolerance::Dot { k: RUN + 4, magnitude: &hats }.bound(k, want.gamma[k], 0.0);
         let near = (sum_hat[k] - want.gamma[k]).abs() <= bound;
         assert!(near, "sum_hat {what}: index {k}: got {}, want {}, bound {bound}", sum_hat[k], want.gamma[k]);
     }
