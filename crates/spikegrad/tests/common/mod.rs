@@ -1,0 +1,220 @@
+//! A net of the library and the same net on the reference's tape, with weights that make every layer fire.
+
+use spikegrad::models::{Net, NetConfig, NetKind, Norm};
+use spikegrad::prelude::{LifConfig, LossConfig, LossKind, Reset, Surrogate};
+use spikegrad::tensor::Level;
+use spikegrad_testkit as testkit;
+use spikegrad_testkit::check::{Tolerance, assert_close, narrow, widen};
+use spikegrad_testkit::layout::random_values;
+use spikegrad_testkit::lif::SpikeMode;
+use spikegrad_testkit::net::{self, StepResult};
+use spikegrad_testkit::rng::Rng;
+use std::collections::BTreeMap;
+
+/// δ of the tests.
+pub const DELTAS: [f32; 4] = [0.0, 1e-4, 0.3, -0.3];
+
+/// What is compared: a net, its loss, its input.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    pub net: NetConfig,
+    pub loss: LossConfig,
+    pub beta: f32,
+    pub batch: usize,
+    /// How far membranes stay away from where a spike or its surrogate jumps.
+    pub margin: f64,
+}
+
+impl Setup {
+    /// A net so small that the reference is quick.
+    pub fn new(kind: NetKind, height: usize, width: usize, scale: f64) -> Self {
+        let net = NetConfig { scale, ..NetConfig::new(kind, 3, height, width, 5) };
+        Self { net, loss: LossConfig::default(), beta: 0.0, batch: 2, margin: 1e-4 }
+    }
+
+    /// With this neuron.
+    pub fn with_lif(mut self, reset: Reset, surrogate: Surrogate, delta: f32, timesteps: usize) -> Self {
+        self.net.lif = LifConfig { reset, surrogate, delta, ..LifConfig::default() };
+        self.net.timesteps = timesteps;
+        self
+    }
+
+    /// The reference's configuration.
+    pub fn reference(&self) -> net::NetConfig {
+        let lif = &self.net.lif;
+        let at = spikegrad::bptt::surrogate::NAMES.iter().position(|name| *name == lif.surrogate.name());
+        net::NetConfig {
+            kind: match self.net.kind {
+                NetKind::ResNet19 => net::NetKind::ResNet19,
+                NetKind::LeNet => net::NetKind::LeNet,
+                NetKind::Mlp => net::NetKind::Mlp,
+            },
+            channels: self.net.channels,
+            h: self.net.height,
+            w: self.net.width,
+            classes: self.net.classes,
+            width: self.net.scale,
+            timesteps: self.net.timesteps,
+            lif: testkit::lif::Lif {
+                decay: lif.decay.into(),
+                threshold: lif.threshold.into(),
+                reset: match lif.reset {
+                    Reset::Hard => testkit::lif::Reset::Hard,
+                    Reset::HardDetached => testkit::lif::Reset::HardDetached,
+                    Reset::Soft => testkit::lif::Reset::Soft,
+                    Reset::SoftDetached => testkit::lif::Reset::SoftDetached,
+                },
+                surrogate: testkit::surrogate::Surrogate::ALL[at.expect("a named surrogate")],
+                delta: lif.delta.into(),
+            },
+            spike_mode: if self.net.smooth { SpikeMode::Smooth } else { SpikeMode::Step },
+            norm: match self.net.norm {
+                Norm::Bn => net::NormKind::Bn,
+                Norm::TdBn => net::NormKind::TdBn,
+            },
+            ann: self.net.twin,
+            label_smoothing: self.loss.label_smoothing.into(),
+            beta: self.beta.into(),
+            loss: match self.loss.kind {
+                LossKind::CrossEntropy => net::LossKind::CrossEntropy,
+                LossKind::Tet { lambda, phi } => {
+                    net::LossKind::Tet(testkit::loss::Tet { lambda: lambda.into(), phi: phi.into() })
+                }
+            },
+        }
+    }
+}
+
+/// Weights, a batch, and the reference's training step on them.
+pub struct Case {
+    pub setup: Setup,
+    pub seed: u64,
+    pub values: BTreeMap<String, Vec<f64>>,
+    pub images: Vec<f32>,
+    pub labels: Vec<u32>,
+    pub want: StepResult,
+}
+
+impl Case {
+    /// The first seed from `seed` on whose membranes all keep the margin and whose layers all fire.
+    pub fn find(setup: &Setup, seed: u64) -> Self {
+        let found = (seed..seed + 400).find_map(|seed| {
+            let case = Self::draw(setup, seed);
+            (case.margin() > setup.margin && case.is_alive()).then_some(case)
+        });
+        found.unwrap_or_else(|| panic!("no seed in {seed}.. keeps the margin: {setup:?}"))
+    }
+
+    fn draw(setup: &Setup, seed: u64) -> Self {
+        let (config, mut rng) = (setup.reference(), Rng::new(seed));
+        let mut values = random_values(&config, &mut rng);
+        for (name, value) in &mut values {
+            let factor = if name.starts_with("fc") { 3.0 } else { 1.0 };
+            // The library reads f32.
+            value.iter_mut().for_each(|v| *v = f64::from((*v * factor) as f32));
+        }
+        let pixels = setup.batch * config.channels * config.h * config.w;
+        let images = narrow(&rng.normals(pixels));
+        let labels: Vec<u32> = (0..setup.batch).map(|_| rng.below(config.classes) as u32).collect();
+        let want = reference_step(&config, &values, &images, &labels);
+        Self { setup: setup.clone(), seed, values, images, labels, want }
+    }
+
+    /// Least distance of a membrane to a place where its spike, or the surrogate, jumps.
+    fn margin(&self) -> f64 {
+        let config = self.setup.reference();
+        let mut jumps = config.lif.surrogate.kinks();
+        jumps.push(0.0);
+        let threshold = config.lif.threshold;
+        if config.ann {
+            jumps = vec![-threshold];
+        }
+        let all = self.want.membranes.values().flatten();
+        let nearest = |u: &f64| jumps.iter().fold(f64::MAX, |d, k| d.min((u - threshold - k).abs()));
+        all.map(nearest).fold(f64::MAX, f64::min)
+    }
+
+    fn is_alive(&self) -> bool {
+        let smooth = self.setup.net.smooth || self.setup.net.twin;
+        smooth || self.want.rates.values().all(|rate| (0.01..0.99).contains(rate))
+    }
+
+    /// The library's net, planned and filled with the case's weights.
+    pub fn net(&self, level: Level) -> Net {
+        let mut net = Net::plan(&self.setup.net, self.setup.batch, level, true).unwrap();
+        let params = net.params_mut();
+        for (entries, data) in
+            [(&params.entries, &mut params.weights), (&params.buffer_entries, &mut params.buffers)]
+        {
+            for entry in entries {
+                data[entry.range.clone()].copy_from_slice(&narrow(&self.values[&entry.name]));
+            }
+        }
+        net
+    }
+
+    /// Compares a training step of the library with the reference's: everything it yields.
+    pub fn check(&self, level: Level) {
+        let (what, want) = (format!("{:?} seed {} {level}", self.setup, self.seed), &self.want);
+        let mut net = self.net(level);
+        // Twice: the second step must not see what the first left behind.
+        net.forward(&self.images, true);
+        net.backward(&self.labels, &self.setup.loss, self.setup.beta);
+        let fresh = self.net(level);
+        net.params_mut().buffers.clone_from(&fresh.params().buffers);
+        net.forward(&self.images, true);
+        let loss = net.backward(&self.labels, &self.setup.loss, self.setup.beta);
+        assert_close(&format!("logits {what}"), net.mean_logits(), &want.logits, Tolerance::Grad);
+        let near = (loss.cross_entropy - want.cross_entropy).abs() <= 1e-5 * want.cross_entropy.abs();
+        assert!(
+            near,
+            "loss {what}: got {}, want {}, bound 1e-5 of it",
+            loss.cross_entropy, want.cross_entropy
+        );
+        let params = net.params();
+        assert_eq!(params.entries.len(), want.grads.len(), "{what}: parameters");
+        for entry in &params.entries {
+            let grad = &params.grads[entry.range.clone()];
+            let name = format!("∂L/∂{} {what}", entry.name);
+            assert_close(&name, grad, &want.grads[&entry.name], Tolerance::Grad);
+        }
+        let input = net.input_gradient().expect("planned with it");
+        assert_close(&format!("∂L/∂images {what}"), &input, &want.grad_input, Tolerance::Grad);
+        for entry in &params.buffer_entries {
+            let got = &params.buffers[entry.range.clone()];
+            assert_close(&format!("{} {what}", entry.name), got, &want.buffers[&entry.name], Tolerance::Grad);
+        }
+        if !self.setup.net.smooth {
+            for (name, rate) in net.rates() {
+                let want = want.rates[&name];
+                assert!(
+                    (rate - want).abs() < 1e-12,
+                    "rate {name} {what}: got {rate}, want {want}, bound 1e-12"
+                );
+            }
+        }
+    }
+}
+
+/// The reference's training step.
+pub fn reference_step(
+    config: &net::NetConfig,
+    values: &BTreeMap<String, Vec<f64>>,
+    images: &[f32],
+    labels: &[u32],
+) -> StepResult {
+    let labels: Vec<usize> = labels.iter().map(|&label| label as usize).collect();
+    net::step(config, &|name| values[name].clone(), &widen(images), &labels)
+}
+
+/// Every reset × surrogate × T, δ cycling.
+pub fn neurons() -> impl Iterator<Item = (Reset, Surrogate, f32, usize)> {
+    let surrogates =
+        spikegrad::bptt::surrogate::NAMES.map(|name| Surrogate::named(name, None).expect("a known name"));
+    let grid = Reset::ALL.into_iter().flat_map(move |reset| {
+        let steps = |surrogate: Surrogate| [1, 2, 4].map(move |steps| (reset, surrogate.clone(), steps));
+        surrogates.clone().into_iter().flat_map(steps).collect::<Vec<_>>()
+    });
+    // 84 neurons; a δ for each, moving on by one every round of four, so that every pair meets.
+    grid.enumerate().map(|(i, (reset, s, steps))| (reset, s, DELTAS[(i + i / 4) % 4], steps))
+}

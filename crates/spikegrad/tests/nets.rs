@@ -1,0 +1,237 @@
+//! Gradients of whole nets against the f64 tape.
+
+mod common;
+
+use common::{Case, Setup, neurons, reference_step};
+use spikegrad::models::Net;
+use spikegrad::prelude::{
+    Level, LossConfig, LossKind, NetKind, Norm, Optimizer, Reset, Surrogate, TrainConfig, Trainer,
+    with_threads,
+};
+use spikegrad_testkit::check::{FINITE_DIFFERENCE, STEP, dot, finite_difference};
+use spikegrad_testkit::rng::Rng;
+use std::collections::BTreeMap;
+
+fn mlp() -> Setup {
+    Setup::new(NetKind::Mlp, 3, 5, 0.0664)
+}
+
+fn lenet() -> Setup {
+    Setup { margin: 3e-5, ..Setup::new(NetKind::LeNet, 9, 11, 0.1) }
+}
+
+fn resnet() -> Setup {
+    Setup { margin: 1e-5, ..Setup::new(NetKind::ResNet19, 8, 8, 0.05) }
+}
+
+fn check_all_levels(setup: &Setup, seed: u64) {
+    let case = Case::find(setup, seed);
+    Level::available().into_iter().for_each(|level| case.check(level));
+}
+
+#[test]
+fn mlp_with_every_neuron() {
+    for (i, (reset, surrogate, delta, steps)) in neurons().enumerate() {
+        check_all_levels(&mlp().with_lif(reset, surrogate, delta, steps), 1000 * i as u64);
+    }
+}
+
+#[test]
+fn lenet_with_every_reset_and_surrogate() {
+    for (i, (reset, surrogate, delta, steps)) in neurons().enumerate() {
+        // T 1, 2 and 4 take turns.
+        if i % 3 == i / 3 % 3 {
+            check_all_levels(&lenet().with_lif(reset, surrogate, delta, steps), 1000 * i as u64);
+        }
+    }
+}
+
+#[test]
+fn resnet19_in_two_sizes() {
+    let odd = Setup { batch: 3, ..Setup::new(NetKind::ResNet19, 9, 11, 0.0313) };
+    let odd = Setup { margin: 1e-5, ..odd };
+    let arctan = Surrogate::named("arctan", None).unwrap();
+    let rectangle = Surrogate::named("rectangle", None).unwrap();
+    check_all_levels(&resnet(), 1);
+    check_all_levels(&resnet().with_lif(Reset::Soft, arctan.clone(), 0.3, 1), 2);
+    check_all_levels(&odd.clone().with_lif(Reset::HardDetached, arctan, -0.3, 2), 3);
+    check_all_levels(&odd.with_lif(Reset::Hard, rectangle, 0.3, 4), 4);
+}
+
+#[test]
+fn tdbn() {
+    for mut setup in [lenet(), resnet()] {
+        setup.net.norm = Norm::TdBn;
+        check_all_levels(&setup, 5);
+    }
+}
+
+#[test]
+fn relu_twins() {
+    for mut setup in [mlp(), lenet(), resnet()] {
+        setup.net.twin = true;
+        setup.net.timesteps = 4;
+        check_all_levels(&setup, 6);
+    }
+}
+
+#[test]
+fn losses() {
+    let tet = LossKind::Tet { lambda: 0.05, phi: 1.0 };
+    for kind in [LossKind::CrossEntropy, tet] {
+        for label_smoothing in [0.0, 0.1] {
+            for beta in [0.0, 0.01] {
+                for mut setup in [mlp(), lenet()] {
+                    setup.loss = LossConfig { kind, label_smoothing };
+                    setup.beta = beta;
+                    check_all_levels(&setup, 7);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_lipschitz_term_reaches_every_matrix() {
+    let setup = Setup { beta: 0.3, ..resnet() };
+    check_all_levels(&setup, 8);
+}
+
+#[test]
+fn smooth_twins_with_every_neuron() {
+    for (i, (reset, surrogate, delta, steps)) in neurons().enumerate() {
+        let mut setup = mlp().with_lif(reset, surrogate, delta, steps);
+        setup.net.smooth = true;
+        let case = Case::find(&setup, 1000 * i as u64);
+        Level::available().into_iter().for_each(|level| case.check(level));
+        check_finite_differences(&case);
+    }
+}
+
+#[test]
+fn smooth_lenets_and_resnets() {
+    for (i, (reset, surrogate, delta, steps)) in neurons().enumerate() {
+        if i % 3 == i / 3 % 3 {
+            let mut setup = lenet().with_lif(reset, surrogate, delta, steps);
+            setup.net.smooth = true;
+            check_all_levels(&setup, 1000 * i as u64);
+        }
+    }
+    let arctan = Surrogate::named("arctan", None).unwrap();
+    let mut setup = resnet().with_lif(Reset::Hard, arctan, 0.0, 2);
+    setup.net.smooth = true;
+    check_all_levels(&setup, 9);
+}
+
+/// A smooth detached reset has a backward that is not the derivative of its forward: only attached ones.
+fn check_finite_differences(case: &Case) {
+    if matches!(case.setup.net.lif.reset, Reset::HardDetached | Reset::SoftDetached) {
+        return;
+    }
+    let config = case.setup.reference();
+    let names: Vec<&String> = case.want.grads.keys().collect();
+    let flat = |map: &BTreeMap<String, Vec<f64>>| -> Vec<f64> {
+        names.iter().flat_map(|name| map[*name].clone()).collect()
+    };
+    let loss = |x: &[f64]| {
+        let (mut values, mut at) = (case.values.clone(), 0);
+        for name in &names {
+            let value = values.get_mut(*name).expect("a parameter");
+            let end = at + value.len();
+            value.copy_from_slice(&x[at..end]);
+            at = end;
+        }
+        reference_step(&config, &values, &case.images, &case.labels).loss
+    };
+    let (x, grad) = (flat(&case.values), flat(&case.want.grads));
+    // Short directions: no membrane is to cross a kink of its surrogate, 1e-4 away.
+    let mut direction = Rng::new(case.seed).normals(x.len());
+    let norm = dot(&direction, &direction).sqrt();
+    direction.iter_mut().for_each(|d| *d /= norm);
+    let want = finite_difference(loss, &x, &direction, STEP);
+    let got = dot(&grad, &direction);
+    let bound = FINITE_DIFFERENCE * dot(&grad, &grad).sqrt() + 1e-14 / STEP * case.want.loss.abs().max(1.0);
+    let setup = &case.setup;
+    assert!(
+        (got - want).abs() <= bound,
+        "{setup:?}: gradient gives {got:e}, finite difference {want:e}, bound {bound:e}"
+    );
+}
+
+#[test]
+fn evaluation_uses_the_running_estimates() {
+    for setup in [mlp(), lenet(), resnet()] {
+        let mut case = Case::find(&setup, 10);
+        let mut rng = Rng::new(11);
+        for (name, value) in &mut case.values {
+            if name.contains("running") {
+                value.iter_mut().for_each(|v| *v = f64::from((*v + rng.uniform(0.0, 0.5)) as f32));
+            }
+        }
+        let images: Vec<f64> = case.images.iter().map(|&x| f64::from(x)).collect();
+        let lookup = |name: &str| case.values[name].clone();
+        let want = spikegrad_testkit::net::evaluate(&setup.reference(), &lookup, &images, setup.batch);
+        for level in Level::available() {
+            let mut net = case.net(level);
+            let before = net.params().buffers.clone();
+            net.forward(&case.images, false);
+            let tolerance = spikegrad_testkit::check::Tolerance::Grad;
+            let what = format!("logits {setup:?} {level}");
+            spikegrad_testkit::check::assert_close(&what, net.mean_logits(), &want, tolerance);
+            assert!(before == net.params().buffers, "{what}: evaluation leaves the estimates alone");
+        }
+    }
+}
+
+#[test]
+fn gradcheck_lays_the_gradients_of_a_step_open() {
+    let setup = lenet();
+    let config = TrainConfig { batch: 2, beta: 0.01, ..TrainConfig::new(setup.net.clone()) };
+    let mut trainer = Trainer::new(config, Level::BASELINE).unwrap();
+    let images: Vec<f32> = Rng::new(1).normals(2 * 3 * 9 * 11).iter().map(|&x| x as f32).collect();
+    let got = spikegrad::gradcheck::gradients(&mut trainer, &images, &[1, 2]).unwrap();
+    let mut net = Net::plan(&setup.net, 2, Level::BASELINE, false).unwrap();
+    net.params_mut().weights.clone_from(&trainer.net().params().weights);
+    net.forward(&images, true);
+    net.backward(&[1, 2], &LossConfig::default(), 0.01);
+    let params = net.params();
+    assert_eq!(got.len(), params.entries.len());
+    for ((name, grad), entry) in got.iter().zip(&params.entries) {
+        assert_eq!((name, &grad[..]), (&entry.name, &params.grads[entry.range.clone()]));
+    }
+}
+
+#[test]
+fn bits_do_not_depend_on_the_number_of_threads() {
+    for level in Level::available() {
+        for setup in [mlp(), lenet(), resnet()] {
+            let train = |threads| {
+                with_threads(Some(threads), || {
+                    let optimizer = Optimizer::adam(1e-3);
+                    let net = setup.net.clone();
+                    let config = TrainConfig {
+                        batch: 3,
+                        lr: 0.01,
+                        optimizer,
+                        clip: Some(1.0),
+                        ..TrainConfig::new(net)
+                    };
+                    let mut trainer = Trainer::new(config, level).unwrap();
+                    let mut rng = Rng::new(21);
+                    let len = trainer.net().images_len();
+                    for step in 0..3 {
+                        let images: Vec<f32> = rng.normals(len).iter().map(|&x| x as f32).collect();
+                        trainer.train_batch(&images, &[0, 1, 2], f64::from(step)).unwrap();
+                    }
+                    let params = trainer.net().params();
+                    let all = [&params.weights, &params.buffers, &params.grads];
+                    all.map(|data| data.iter().map(|x| x.to_bits()).collect::<Vec<_>>())
+                })
+            };
+            let one = train(1);
+            for threads in [2, 3] {
+                assert!(one == train(threads), "{setup:?} {level}: 1 and {threads} threads differ");
+            }
+        }
+    }
+}
