@@ -19,7 +19,7 @@
 
 use crate::sgs::sgs;
 use crate::{ConfigError, Surrogate};
-use spikegrad_tensor::parallel::timelines;
+use spikegrad_tensor::parallel::{Timeline, timelines};
 use spikegrad_tensor::{Block, Dims, Kernel, LANES, Lanes, Level, Scratch, Spikes, Tensor, Workers};
 use std::str::FromStr;
 
@@ -245,8 +245,8 @@ struct Plane<'a> {
 }
 
 enum Out<'a> {
-    Words(spikegrad_tensor::parallel::Timeline<'a, u16>),
-    Blocks(spikegrad_tensor::parallel::Timeline<'a, Block>),
+    Words(Timeline<'a, u16>),
+    Blocks(Timeline<'a, Block>),
 }
 
 impl Plane<'_> {
@@ -344,7 +344,7 @@ struct Backward<'a> {
     plane: Plane<'a>,
     normed: [Option<Normed<'a>>; 2],
     e: &'a Tensor,
-    du: spikegrad_tensor::parallel::Timeline<'a, Block>,
+    du: Timeline<'a, Block>,
     sum_time: bool,
     sums: &'a mut PlaneSums,
     scratch: &'a mut Scratch,
@@ -401,7 +401,7 @@ fn pixel_backward<V: Lanes>(
     e: &Tensor,
     (pixel, from): (usize, usize),
     trace: &[Block],
-    du: &mut spikegrad_tensor::parallel::Timeline<'_, Block>,
+    du: &mut Timeline<'_, Block>,
     sum_time: bool,
 ) -> [V; 3] {
     let lif = plane.unit.lif;

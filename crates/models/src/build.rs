@@ -71,7 +71,7 @@ impl Builder<'_> {
         let conv = Conv::plan(self.dims[from], conv, self.level).map_err(shape)?;
         let (ConvConfig { out_channels: co, kernel: k, .. }, ci) = (conv.config(), conv.input().c);
         let out = conv.output();
-        let (tdbn, in_residual) = (self.config.norm == Norm::TdBn, in_residual);
+        let tdbn = self.config.norm == Norm::TdBn;
         let alpha = if in_residual { FRAC_1_SQRT_2 } else { 1.0 };
         let lanes = vec![0.0; out.blocks() * LANES];
         Ok(Current::Conv(Box::new(ConvNorm {

@@ -13,12 +13,12 @@ use std::sync::Mutex;
 pub struct Scratch {
     /// Blocks of floats.
     pub blocks: Vec<Block>,
-    /// Index lists.
-    pub lists: [Vec<u16>; 2],
+    /// Active inputs of an image.
+    pub entries: Vec<u16>,
+    /// Where each pixel's entries begin.
+    pub starts: Vec<u32>,
     /// Kernel taps and where they read.
     pub taps: Vec<(u32, u32)>,
-    /// Where each list begins.
-    pub starts: [Vec<u32>; 2],
 }
 
 impl Scratch {

@@ -75,7 +75,7 @@ impl Kernel for Image<'_> {
     #[inline(always)]
     fn run<V: Lanes>(self) {
         let Image { conv, words, weights, y, group, scratch } = self;
-        let Scratch { lists: [entries, _], starts: [starts, _], .. } = scratch;
+        let Scratch { entries, starts, .. } = scratch;
         list_active(conv.input, words, entries, starts);
         let group_rows = conv.taps() * conv.input.c * group;
         let group_out = group * conv.output.pixels();
