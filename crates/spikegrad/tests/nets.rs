@@ -120,6 +120,7 @@ fn smooth_lenets_and_resnets() {
     let arctan = Surrogate::named("arctan", None).unwrap();
     let mut setup = resnet().with_lif(Reset::Hard, arctan, 0.0, 2);
     setup.net.smooth = true;
+    setup.condition = Some(250.0);
     check_all_levels(&setup, 9);
 }
 
