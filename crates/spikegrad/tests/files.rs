@@ -5,7 +5,7 @@ use spikegrad::models::safetensors::{File, View, write};
 use spikegrad::prelude::{Level, NetConfig, NetKind, Optimizer, TrainConfig, Trainer};
 use spikegrad_testkit::rng::Rng;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const BATCH: usize = 3;
 
@@ -55,13 +55,13 @@ fn state(trainer: &Trainer) -> (Vec<u32>, Vec<u32>, u64) {
 struct Tensors(Vec<(String, Vec<usize>, Vec<f32>)>, BTreeMap<String, String>);
 
 impl Tensors {
-    fn read(path: &PathBuf) -> Self {
+    fn read(path: &Path) -> Self {
         let file = File::read(path).unwrap();
         let tensor = |name: &String, shape: &[usize]| (name.clone(), shape.to_vec(), file.f32(name).unwrap());
         Self(file.tensors.iter().map(|t| tensor(&t.name, &t.shape)).collect(), file.metadata.clone())
     }
 
-    fn write(&self, path: &PathBuf) {
+    fn write(&self, path: &Path) {
         let views: Vec<View> = self.0.iter().map(|(name, shape, data)| View { name, shape, data }).collect();
         write(path, &self.1, &views).unwrap();
     }
