@@ -54,7 +54,7 @@ impl Trainer {
         if format != FORMAT {
             return Err(file.error(format!("format is {format:?}, expected {FORMAT:?}")).into());
         }
-        let moments = [file.f32("moment.first")?, file.f32("moment.second")?];
+        let moments = [finite(&file, "moment.first")?, finite(&file, "moment.second")?];
         for (have, read) in self.moments.iter().zip(&moments) {
             if have.len() != read.len() {
                 let (have, read) = (have.len(), read.len());
@@ -103,11 +103,7 @@ impl Trainer {
             if ignored {
                 continue;
             }
-            let data = file.f32(&entry.name)?;
-            if let Some(at) = data.iter().position(|x| !x.is_finite()) {
-                let value = data[at];
-                return Err(file.error(format!("tensor {:?} holds {value} at {at}", entry.name)).into());
-            }
+            let data = finite(file, &entry.name)?;
             if let Some((other, _, before)) = found.get(&name)
                 && *before != data
             {
@@ -140,5 +136,14 @@ impl Trainer {
         params.weights = weights;
         params.buffers = buffers;
         Ok(())
+    }
+}
+
+/// The numbers of a tensor, all finite.
+fn finite(file: &File, name: &str) -> Result<Vec<f32>, Error> {
+    let data = file.f32(name)?;
+    match data.iter().position(|x| !x.is_finite()) {
+        Some(at) => Err(file.error(format!("tensor {name:?} holds {} at {at}", data[at])).into()),
+        None => Ok(data),
     }
 }

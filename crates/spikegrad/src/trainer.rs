@@ -101,6 +101,8 @@ pub struct Trainer {
     pub(crate) net: Net,
     pub(crate) step: u64,
     pub(crate) moments: [Vec<f32>; 2],
+    /// Running estimates before the current step, should it fail.
+    estimates: Vec<f32>,
 }
 
 impl Trainer {
@@ -123,7 +125,8 @@ impl Trainer {
         let len = net.params().weights.len();
         let moment = |used: bool| vec![0.0; if used { len } else { 0 }];
         let moments = [moment(true), moment(config.optimizer.moments() > 1)];
-        Ok(Self { config, net, step: 0, moments })
+        let estimates = net.params().buffers.clone();
+        Ok(Self { config, net, step: 0, moments, estimates })
     }
 
     /// The configuration.
@@ -140,8 +143,8 @@ impl Trainer {
     /// sets the learning rate.
     ///
     /// # Errors
-    /// A batch of the wrong size, a label that is no class, or a loss or gradient that is not finite; weights
-    /// are then as before the step.
+    /// A batch of the wrong size, a label that is no class, or a loss or gradient that is not finite; weights,
+    /// running estimates, moments and the number of steps are then as before.
     pub fn train_batch(
         &mut self,
         images: &[f32],
@@ -150,6 +153,7 @@ impl Trainer {
     ) -> Result<StepReport, Error> {
         self.check_batch(images, labels)?;
         let begin = Instant::now();
+        self.estimates.copy_from_slice(&self.net.params().buffers);
         self.net.forward(images, true);
         let forward = begin.elapsed();
         let loss = self.net.backward(labels, &self.config.loss, self.config.beta);
@@ -157,18 +161,20 @@ impl Trainer {
         let backward = begin.elapsed();
         let c = &self.config;
         let lr = c.schedule.at(c.lr, progress_epoch, c.epochs as f64, c.warmup_epochs);
-        self.step += 1;
+        let step = self.step + 1;
         let total = loss.cross_entropy + loss.lipschitz;
         if !total.is_finite() || !self.net.params().grads.iter().all(|g| g.is_finite()) {
             let layer = self.net.first_not_finite().unwrap_or_else(|| "the loss".into());
-            return Err(Error::NotFinite { step: self.step, layer });
+            self.net.params_mut().buffers.copy_from_slice(&self.estimates);
+            return Err(Error::NotFinite { step, layer });
         }
+        self.step = step;
         let params = self.net.params_mut();
         if let Some(limit) = c.clip {
             optim::clip(&mut params.grads, limit);
         }
         let [first, second] = &mut self.moments;
-        c.optimizer.step(lr, self.step, &mut params.weights, &params.grads, first, second);
+        c.optimizer.step(lr, step, &mut params.weights, &params.grads, first, second);
         let end = begin.elapsed();
         Ok(StepReport {
             loss: total,
