@@ -37,6 +37,12 @@ pub trait Lanes:
     /// The mask whose lane `i` is bit `i`.
     fn from_bits(bits: u32) -> Self::Mask;
 
+    /// Transposes sixteen words of sixteen bits: bit j of word i becomes bit i of word j.
+    #[inline(always)]
+    fn transpose_bits(words: &[u16; 16]) -> [u16; 16] {
+        transpose_by_quarters(*words)
+    }
+
     /// Absolute value.
     #[inline(always)]
     fn abs(self) -> Self {
@@ -55,6 +61,23 @@ pub trait Lanes:
     }
 }
 
+/// Swaps two quarters of the square of bits, then two quarters of each quarter, … (Hacker's Delight, 7–3).
+#[inline(always)]
+fn transpose_by_quarters(mut words: [u16; 16]) -> [u16; 16] {
+    let mut mask = 0x00ffu16;
+    let mut far = 8;
+    while far > 0 {
+        for i in (0..16).filter(|i| i & far == 0) {
+            let swap = (words[i] >> far ^ words[i + far]) & mask;
+            words[i] ^= swap << far;
+            words[i + far] ^= swap;
+        }
+        far /= 2;
+        mask ^= mask << far;
+    }
+    words
+}
+
 /// Work that runs on vectors of one instruction set.
 pub trait Kernel {
     /// What the work returns.
@@ -66,4 +89,36 @@ pub trait Kernel {
 
 pub(crate) mod sealed {
     pub trait Sealed {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Level;
+    use crate::rng::Rng;
+
+    struct Transpose<'a>(&'a [u16; 16]);
+
+    impl Kernel for Transpose<'_> {
+        type Output = [u16; 16];
+
+        #[inline(always)]
+        fn run<V: Lanes>(self) -> [u16; 16] {
+            V::transpose_bits(self.0)
+        }
+    }
+
+    #[test]
+    fn transposing_swaps_rows_and_columns_at_every_level() {
+        let mut rng = Rng::new(3);
+        for level in Level::available() {
+            let words: [u16; 16] = std::array::from_fn(|_| (rng.uniform() * 65536.0) as u16);
+            let turned = level.run(Transpose(&words));
+            for i in 0..16 {
+                for j in 0..16 {
+                    assert_eq!(words[i] >> j & 1, turned[j] >> i & 1, "{level} {i} {j}");
+                }
+            }
+        }
+    }
 }

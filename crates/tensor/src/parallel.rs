@@ -24,10 +24,7 @@ pub struct Scratch {
 impl Scratch {
     /// Returns the first `len` blocks, growing the buffer the first time.
     pub fn blocks(&mut self, len: usize) -> &mut [Block] {
-        if self.blocks.len() < len {
-            self.blocks.resize(len, Block::default());
-        }
-        &mut self.blocks[..len]
+        first(&mut self.blocks, len)
     }
 
     /// Returns `len` floats of the same buffer.
@@ -37,10 +34,36 @@ impl Scratch {
     }
 }
 
-/// The workers that share a pass: one scratch each.
+/// Buffers of a pass that all workers share, kept from pass to pass. Contents are undefined on entry.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    /// Weights in a kernel's order.
+    pub packed: Vec<Block>,
+    /// Sums of a weight gradient.
+    pub sums: Vec<Block>,
+    /// Spikes packed for look-ups.
+    pub keys: Vec<u64>,
+    /// Spikes by channel, 64 positions a number.
+    pub columns: Vec<[u64; crate::LANES]>,
+    /// Lists of active neurons.
+    pub entries: Vec<u16>,
+    /// Lengths of the lists.
+    pub lengths: Vec<u16>,
+}
+
+/// Returns the first `len` elements, growing the buffer the first time.
+pub(crate) fn first<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) -> &mut [T] {
+    if buffer.len() < len {
+        buffer.resize(len, T::default());
+    }
+    &mut buffer[..len]
+}
+
+/// The workers that share a pass: one scratch each, and what they read together.
 #[derive(Debug)]
 pub struct Workers {
     scratch: Vec<Scratch>,
+    shared: Shared,
 }
 
 impl Default for Workers {
@@ -56,12 +79,22 @@ impl Workers {
         let count = rayon::current_num_threads();
         #[cfg(not(feature = "parallel"))]
         let count = 1;
-        Self { scratch: (0..count).map(|_| Scratch::default()).collect() }
+        Self { scratch: (0..count).map(|_| Scratch::default()).collect(), shared: Shared::default() }
     }
 
     /// How many workers there are.
     pub fn count(&self) -> usize {
         self.scratch.len()
+    }
+
+    /// Takes the shared buffers for a pass; [`Workers::return_shared`] gives them back.
+    pub(crate) fn take_shared(&mut self) -> Shared {
+        std::mem::take(&mut self.shared)
+    }
+
+    /// Keeps the shared buffers for the next pass.
+    pub(crate) fn return_shared(&mut self, shared: Shared) {
+        self.shared = shared;
     }
 
     /// Runs `work` on every item. Items are handed out in order, each to the next free worker.

@@ -1,6 +1,6 @@
 //! Every pass of the convolution, at every level, against the f64 reference.
 
-use spikegrad_tensor::conv::{Conv, ConvConfig};
+use spikegrad_tensor::conv::{Conv, ConvConfig, SpikeKernel};
 use spikegrad_tensor::rng::Rng;
 use spikegrad_tensor::{Dims, Level, Spikes, Tensor, Workers};
 use spikegrad_testkit::conv as reference;
@@ -33,13 +33,27 @@ struct Case {
     g: Vec<f32>,
 }
 
-fn case(shape: Shape, binary: bool, level: Level) -> Case {
+/// What a convolution reads.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Input {
+    Dense,
+    Spikes(SpikeKernel),
+}
+
+const INPUTS: &[Input] =
+    &[Input::Dense, Input::Spikes(SpikeKernel::Lookup), Input::Spikes(SpikeKernel::Lists)];
+
+fn case(shape: Shape, kind: Input, level: Level) -> Case {
     let [n, ci, h, w, co, k, stride, pad] = shape;
     let input = Dims::new(n, ci, h, w);
     let config = ConvConfig { out_channels: co, kernel: k, stride, padding: pad };
-    let conv = Conv::plan(input, config, level).expect("a valid shape");
+    let mut conv = Conv::plan(input, config, level).expect("a valid shape");
+    if let Input::Spikes(kernel) = kind {
+        conv = conv.with_spike_kernel(kernel);
+    }
     let mut rng = Rng::new(7);
-    let value = |rng: &mut Rng| if binary { f32::from(rng.uniform() < 0.3) } else { rng.normal() };
+    let value =
+        |rng: &mut Rng| if kind == Input::Dense { rng.normal() } else { f32::from(rng.uniform() < 0.3) };
     let x = (0..input.len()).map(|_| value(&mut rng)).collect();
     let weight = (0..conv.weight_len()).map(|_| rng.normal()).collect();
     let g = (0..conv.output().len()).map(|_| rng.normal()).collect();
@@ -68,14 +82,14 @@ fn abs(x: &[f64]) -> Vec<f64> {
 }
 
 /// Runs all passes of a case: (y, dx, dW), dx and dW starting from `seed`.
-fn passes(c: &mut Case, binary: bool, seed: f32, workers: &mut Workers) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
+fn passes(c: &mut Case, kind: Input, seed: f32, workers: &mut Workers) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
     let x = Tensor::from_nchw(c.conv.input(), &c.x).unwrap();
     let g = Tensor::from_nchw(c.conv.output(), &c.g).unwrap();
     let mut y = Tensor::zeros(c.conv.output());
     y.blocks_mut().iter_mut().for_each(|b| b.0 = [f32::NAN; 16]);
     let mut dx = Tensor::from_nchw(c.conv.input(), &vec![seed; c.x.len()]).unwrap();
     let mut dw = vec![seed; c.weight.len()];
-    if binary {
+    if kind != Input::Dense {
         let spikes = Spikes::from_tensor(&x);
         c.conv.forward_spikes(&spikes, &c.weight, &mut y, workers);
         c.conv.backward_weight_spikes(&spikes, &g, &mut dw, workers);
@@ -95,11 +109,11 @@ fn passes(c: &mut Case, binary: bool, seed: f32, workers: &mut Workers) -> (Vec<
 fn every_pass_matches_the_reference_at_every_level() {
     for level in Level::available() {
         for &shape in SHAPES {
-            for binary in [true, false] {
-                let mut c = case(shape, binary, level);
-                let (y, dx, dw) = passes(&mut c, binary, 0.0, &mut Workers::new());
+            for &kind in INPUTS {
+                let mut c = case(shape, kind, level);
+                let (y, dx, dw) = passes(&mut c, kind, 0.0, &mut Workers::new());
                 let (x, w, g, s) = (wide(&c.x), wide(&c.weight), wide(&c.g), &c.shape);
-                let name = |pass: &str| format!("{pass} {shape:?} {level} binary {binary}");
+                let name = |pass: &str| format!("{pass} {shape:?} {level} {kind:?}");
                 let (ax, aw, ag) = (abs(&x), abs(&w), abs(&g));
                 let taps = s.k * s.k;
                 let forward = reference::conv_forward(s, &x, &w);
@@ -118,10 +132,10 @@ fn every_pass_matches_the_reference_at_every_level() {
 #[test]
 fn gradients_accumulate_where_promised() {
     for &shape in &SHAPES[..5] {
-        for binary in [true, false] {
-            let mut c = case(shape, binary, Level::BASELINE);
-            let (_, dx, dw) = passes(&mut c, binary, 0.0, &mut Workers::new());
-            let (_, dx_on_one, dw_on_one) = passes(&mut c, binary, 1.0, &mut Workers::new());
+        for &kind in INPUTS {
+            let mut c = case(shape, kind, Level::BASELINE);
+            let (_, dx, dw) = passes(&mut c, kind, 0.0, &mut Workers::new());
+            let (_, dx_on_one, dw_on_one) = passes(&mut c, kind, 1.0, &mut Workers::new());
             assert!(dx.iter().zip(&dx_on_one).all(|(x, on_one)| x + 1.0 == *on_one));
             assert!(dw.iter().zip(&dw_on_one).all(|(x, on_one)| x + 1.0 == *on_one));
         }
@@ -131,16 +145,16 @@ fn gradients_accumulate_where_promised() {
 #[cfg(feature = "parallel")]
 #[test]
 fn bits_do_not_depend_on_the_number_of_threads() {
-    let run = |threads: usize, shape, binary, level| {
+    let run = |threads: usize, shape, kind, level| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| passes(&mut case(shape, binary, level), binary, 0.0, &mut Workers::new()))
+        pool.install(|| passes(&mut case(shape, kind, level), kind, 0.0, &mut Workers::new()))
     };
     for level in Level::available() {
         for &shape in SHAPES {
-            for binary in [true, false] {
-                let one = run(1, shape, binary, level);
+            for &kind in INPUTS {
+                let one = run(1, shape, kind, level);
                 for threads in [2, 3, 7] {
-                    assert!(one == run(threads, shape, binary, level), "{shape:?} {level} {threads} threads");
+                    assert!(one == run(threads, shape, kind, level), "{shape:?} {level} {threads} threads");
                 }
             }
         }

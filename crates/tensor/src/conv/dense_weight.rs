@@ -75,13 +75,7 @@ impl Place<'_> {
     fn sum<V: Lanes, const H: usize>(&self, x: &Tensor, g: &Tensor, sums: &mut [Block]) {
         let (config, input, output) = (self.conv.config, self.conv.input, self.conv.output);
         let (ky, kx) = (self.tap / config.kernel, self.tap % config.kernel);
-        // Output positions whose image position lies inside: q·s + k − p in 0..length.
-        let inside = |k: usize, length: usize, out: usize| {
-            let from = config.padding.saturating_sub(k).div_ceil(config.stride).min(out);
-            let to = (length + config.padding).saturating_sub(k).div_ceil(config.stride).min(out);
-            from..to.max(from)
-        };
-        let (rows, cols) = (inside(ky, input.h, output.h), inside(kx, input.w, output.w));
+        let (rows, cols) = (config.inside(ky, input.h, output.h), config.inside(kx, input.w, output.w));
         let mut acc = [[V::splat(0.0); H]; 4];
         if cols.is_empty() {
             return;

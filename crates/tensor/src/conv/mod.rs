@@ -10,15 +10,15 @@
 //!
 //! | file | passes |
 //! |---|---|
-//! | `spike_forward` | y from spikes: additions of weight rows |
-//! | `spike_weight` | dW from spikes: additions of gradient rows |
+//! | `lookup` | y and dW from spikes, six multiply-adds in one addition |
+//! | `sparse` | y and dW from few spikes, by lists of the active ones |
 //! | `dense` | y from dense values, and dx |
 //! | `dense_weight` | dW from dense values |
 
 mod dense;
 mod dense_weight;
-mod spike_forward;
-mod spike_weight;
+mod lookup;
+mod sparse;
 
 use crate::tensor::{Block, Dims, LANES, Tensor};
 use crate::{Level, ShapeError, Spikes, Workers};
@@ -36,6 +36,18 @@ pub struct ConvConfig {
     pub padding: usize,
 }
 
+/// How a convolution of spikes is computed. The results differ by rounding only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SpikeKernel {
+    /// The faster one for the share of neurons that fire, decided in each pass.
+    #[default]
+    Auto,
+    /// Six multiply-adds in one addition, whatever fires.
+    Lookup,
+    /// Additions for the active neurons alone. Images wider than sixteen bits number use [`Self::Lookup`].
+    Lists,
+}
+
 /// A convolution planned for one input size: checked, with its weights packed for the kernels.
 ///
 /// Memory: packed weights (twice when an input gradient is wanted) and the weight gradient in blocks.
@@ -45,11 +57,10 @@ pub struct Conv {
     input: Dims,
     output: Dims,
     level: Level,
-    spike_weights: Vec<Block>,
+    spike_kernel: SpikeKernel,
     dense_weights: Vec<Block>,
     transposed_weights: Vec<Block>,
     weight_blocks: Vec<Block>,
-    lists: spike_weight::Lists,
 }
 
 impl Conv {
@@ -71,29 +82,22 @@ impl Conv {
                 }
             }
         };
-        if input.w * input.c > usize::from(u16::MAX) {
-            let Dims { c, w, .. } = input;
-            return Err(ShapeError::new(format!("a row of {w} pixels × {c} channels exceeds 65535 neurons")));
-        }
-        let bordered = (256usize.div_ceil(input.w) + kernel) * (input.w + kernel);
-        if bordered > usize::from(u16::MAX) {
-            let w = input.w;
-            return Err(ShapeError::new(format!(
-                "kernel {kernel} on images {w} wide is larger than kernels index"
-            )));
-        }
         let output = Dims::new(input.n, out_channels, size("rows", input.h)?, size("columns", input.w)?);
         Ok(Self {
             config,
             input,
             output,
             level,
-            spike_weights: Vec::new(),
+            spike_kernel: SpikeKernel::default(),
             dense_weights: Vec::new(),
             transposed_weights: Vec::new(),
             weight_blocks: Vec::new(),
-            lists: spike_weight::Lists::default(),
         })
+    }
+
+    /// Returns the same convolution with spikes computed by `kernel`.
+    pub fn with_spike_kernel(self, kernel: SpikeKernel) -> Self {
+        Self { spike_kernel: kernel, ..self }
     }
 
     /// Size of the input.
@@ -123,9 +127,8 @@ impl Conv {
 
     /// Bytes of packed weights and lists held now.
     pub fn bytes(&self) -> usize {
-        let blocks = self.spike_weights.len() + self.dense_weights.len();
-        let blocks = blocks + self.transposed_weights.len() + self.weight_blocks.len();
-        blocks * size_of::<Block>() + self.lists.bytes()
+        let blocks = self.dense_weights.len() + self.transposed_weights.len() + self.weight_blocks.len();
+        blocks * size_of::<Block>()
     }
 
     /// Convolves spikes: y = W ∗ o.
@@ -136,10 +139,14 @@ impl Conv {
     /// | `weight` | O×I×k×k | read |
     /// | `y` | the planned output | overwritten |
     ///
-    /// Numerics: only additions, in the order (tap, input channel), in up to four interleaved partial sums.
-    pub fn forward_spikes(&mut self, spikes: &Spikes, weight: &[f32], y: &mut Tensor, workers: &mut Workers) {
+    /// Numerics: only additions, in an order that the shape and the share of active neurons decide.
+    pub fn forward_spikes(&self, spikes: &Spikes, weight: &[f32], y: &mut Tensor, workers: &mut Workers) {
         assert_eq!((spikes.dims(), y.dims(), weight.len()), (self.input, self.output, self.weight_len()));
-        spike_forward::forward(self, spikes, weight, y, workers);
+        if self.prefers_lists(spikes) {
+            sparse::forward(self, spikes, weight, y, workers);
+        } else {
+            lookup::forward(self, spikes, weight, y, workers);
+        }
     }
 
     /// Convolves dense values: y = W ∗ x. Arguments as [`Conv::forward_spikes`].
@@ -177,16 +184,14 @@ impl Conv {
     /// | `g` | the planned output | read |
     /// | `dw` | O×I×k×k | added to |
     ///
-    /// Numerics: only additions, images and pixels in order.
-    pub fn backward_weight_spikes(
-        &mut self,
-        spikes: &Spikes,
-        g: &Tensor,
-        dw: &mut [f32],
-        workers: &mut Workers,
-    ) {
+    /// Numerics: only additions, in an order that the shape and the share of active neurons decide.
+    pub fn backward_weight_spikes(&self, spikes: &Spikes, g: &Tensor, dw: &mut [f32], workers: &mut Workers) {
         assert_eq!((spikes.dims(), g.dims(), dw.len()), (self.input, self.output, self.weight_len()));
-        spike_weight::backward(self, spikes, g, dw, workers);
+        if self.prefers_lists(spikes) {
+            sparse::backward(self, spikes, g, dw, workers);
+        } else {
+            lookup::backward(self, spikes, g, dw, workers);
+        }
     }
 
     /// Adds the weight gradient of a convolution of dense values: dW += g ⋆ x. Arguments as
@@ -199,7 +204,24 @@ impl Conv {
     fn taps(&self) -> usize {
         self.config.kernel * self.config.kernel
     }
+
+    /// Pairs of input block and tap.
+    fn sources(&self) -> usize {
+        self.input.blocks() * self.taps()
+    }
+
+    /// Whether to list the active neurons rather than look their sums up.
+    fn prefers_lists(&self, spikes: &Spikes) -> bool {
+        let wanted = match self.spike_kernel {
+            SpikeKernel::Auto => spikes.rate() < LISTS_BELOW,
+            kernel => kernel == SpikeKernel::Lists,
+        };
+        wanted && sparse::fits(self)
+    }
 }
+
+/// Share of active neurons below which lists win.
+const LISTS_BELOW: f64 = 0.03;
 
 /// Input positions of one residue modulo the stride, in rows and columns, see the same taps.
 ///
@@ -228,6 +250,13 @@ impl ConvConfig {
     /// The output row (or column) of kernel row 0-of-its-class at input row `p`.
     fn base(&self, p: usize) -> usize {
         (p + self.padding) / self.stride
+    }
+
+    /// Output positions whose tap `k` reads inside an image of `length`: 0 ≤ q·s + k − p < length.
+    fn inside(&self, k: usize, length: usize, outputs: usize) -> std::ops::Range<usize> {
+        let from = self.padding.saturating_sub(k).div_ceil(self.stride).min(outputs);
+        let to = (length + self.padding).saturating_sub(k).div_ceil(self.stride).min(outputs);
+        from..to.max(from)
     }
 
     /// Most kernel rows that meet one input row.

@@ -93,4 +93,23 @@ impl Lanes for F32x8 {
             _mm256_castsi256_ps(_mm256_cmpeq_epi32(hit, lane))
         }
     }
+    #[inline(always)]
+    fn transpose_bits(words: &[u16; 16]) -> [u16; 16] {
+        let mut turned = [0; 16];
+        // SAFETY: `words` holds 32 bytes; the features are there, as above.
+        unsafe {
+            let words = _mm256_loadu_si256(words.as_ptr().cast());
+            let (low, high) =
+                (_mm256_and_si256(words, _mm256_set1_epi16(0xff)), _mm256_srli_epi16::<8>(words));
+            // Low bytes of all words, then high bytes: bit 7 of them is channel 7, then channel 15.
+            let mut bytes = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packus_epi16(low, high));
+            for channel in (0..8).rev() {
+                let pixels = _mm256_movemask_epi8(bytes) as u32;
+                turned[channel] = pixels as u16;
+                turned[channel + 8] = (pixels >> 16) as u16;
+                bytes = _mm256_add_epi8(bytes, bytes);
+            }
+        }
+        turned
+    }
 }

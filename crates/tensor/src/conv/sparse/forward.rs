@@ -10,26 +10,27 @@
 //! To go faster: rows are as wide as the registers hold (G channel blocks), so an entry is read once for many
 //! additions; narrow groups sum several rows at a time (U) to hide the latency of the adder.
 
-use super::Conv;
+use crate::conv::Conv;
+use crate::parallel::first;
 use crate::tensor::{Block, Dims, LANES, Tensor};
 use crate::{Kernel, Lanes, Level, Scratch, Spikes, Workers};
 
-pub(super) fn forward(
-    conv: &mut Conv,
+pub(in crate::conv) fn forward(
+    conv: &Conv,
     spikes: &Spikes,
     weight: &[f32],
     y: &mut Tensor,
     workers: &mut Workers,
 ) {
-    let mut packed = std::mem::take(&mut conv.spike_weights);
+    let mut shared = workers.take_shared();
     let group = group_blocks(conv);
-    pack(conv, weight, group, &mut packed, workers);
+    let packed = pack(conv, weight, group, &mut shared.packed, workers);
     let (input, image_out) = (conv.input, conv.output.image_blocks());
     let images = spikes.words().chunks(input.image_blocks()).zip(y.blocks_mut().chunks_mut(image_out));
     workers.run(images, |(words, y), scratch| {
-        conv.level.run(Image { conv, words, weights: &packed, y, group, scratch });
+        conv.level.run(Image { conv, words, weights: packed, y, group, scratch });
     });
-    conv.spike_weights = packed;
+    workers.return_shared(shared);
 }
 
 /// Channel blocks summed together: as many as the registers hold and the output divides into.
@@ -42,9 +43,15 @@ fn group_blocks(conv: &Conv) -> usize {
 }
 
 /// Packs O×I×k×k as [group][tap][input channel][group's blocks].
-fn pack(conv: &Conv, weight: &[f32], group: usize, packed: &mut Vec<Block>, workers: &mut Workers) {
+fn pack<'a>(
+    conv: &Conv,
+    weight: &[f32],
+    group: usize,
+    packed: &'a mut Vec<Block>,
+    workers: &mut Workers,
+) -> &'a [Block] {
     let (ci, co, taps) = (conv.input.c, conv.config.out_channels, conv.taps());
-    packed.resize(conv.output.blocks() * taps * ci, Block::default());
+    let packed = first(packed, conv.output.blocks() * taps * ci);
     let tasks = packed.chunks_mut(ci * group).enumerate();
     workers.run(tasks, |(task, rows), _| {
         let (g, tap) = (task / taps, task % taps);
@@ -57,6 +64,7 @@ fn pack(conv: &Conv, weight: &[f32], group: usize, packed: &mut Vec<Block>, work
             }
         }
     });
+    packed
 }
 
 /// One image's convolution.

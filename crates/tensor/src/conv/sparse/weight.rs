@@ -11,7 +11,8 @@
 //! gradients of one register of output channels stay in the first-level cache. Tasks own their outputs, so
 //! the bits do not depend on the thread count.
 
-use super::{Conv, ConvConfig, Residue};
+use crate::conv::{Conv, ConvConfig, Residue};
+use crate::parallel::first;
 use crate::tensor::{Dims, LANES, Tensor};
 use crate::{Kernel, Lanes, Scratch, Spikes, Workers};
 
@@ -23,16 +24,10 @@ const CHUNK_ENTRIES: usize = 1 << 21;
 const MIN_TASKS: usize = 16;
 
 /// Position lists of a chunk of bands: [band][channel][class][capacity].
-#[derive(Clone, Debug, Default)]
-pub(super) struct Lists {
-    entries: Vec<u16>,
-    lengths: Vec<u16>,
-}
-
-impl Lists {
-    pub(super) fn bytes(&self) -> usize {
-        2 * (self.entries.len() + self.lengths.len())
-    }
+#[derive(Clone, Copy, Debug)]
+struct Lists<'a> {
+    entries: &'a [u16],
+    lengths: &'a [u16],
 }
 
 /// Whole images, or rows of one image, whose positions are numbered together.
@@ -87,32 +82,36 @@ impl Reach {
     }
 }
 
-pub(super) fn backward(conv: &mut Conv, spikes: &Spikes, g: &Tensor, dw: &mut [f32], workers: &mut Workers) {
-    let mut lists = std::mem::take(&mut conv.lists);
-    let mut sums = std::mem::take(&mut conv.weight_blocks);
+pub(in crate::conv) fn backward(
+    conv: &Conv,
+    spikes: &Spikes,
+    g: &Tensor,
+    dw: &mut [f32],
+    workers: &mut Workers,
+) {
+    let mut shared = workers.take_shared();
     let (input, taps) = (conv.input, conv.taps());
     let sum_floats = conv.output.blocks() * LANES * input.c * taps;
-    sums.resize(sum_floats / LANES, Default::default());
-    let sums_flat: &mut [f32] = bytemuck::cast_slice_mut(&mut sums);
-    sums_flat.fill(0.0);
+    let sums: &mut [f32] = bytemuck::cast_slice_mut(first(&mut shared.sums, sum_floats / LANES));
+    sums.fill(0.0);
     let band = Band::new(input, conv.config.kernel);
     let shape = ListShape::new(conv, &band);
     let bands = band.count(input);
     let per_chunk = (CHUNK_ENTRIES / shape.band_entries()).clamp(1, bands);
-    lists.entries.resize(per_chunk * shape.band_entries(), 0);
-    lists.lengths.resize(per_chunk * shape.band_lengths(), 0);
+    let entries = first(&mut shared.entries, per_chunk * shape.band_entries());
+    let lengths = first(&mut shared.lengths, per_chunk * shape.band_lengths());
     for first in (0..bands).step_by(per_chunk) {
         let chunk = first..(first + per_chunk).min(bands);
-        let entries = lists.entries.chunks_mut(shape.band_entries());
-        let tasks = chunk.clone().zip(entries.zip(lists.lengths.chunks_mut(shape.band_lengths())));
+        let bands = entries.chunks_mut(shape.band_entries()).zip(lengths.chunks_mut(shape.band_lengths()));
+        let tasks = chunk.clone().zip(bands);
         workers.run(tasks, |(index, (entries, lengths)), _| {
             list_band(conv, spikes, &band, index, &shape, entries, lengths);
         });
-        Accumulate { conv, g, band, shape, chunk, lists: &lists, sums: sums_flat, workers }.run();
+        let lists = Lists { entries, lengths };
+        Accumulate { conv, g, band, shape, chunk, lists, sums, workers }.run();
     }
-    unpack(conv, sums_flat, dw);
-    conv.lists = lists;
-    conv.weight_blocks = sums;
+    unpack(conv, sums, dw);
+    workers.return_shared(shared);
 }
 
 /// Adds the sums, [register of outputs][input][tap][lane], to dW in O×I×k×k.
@@ -201,7 +200,7 @@ struct Accumulate<'a> {
     band: Band,
     shape: ListShape,
     chunk: std::ops::Range<usize>,
-    lists: &'a Lists,
+    lists: Lists<'a>,
     sums: &'a mut [f32],
     workers: &'a mut Workers,
 }
@@ -232,7 +231,7 @@ struct Task<'a> {
     band: Band,
     shape: ListShape,
     chunk: &'a std::ops::Range<usize>,
-    lists: &'a Lists,
+    lists: Lists<'a>,
     register: usize,
     first_channel: usize,
     sums: &'a mut [f32],

@@ -1,0 +1,106 @@
+//! y from spikes by look-up.
+//!
+//! ```text
+//! for each chunk of images                                    (their keys fit the last-level cache)
+//!   pack the keys of each image                               parallel over images
+//!   for each output block, each run of images:                parallel over the pairs
+//!     for each three sources: build the tables of their 48 weight rows
+//!       for each pixel: y += the rows that its key selects
+//! ```
+
+use super::keys::{Grid, PixelKeys};
+use super::{KEY_BITS, KEY_WORDS, Start, Tables, add_selected, build, workspace};
+use crate::conv::Conv;
+use crate::parallel::{Timeline, first, timelines};
+use crate::tensor::{Block, LANES, Tensor};
+use crate::{Kernel, Lanes, Scratch, Spikes, Workers};
+
+/// Pixels of a task: enough that building a table (about 64 additions) costs a few percent of using it.
+const TASK_PIXELS: usize = 4096;
+/// Keys alive together: 8 MiB.
+const CHUNK_KEYS: usize = 1 << 20;
+
+pub(in crate::conv) fn forward(
+    conv: &Conv,
+    spikes: &Spikes,
+    weight: &[f32],
+    y: &mut Tensor,
+    workers: &mut Workers,
+) {
+    let (output, pixels) = (conv.output, conv.output.pixels());
+    let triples = conv.sources().div_ceil(KEY_WORDS);
+    let image_keys = triples * pixels;
+    let run = TASK_PIXELS.div_ceil(pixels).min(output.n);
+    let chunk = (CHUNK_KEYS / image_keys).max(1).next_multiple_of(run).min(output.n);
+    let mut shared = workers.take_shared();
+    let packed = pack(conv, weight, &mut shared.packed, workers);
+    let keys = first(&mut shared.keys, chunk * image_keys);
+    let grid = Grid::new(conv);
+    let input_image = conv.input.image_blocks();
+    for (index, y) in y.blocks_mut().chunks_mut(chunk * output.image_blocks()).enumerate() {
+        let images = y.len() / output.image_blocks();
+        let keys = &mut keys[..images * image_keys];
+        let inputs = spikes.words()[index * chunk * input_image..].chunks(input_image);
+        workers.run(keys.chunks_mut(image_keys).zip(inputs), |(keys, spikes), scratch| {
+            conv.level.run(PixelKeys { grid, spikes, keys, words: &mut scratch.entries });
+        });
+        let keys = &*keys;
+        let runs = y.chunks_mut(run * output.image_blocks()).zip(keys.chunks(run * image_keys));
+        let tasks = runs.flat_map(|(y, keys)| {
+            let images = y.len() / output.image_blocks();
+            timelines(y, images, pixels).enumerate().map(move |(block, y)| (block, y, images, keys))
+        });
+        workers.run(tasks, |(block, planes, images, keys), scratch| {
+            let rows = &packed[block * triples * KEY_BITS..][..triples * KEY_BITS];
+            conv.level.run(BlockSums { rows, keys, pixels, images, planes, scratch });
+        });
+    }
+    workers.return_shared(shared);
+}
+
+/// Packs O×I×k×k as [output block][source][channel][sixteen outputs], the sources filled up to whole keys.
+fn pack<'a>(conv: &Conv, weight: &[f32], packed: &'a mut Vec<Block>, workers: &mut Workers) -> &'a [Block] {
+    let (ci, co, taps) = (conv.input.c, conv.config.out_channels, conv.taps());
+    let block_rows = conv.sources().next_multiple_of(KEY_WORDS) * LANES;
+    let packed = first(packed, conv.output.blocks() * block_rows);
+    workers.run(packed.chunks_mut(LANES).enumerate(), |(task, rows), _| {
+        let (block, source) = (task * LANES / block_rows, task % (block_rows / LANES));
+        let (input_block, tap) = (source / taps, source % taps);
+        for (k, row) in rows.iter_mut().enumerate() {
+            let i = input_block * LANES + k;
+            for (l, x) in row.0.iter_mut().enumerate() {
+                let o = block * LANES + l;
+                *x = if o < co && i < ci { weight[(o * ci + i) * taps + tap] } else { 0.0 };
+            }
+        }
+    });
+    packed
+}
+
+/// One block of output channels of a run of images.
+struct BlockSums<'a> {
+    rows: &'a [Block],
+    keys: &'a [u64],
+    pixels: usize,
+    images: usize,
+    planes: Timeline<'a, Block>,
+    scratch: &'a mut Scratch,
+}
+
+impl Kernel for BlockSums<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Lanes>(self) {
+        let Self { rows, keys, pixels, images, mut planes, scratch } = self;
+        let tables: &mut Tables = workspace(scratch).1;
+        let image_keys = keys.len() / images;
+        for (triple, rows) in rows.as_chunks::<KEY_BITS>().0.iter().enumerate() {
+            build::<V>(rows, tables);
+            let start = if triple == 0 { Start::Zero } else { Start::Add };
+            for (i, keys) in keys.chunks_exact(image_keys).enumerate() {
+                add_selected::<V>(start, tables, &keys[triple * pixels..][..pixels], planes.at(i));
+            }
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! dW from spikes by look-up.
+//!
+//! ```text
+//! for each chunk of images                                    (their keys fit the last-level cache)
+//!   pack the keys of each 48 pixels                           parallel over pixels
+//!   for each output block, each part of the pixels:           parallel over the pairs
+//!     for each 48 pixels: build the tables of their 48 gradient rows
+//!       for each (source, channel): dW += the rows that its key selects
+//! add the parts, in order
+//! ```
+//! The parts depend on the shape alone, so the bits do not depend on the number of threads.
+
+use super::keys::{ChannelKeys, Columns, Grid, ImageColumns};
+use super::{KEY_BITS, Start, add_selected, build, workspace};
+use crate::conv::Conv;
+use crate::parallel::first;
+use crate::tensor::{Block, LANES, Tensor};
+use crate::{Kernel, Lanes, Scratch, Spikes, Workers};
+use std::ops::Range;
+
+/// Tasks a pass is cut into at least.
+const MIN_TASKS: usize = 16;
+/// Groups whose keys a task packs.
+const PACKED_GROUPS: usize = 16;
+/// Keys alive together: 8 MiB.
+const CHUNK_KEYS: usize = 1 << 20;
+
+pub(in crate::conv) fn backward(
+    conv: &Conv,
+    spikes: &Spikes,
+    g: &Tensor,
+    dw: &mut [f32],
+    workers: &mut Workers,
+) {
+    let rows = conv.sources() * LANES;
+    let parts = MIN_TASKS.div_ceil(conv.output.blocks());
+    let chunk = (CHUNK_KEYS * KEY_BITS / rows / conv.output.pixels()).clamp(1, conv.output.n);
+    let mut shared = workers.take_shared();
+    let sums = first(&mut shared.sums, parts * conv.output.blocks() * rows);
+    sums.fill(Block::default());
+    for start in (0..conv.output.n).step_by(chunk) {
+        let images = start..(start + chunk).min(conv.output.n);
+        let keys = pack(conv, spikes, images.clone(), &mut shared.columns, &mut shared.keys, workers);
+        add_chunk(conv, g, images, keys, parts, sums, workers);
+    }
+    unpack(conv, sums, dw, workers);
+    workers.return_shared(shared);
+}
+
+/// Packs the keys of some images.
+fn pack<'a>(
+    conv: &Conv,
+    spikes: &Spikes,
+    images: Range<usize>,
+    columns: &mut Vec<Columns>,
+    keys: &'a mut Vec<u64>,
+    workers: &mut Workers,
+) -> &'a [u64] {
+    let (grid, level, image_words) = (Grid::new(conv), conv.level, conv.input.image_blocks());
+    let columns = first(columns, images.len() * grid.image_columns());
+    let inputs = spikes.words()[images.start * image_words..].chunks(image_words);
+    workers.run(columns.chunks_mut(grid.image_columns()).zip(inputs), |(columns, spikes), scratch| {
+        level.run(ImageColumns { grid, spikes, columns, words: &mut scratch.entries });
+    });
+    let (columns, rows) = (&*columns, conv.sources() * LANES);
+    let end = images.len() * conv.output.pixels();
+    let keys = first(keys, end.div_ceil(KEY_BITS) * rows);
+    workers.run(keys.chunks_mut(PACKED_GROUPS * rows).enumerate(), |(task, keys), _| {
+        let pixels = task * PACKED_GROUPS * KEY_BITS..end;
+        level.run(ChannelKeys { grid, columns, pixels, keys });
+    });
+    keys
+}
+
+/// Adds some images' products to the parts of the sums.
+fn add_chunk(
+    conv: &Conv,
+    g: &Tensor,
+    images: Range<usize>,
+    keys: &[u64],
+    parts: usize,
+    sums: &mut [Block],
+    workers: &mut Workers,
+) {
+    let (blocks, rows, pixels) = (conv.output.blocks(), conv.sources() * LANES, conv.output.pixels());
+    let part_groups = (keys.len() / rows).div_ceil(parts);
+    workers.run(sums.chunks_mut(rows).enumerate(), |(task, sums), scratch| {
+        let (part, block) = (task / blocks, task % blocks);
+        if let Some(keys) = keys.chunks(part_groups * rows).nth(part) {
+            let first = images.start * pixels + part * part_groups * KEY_BITS;
+            let pixels = first..images.end * pixels;
+            conv.level.run(PartSums { g, block, pixels, keys, sums, scratch });
+        }
+    });
+}
+
+/// Adds the sums, [part][output block][source][channel][sixteen outputs], to dW in O×I×k×k.
+fn unpack(conv: &Conv, sums: &mut [Block], dw: &mut [f32], workers: &mut Workers) {
+    let (ci, taps, rows) = (conv.input.c, conv.taps(), conv.sources() * LANES);
+    let (output_len, part_rows) = (ci * taps, conv.output.blocks() * rows);
+    let (sums, others) = sums.split_at_mut(part_rows);
+    for part in others.chunks(part_rows) {
+        let sums: &mut [f32] = bytemuck::cast_slice_mut(sums);
+        sums.iter_mut().zip(bytemuck::cast_slice(part)).for_each(|(sum, part): (_, &f32)| *sum += part);
+    }
+    workers.run(dw.chunks_mut(LANES * output_len).enumerate(), |(block, dw), _| {
+        let sources = sums[block * rows..][..rows].chunks(LANES).enumerate();
+        for (source, sums) in sources {
+            let (first_input, tap) = (source / taps * LANES, source % taps);
+            for (i, sum) in sums.iter().enumerate().take(ci - first_input) {
+                let weights = dw[(first_input + i) * taps + tap..].iter_mut().step_by(output_len);
+                weights.zip(&sum.0).for_each(|(dw, sum)| *dw += sum);
+            }
+        }
+    });
+}
+
+/// One block of output channels over a part of the pixels.
+struct PartSums<'a> {
+    g: &'a Tensor,
+    block: usize,
+    pixels: Range<usize>,
+    keys: &'a [u64],
+    sums: &'a mut [Block],
+    scratch: &'a mut Scratch,
+}
+
+impl Kernel for PartSums<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Lanes>(self) {
+        let Self { g, block, pixels, keys, sums, scratch } = self;
+        let (rows, tables) = workspace(scratch);
+        for (group, keys) in keys.chunks_exact(sums.len()).enumerate() {
+            let first = pixels.start + group * KEY_BITS;
+            let count = (pixels.end - first).min(KEY_BITS);
+            copy_gradients(g, block, first, &mut rows[..count]);
+            rows[count..].fill(Block::default());
+            build::<V>(rows, tables);
+            add_selected::<V>(Start::Add, tables, keys, sums);
+        }
+    }
+}
+
+/// Copies one block of the gradient at pixels `first`…, numbered through the images.
+#[inline(always)]
+fn copy_gradients(g: &Tensor, block: usize, first: usize, rows: &mut [Block]) {
+    let (d, plane) = (g.dims(), g.dims().pixels());
+    let mut done = 0;
+    while done < rows.len() {
+        let (image, pixel) = ((first + done) / plane, (first + done) % plane);
+        let count = (plane - pixel).min(rows.len() - done);
+        let from = (image * d.blocks() + block) * plane + pixel;
+        rows[done..][..count].copy_from_slice(&g.blocks()[from..][..count]);
+        done += count;
+    }
+}
