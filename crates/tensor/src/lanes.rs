@@ -114,9 +114,9 @@ mod tests {
         for level in Level::available() {
             let words: [u16; 16] = std::array::from_fn(|_| (rng.uniform() * 65536.0) as u16);
             let turned = level.run(Transpose(&words));
-            for i in 0..16 {
-                for j in 0..16 {
-                    assert_eq!(words[i] >> j & 1, turned[j] >> i & 1, "{level} {i} {j}");
+            for (i, word) in words.iter().enumerate() {
+                for (j, turned) in turned.iter().enumerate() {
+                    assert_eq!(word >> j & 1, turned >> i & 1, "{level} {i} {j}");
                 }
             }
         }
