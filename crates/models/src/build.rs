@@ -100,8 +100,6 @@ impl Builder<'_> {
             weight: self.params.add(format!("{name}.weight"), vec![outputs, d.c], 0.0),
             bias: self.params.add(format!("{name}.bias"), vec![outputs], 0.0),
             y: Tensor::zeros(out),
-            scale: vec![1.0; out.blocks() * LANES],
-            shift: vec![0.0; out.blocks() * LANES],
             unpacked: if is_spikes { Tensor::zeros(d) } else { Tensor::default() },
         }
     }
