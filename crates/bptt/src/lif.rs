@@ -254,6 +254,12 @@ impl Plane<'_> {
         (t * frames * d.blocks() + self.index) * d.pixels()
     }
 
+    /// Channels of this block; the lanes past them are padding.
+    fn channels(&self) -> usize {
+        let d = self.unit.dims;
+        (d.c - self.index % d.blocks() * LANES).min(LANES)
+    }
+
     fn lanes(&self, from: usize) -> usize {
         self.index % self.unit.dims.blocks() * LANES + from
     }
@@ -319,6 +325,7 @@ impl Kernel for Forward<'_> {
         let Forward { plane, mut out, scratch } = self;
         let unit = plane.unit;
         let pixels = unit.dims.pixels();
+        let channels = plane.channels();
         let membranes = scratch.blocks(pixels);
         for t in 0..unit.steps {
             for (pixel, membrane) in membranes.iter_mut().enumerate() {
@@ -335,7 +342,11 @@ impl Kernel for Forward<'_> {
                 }
                 match &mut out {
                     Out::Words(words) => words.at(t)[pixel] = word as u16,
-                    Out::Blocks(blocks) => blocks.at(t)[pixel] = dense,
+                    Out::Blocks(blocks) => {
+                        // A primitive need not be 0 at rest; padding is.
+                        dense.0[channels..].fill(0.0);
+                        blocks.at(t)[pixel] = dense;
+                    }
                 }
             }
         }

@@ -38,6 +38,8 @@ fn run(case: &NeuronCase, lif: &LifConfig, fire: Fire, level: Level, workers: &m
         out.unpack(&mut output);
     } else {
         unit.forward(&sources, Output::Dense(&mut output), workers);
+        let clean = tensor(case.dims, &output.to_nchw());
+        assert_eq!(output.blocks(), clean.blocks(), "{fire:?} {lif:?}: padding lanes of the output are zero");
     }
     let du_dims = ys[0].dims();
     let mut du = nan(du_dims);
