@@ -174,8 +174,7 @@ impl UnitLayer {
             }
         }
         let mut out = std::mem::take(&mut flow.values[self.out]);
-        let mut sources = Vec::with_capacity(2);
-        self.currents.iter().for_each(|current| sources.push(source(current, &flow.values, &flow.ones)));
+        let sources = sources(&self.currents, &flow.values, &flow.ones);
         let unit =
             Unit { lif: &flow.lif, fire: flow.fire, dims: self.dims, steps: flow.steps, level: flow.level };
         let output = match &mut out {
@@ -183,7 +182,7 @@ impl UnitLayer {
             Value::Dense(dense) => Output::Dense(dense),
             Value::Taken => unreachable!("one layer writes a value"),
         };
-        unit.forward(&sources, output, &mut flow.workers);
+        unit.forward(&sources[..self.currents.len()], output, &mut flow.workers);
         flow.values[self.out] = out;
     }
 
@@ -192,11 +191,11 @@ impl UnitLayer {
         assert!(written, "something reads {}", self.name);
         let mut du = std::mem::take(&mut flow.gradients[self.du]);
         {
-            let mut sources = Vec::with_capacity(2);
-            self.currents.iter().for_each(|current| sources.push(source(current, &flow.values, &flow.ones)));
+            let sources = sources(&self.currents, &flow.values, &flow.ones);
+            let sources = &sources[..self.currents.len()];
             let (dims, steps) = (self.dims, flow.steps);
             let unit = Unit { lif: &flow.lif, fire: flow.fire, dims, steps, level: flow.level };
-            unit.backward(&sources, &e, &mut du, &mut self.sums, &mut flow.workers);
+            unit.backward(sources, &e, &mut du, &mut self.sums, &mut flow.workers);
         }
         flow.gradients[flow.gradient_of[self.out].expect("taken above")] = e;
         self.total();
@@ -243,6 +242,11 @@ fn add_or_copy(from: &Tensor, to: &mut Tensor, accumulate: bool, flow: &mut Flow
             *to = if accumulate { Block(std::array::from_fn(|l| to.0[l] + from.0[l])) } else { *from };
         }
     });
+}
+
+/// The sources of a unit, which has one or two; a single one stands twice.
+fn sources<'a>(currents: &'a [Current], values: &'a [Value], ones: &'a [f32]) -> [Source<'a>; 2] {
+    [0, currents.len() - 1].map(|k| source(&currents[k], values, ones))
 }
 
 fn source<'a>(current: &'a Current, values: &'a [Value], ones: &'a [f32]) -> Source<'a> {
