@@ -1,7 +1,7 @@
 //! Leaky integrate-and-fire neurons, unrolled in time; forward and backward fused with what feeds them.
 //!
 //! ```text
-//! x[t] = Σ sources                      a source: batch norm's affine map scale·y[t] + shift, or spikes
+//! x[t] = Σ sources                      a source: batch norm's (y[t] − mean)·scale + shift, or spikes
 //! u[t] = τ·m[t−1] + x[t]                charge
 //! o[t] = 1 if u[t] > V_th else 0        fire
 //! m[t] = (1 − o[t])·u[t]                hard reset           m[t] = u[t] − V_th·o[t]   soft reset
@@ -132,13 +132,18 @@ pub enum Fire {
     Relu,
 }
 
-/// One summand of the input current: scale·y + shift, or spikes.
+/// One summand of the input current: (y − mean)·scale + shift, or spikes.
 #[derive(Clone, Copy, Debug)]
 pub enum Source<'a> {
     /// A dense tensor through an affine map of each channel. With `n` = batch, one frame serves every step.
+    ///
+    /// The mean is taken off first, not folded into the shift: where it is much larger than what y varies by,
+    /// scale·y and the folded shift would be large numbers that cancel.
     Affine {
         /// (steps·batch, c, h, w), steps being T or 1.
         y: &'a Tensor,
+        /// Mean of each channel, padded to whole blocks.
+        mean: &'a [f32],
         /// Factor of each channel, padded to whole blocks.
         scale: &'a [f32],
         /// Constant of each channel, padded to whole blocks.
@@ -146,15 +151,6 @@ pub enum Source<'a> {
     },
     /// Spikes as they are.
     Spikes(&'a Spikes),
-}
-
-/// Batch norm's x̂ = y·inv_std − mean·inv_std, for the sums of the backward pass.
-#[derive(Clone, Copy, Debug)]
-pub struct Normed<'a> {
-    /// Mean of each channel.
-    pub mean: &'a [f32],
-    /// 1/√(var + ε) of each channel.
-    pub inv_std: &'a [f32],
 }
 
 /// Where a unit writes its outputs.
@@ -181,7 +177,7 @@ pub struct Unit<'a> {
     pub level: Level,
 }
 
-/// Sums over a plane for batch norm's backward: Σ∂u, then Σ∂u·x̂ of each of two sources.
+/// Sums over a plane for batch norm's backward: Σ∂u, then Σ∂u·(y − mean) of each of two affine sources.
 pub type PlaneSums = [[f64; LANES]; 3];
 
 impl Unit<'_> {
@@ -207,14 +203,13 @@ impl Unit<'_> {
     ///
     /// | argument | shape | access |
     /// |---|---|---|
-    /// | `sources`, `normed` | as in the forward; x̂ of each affine source that has a batch norm | read |
+    /// | `sources` | as in the forward | read |
     /// | `e` | ∂L/∂o (steps·batch, c, h, w) | read |
     /// | `du` | ∂L/∂u, or its sum over time where `du` has n = batch | overwritten |
     /// | `sums` | one for each (image of the batch, channel block) | overwritten |
     pub fn backward(
         &self,
         sources: &[Source<'_>],
-        normed: [Option<Normed<'_>>; 2],
         e: &Tensor,
         du: &mut Tensor,
         sums: &mut [PlaneSums],
@@ -227,7 +222,7 @@ impl Unit<'_> {
         workers.run(tasks, |(index, (du, sums)), scratch| {
             let plane = self.plane(sources, index);
             let sum_time = du_steps < self.steps;
-            self.level.run(Backward { plane, normed, e, du, sum_time, sums, scratch });
+            self.level.run(Backward { plane, e, du, sum_time, sums, scratch });
         });
     }
 
@@ -259,6 +254,12 @@ impl Plane<'_> {
         (t * frames * d.blocks() + self.index) * d.pixels()
     }
 
+    /// Channels of this block; the lanes past them are padding.
+    fn channels(&self) -> usize {
+        let d = self.unit.dims;
+        (d.c - self.index % d.blocks() * LANES).min(LANES)
+    }
+
     fn lanes(&self, from: usize) -> usize {
         self.index % self.unit.dims.blocks() * LANES + from
     }
@@ -269,10 +270,10 @@ impl Plane<'_> {
         let mut x = V::splat(0.0);
         for (i, source) in self.sources.iter().enumerate() {
             let part = match *source {
-                Source::Affine { y, scale, shift } => {
+                Source::Affine { y, mean, scale, shift } => {
                     let lanes = self.lanes(from);
-                    let y = &y.blocks()[self.at(y.dims().n, t) + pixel];
-                    V::load(&scale[lanes..]) * V::load(&y.0[from..]) + V::load(&shift[lanes..])
+                    let centred = self.centred::<V>(y, mean, t, pixel, from);
+                    centred * V::load(&scale[lanes..]) + V::load(&shift[lanes..])
                 }
                 Source::Spikes(spikes) => {
                     let word = u32::from(spikes.words()[self.at(spikes.dims().n, t) + pixel]);
@@ -282,6 +283,13 @@ impl Plane<'_> {
             x = if i == 0 { part } else { x + part };
         }
         x
+    }
+
+    /// y[t] − mean of one pixel.
+    #[inline(always)]
+    fn centred<V: Lanes>(&self, y: &Tensor, mean: &[f32], t: usize, pixel: usize, from: usize) -> V {
+        let y = &y.blocks()[self.at(y.dims().n, t) + pixel];
+        V::load(&y.0[from..]) - V::load(&mean[self.lanes(from)..])
     }
 }
 
@@ -317,6 +325,7 @@ impl Kernel for Forward<'_> {
         let Forward { plane, mut out, scratch } = self;
         let unit = plane.unit;
         let pixels = unit.dims.pixels();
+        let channels = plane.channels();
         let membranes = scratch.blocks(pixels);
         for t in 0..unit.steps {
             for (pixel, membrane) in membranes.iter_mut().enumerate() {
@@ -333,7 +342,11 @@ impl Kernel for Forward<'_> {
                 }
                 match &mut out {
                     Out::Words(words) => words.at(t)[pixel] = word as u16,
-                    Out::Blocks(blocks) => blocks.at(t)[pixel] = dense,
+                    Out::Blocks(blocks) => {
+                        // A primitive need not be 0 at rest; padding is.
+                        dense.0[channels..].fill(0.0);
+                        blocks.at(t)[pixel] = dense;
+                    }
                 }
             }
         }
@@ -342,7 +355,6 @@ impl Kernel for Forward<'_> {
 
 struct Backward<'a> {
     plane: Plane<'a>,
-    normed: [Option<Normed<'a>>; 2],
     e: &'a Tensor,
     du: Timeline<'a, Block>,
     sum_time: bool,
@@ -358,7 +370,7 @@ impl Kernel for Backward<'_> {
 
     #[inline(always)]
     fn run<V: Lanes>(self) {
-        let Backward { plane, normed, e, mut du, sum_time, sums, scratch } = self;
+        let Backward { plane, e, mut du, sum_time, sums, scratch } = self;
         let pixels = plane.unit.dims.pixels();
         let trace = scratch.blocks(2 * plane.unit.steps);
         *sums = [[0.0; LANES]; 3];
@@ -367,8 +379,7 @@ impl Kernel for Backward<'_> {
                 let mut totals = [V::splat(0.0); 3];
                 for pixel in first..(first + RUN).min(pixels) {
                     unroll::<V>(&plane, pixel, from, trace);
-                    let total =
-                        pixel_backward::<V>(&plane, &normed, e, (pixel, from), trace, &mut du, sum_time);
+                    let total = pixel_backward::<V>(&plane, e, (pixel, from), trace, &mut du, sum_time);
                     (0..3).for_each(|k| totals[k] = totals[k] + total[k]);
                 }
                 for (total, sum) in totals.into_iter().zip(sums.iter_mut()) {
@@ -393,11 +404,10 @@ fn unroll<V: Lanes>(plane: &Plane<'_>, pixel: usize, from: usize, trace: &mut [B
     }
 }
 
-/// The recurrences of one pixel, last step first; returns Σ∂u and Σ∂u·x̂ of both sources over time.
+/// The recurrences of one pixel, last step first; returns Σ∂u and Σ∂u·(y − mean) of both sources over time.
 #[inline(always)]
 fn pixel_backward<V: Lanes>(
     plane: &Plane<'_>,
-    normed: &[Option<Normed<'_>>; 2],
     e: &Tensor,
     (pixel, from): (usize, usize),
     trace: &[Block],
@@ -414,12 +424,9 @@ fn pixel_backward<V: Lanes>(
         let d = membrane_gradient(lif, plane.unit.fire, e, a, u, o);
         a = V::splat(lif.decay) * d;
         totals[0] = totals[0] + d;
-        for (k, (source, normed)) in plane.sources.iter().zip(normed).enumerate() {
-            if let (Source::Affine { y, .. }, Some(normed)) = (source, normed) {
-                let lanes = plane.lanes(from);
-                let y = V::load(&y.blocks()[plane.at(y.dims().n, t) + pixel].0[from..]);
-                let hat = (y - V::load(&normed.mean[lanes..])) * V::load(&normed.inv_std[lanes..]);
-                totals[1 + k] = totals[1 + k] + d * hat;
+        for (total, source) in totals[1..].iter_mut().zip(plane.sources) {
+            if let Source::Affine { y, mean, .. } = *source {
+                *total = *total + d * plane.centred(y, mean, t, pixel, from);
             }
         }
         if sum_time {

@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::{DELTAS, NeuronCase, STEPS, configs, nan, reference, tensor};
-use spikegrad_bptt::lif::{Normed, Output, PlaneSums, Source, Unit};
+use common::{DELTAS, KINDS, NeuronCase, STEPS, configs, nan, reference, tensor};
+use spikegrad_bptt::lif::{Output, PlaneSums, Source, Unit};
 use spikegrad_bptt::{Fire, LifConfig, Reset, Surrogate, UserSurrogate};
 use spikegrad_tensor::{Dims, LANES, Level, Spikes, Tensor, Workers};
 use spikegrad_testkit::check::{Tolerance, assert_agree, assert_close, largest, narrow, widen};
@@ -26,14 +26,10 @@ fn run(case: &NeuronCase, lif: &LifConfig, fire: Fire, level: Level, workers: &m
     let ys: Vec<Tensor> = case.affine.iter().map(|a| tensor(a.dims, &a.y)).collect();
     let affine = |(a, y)| {
         let a: &common::AffineCase = a;
-        Source::Affine { y, scale: &a.scale, shift: &a.shift }
+        Source::Affine { y, mean: &a.mean, scale: &a.scale, shift: &a.shift }
     };
     let mut sources: Vec<Source> = case.affine.iter().zip(&ys).map(affine).collect();
     sources.extend(spikes.as_ref().map(Source::Spikes));
-    let mut normed = [None, None];
-    for (normed, a) in normed.iter_mut().zip(&case.affine) {
-        *normed = Some(Normed { mean: &a.mean, inv_std: &a.inv_std });
-    }
     let mut output = nan(case.dims);
     if fire == Fire::Spike {
         // Every neuron has fired on entry: all bits must be overwritten.
@@ -42,12 +38,14 @@ fn run(case: &NeuronCase, lif: &LifConfig, fire: Fire, level: Level, workers: &m
         out.unpack(&mut output);
     } else {
         unit.forward(&sources, Output::Dense(&mut output), workers);
+        let clean = tensor(case.dims, &output.to_nchw());
+        assert_eq!(output.blocks(), clean.blocks(), "{fire:?} {lif:?}: padding lanes of the output are zero");
     }
     let du_dims = ys[0].dims();
     let mut du = nan(du_dims);
     let frames = case.dims.n / case.steps;
     let mut sums = vec![[[f64::NAN; LANES]; 3]; frames * case.dims.blocks()];
-    unit.backward(&sources, normed, &tensor(case.dims, &case.e), &mut du, &mut sums, workers);
+    unit.backward(&sources, &tensor(case.dims, &case.e), &mut du, &mut sums, workers);
     assert_eq!(du.blocks(), tensor(du_dims, &du.to_nchw()).blocks(), "padding lanes of du are zero");
     Run { output: output.to_nchw(), du: du.to_nchw(), sums }
 }
@@ -66,9 +64,9 @@ fn check(what: &str, case: &NeuronCase, got: &Run, output: &[f64], dx: &[f64], f
         let slack = Tolerance::Forward.bound(0, 0.0, largest(dx));
         for (i, dx) in dx.iter().enumerate() {
             let c = i / d.pixels() % d.c;
-            let hat = if k == 0 { 1.0 } else { case.affine[k - 1].hat(i, d) };
-            want[c] += dx * hat;
-            bound[c] += (slack + 1e-5 * dx.abs()) * hat.abs().max(1.0);
+            let centred = if k == 0 { 1.0 } else { case.affine[k - 1].centred(i) };
+            want[c] += dx * centred;
+            bound[c] += (slack + 1e-5 * dx.abs()) * centred.abs().max(1.0);
         }
         for (plane, planes) in got.sums.iter().enumerate() {
             for (lane, value) in planes[k].iter().enumerate() {
@@ -96,7 +94,7 @@ fn recurrences_match_at_every_level() {
                 seed += 1;
                 let lif = LifConfig { delta, ..lif.clone() };
                 let reference = reference(&lif);
-                let case = NeuronCase::new(seed, steps, &reference, (seed % 4) as usize);
+                let case = NeuronCase::new(seed, steps, &reference, seed as usize % KINDS);
                 let trace = reference.forward(&case.current(), steps, SpikeMode::Step);
                 let grads = reference.backward(&trace, &widen(&case.e), steps, SpikeMode::Step);
                 for level in Level::available() {
@@ -127,7 +125,7 @@ fn spikes_and_smooth_twins_match_the_tape() {
                 seed += 1;
                 let lif = LifConfig { delta, ..lif.clone() };
                 let reference = reference(&lif);
-                let case = NeuronCase::new(seed, steps, &reference, (seed / 3 % 4) as usize);
+                let case = NeuronCase::new(seed, steps, &reference, seed as usize / 3 % KINDS);
                 for (fire, mode) in [(Fire::Spike, SpikeMode::Step), (Fire::Smooth, SpikeMode::Smooth)] {
                     let (output, dx) = on_tape(&case, reference, mode);
                     for level in Level::available() {
@@ -144,7 +142,7 @@ fn spikes_and_smooth_twins_match_the_tape() {
 #[test]
 fn relu_is_the_identity_above_zero() {
     for level in Level::available() {
-        for kind in 0..4 {
+        for kind in 0..KINDS {
             let lif = LifConfig::default();
             let case = NeuronCase::new(31 + kind as u64, 1, &reference(&lif), kind);
             let x = case.current();
@@ -212,13 +210,13 @@ fn one_step(lif: &LifConfig, level: Level, x: &[f32], e: &[f32]) -> (Vec<f32>, V
     let (y, e) = (tensor(dims, x), tensor(dims, e));
     let lanes = dims.blocks() * LANES;
     let (ones, zeros) = (vec![1.0; lanes], vec![0.0; lanes]);
-    let sources = [Source::Affine { y: &y, scale: &ones, shift: &zeros }];
+    let sources = [Source::Affine { y: &y, mean: &zeros, scale: &ones, shift: &zeros }];
     let unit = Unit { lif, fire: Fire::Spike, dims, steps: 1, level };
     let (mut out, mut du, mut dense) = (Spikes::zeros(dims), nan(dims), nan(dims));
     unit.forward(&sources, Output::Spikes(&mut out), &mut Workers::new());
     out.unpack(&mut dense);
     let mut sums = vec![[[0.0; LANES]; 3]; dims.blocks()];
-    unit.backward(&sources, [None, None], &e, &mut du, &mut sums, &mut Workers::new());
+    unit.backward(&sources, &e, &mut du, &mut sums, &mut Workers::new());
     (dense.to_nchw(), du.to_nchw())
 }
 
@@ -293,7 +291,7 @@ fn a_users_surrogate_is_used() {
 fn bits_do_not_depend_on_the_number_of_threads() {
     for level in Level::available() {
         for (i, lif) in configs().into_iter().enumerate() {
-            let case = NeuronCase::new(3000 + i as u64, 2, &reference(&lif), i % 4);
+            let case = NeuronCase::new(3000 + i as u64, 2, &reference(&lif), i % KINDS);
             let on = |threads: usize, fire| {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
                 let got = pool.install(|| run(&case, &lif, fire, level, &mut Workers::new()));

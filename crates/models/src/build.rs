@@ -100,19 +100,14 @@ impl Builder<'_> {
             weight: self.params.add(format!("{name}.weight"), vec![outputs, d.c], 0.0),
             bias: self.params.add(format!("{name}.bias"), vec![outputs], 0.0),
             y: Tensor::zeros(out),
-            scale: vec![1.0; out.blocks() * LANES],
-            shift: vec![0.0; out.blocks() * LANES],
             unpacked: if is_spikes { Tensor::zeros(d) } else { Tensor::default() },
         }
     }
 
     /// Neurons on the sum of currents.
     fn unit(&mut self, name: &str, currents: Vec<Current>) -> usize {
-        let y = match &currents[0] {
-            Current::Conv(conv) => conv.y.dims(),
-            Current::Linear(linear) => linear.y.dims(),
-            Current::Identity(from) => self.dims[*from],
-        };
+        assert!(matches!(currents.len(), 1 | 2), "a unit adds up one or two currents");
+        let y = current_dims(&currents[0], &self.dims);
         let dims = Dims { n: self.config.steps() * self.batch, ..y };
         self.values.push(match self.config.fire() {
             Fire::Spike => Value::Spikes(Spikes::zeros(dims)),
@@ -231,11 +226,7 @@ fn share_gradients(
             }
         }
         if let Layer::Unit(unit) = layer {
-            let y = match &unit.currents[0] {
-                Current::Conv(conv) => conv.y.dims(),
-                Current::Linear(linear) => linear.y.dims(),
-                Current::Identity(from) => dims[*from],
-            };
+            let y = current_dims(&unit.currents[0], dims);
             assert!(y.n == unit.dims.n || y.n == batch);
             unit.du = pool.take(y);
             let has_conv = unit.currents.iter().any(|current| matches!(current, Current::Conv(_)));
@@ -282,6 +273,14 @@ fn reads(layer: &Layer) -> Vec<usize> {
         Layer::Unit(unit) => unit.currents.iter().map(current_reads).collect(),
         Layer::Pool { from, .. } | Layer::Flatten { from, .. } => vec![*from],
         Layer::Output(linear) => vec![linear.from],
+    }
+}
+
+fn current_dims(current: &Current, values: &[Dims]) -> Dims {
+    match current {
+        Current::Conv(conv) => conv.y.dims(),
+        Current::Linear(linear) => linear.y.dims(),
+        Current::Identity(from) => values[*from],
     }
 }
 

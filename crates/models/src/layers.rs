@@ -1,7 +1,7 @@
 //! The layers a net is a list of: forward and, beside it, backward.
 
 use crate::net::Flow;
-use spikegrad_bptt::lif::{Normed, Output, PlaneSums, Source, Unit};
+use spikegrad_bptt::lif::{Output, PlaneSums, Source, Unit};
 use spikegrad_tensor::conv::Conv;
 use spikegrad_tensor::linear::{linear, linear_backward_input, linear_backward_weight};
 use spikegrad_tensor::norm::{Affine, Statistics, backward_affine};
@@ -31,7 +31,7 @@ impl Value {
     }
 }
 
-/// A convolution with batch norm: y is kept, z = scale·y + shift is formed where it is used.
+/// A convolution with batch norm: y is kept, z = (y − mean)·scale + β is formed where it is used.
 #[derive(Debug)]
 pub(crate) struct ConvNorm {
     pub from: usize,
@@ -72,24 +72,25 @@ impl ConvNorm {
             (&flow.params.weights[self.gamma.clone()], &flow.params.weights[self.beta.clone()]);
         for c in 0..d.c {
             self.scale[c] = gamma[c] * self.gain * self.statistics.inv_std[c];
-            self.shift[c] = beta[c] - self.statistics.mean[c] * self.scale[c];
         }
+        self.shift[..d.c].copy_from_slice(beta);
     }
 
-    /// From ∂L/∂z and its sums to ∂L/∂γ, ∂L/∂β, ∂L/∂W and ∂L/∂(input).
+    /// From ∂L/∂z and its sums Σ∂z and Σ∂z·(y − mean) to ∂L/∂γ, ∂L/∂β, ∂L/∂W and ∂L/∂(input).
     fn backward(&mut self, dz: &Tensor, sums: (&[f64], &[f64]), dy: &mut Tensor, flow: &mut Flow) {
         let d = self.y.dims();
         let count = (d.n * d.pixels()) as f64;
-        let (sum, sum_hat) = sums;
+        let (sum, sum_centred) = sums;
         for c in 0..d.c {
+            let (a, inv_std) = (f64::from(self.scale[c]), f64::from(self.statistics.inv_std[c]));
+            let sum_hat = inv_std * sum_centred[c];
             flow.params.grads[self.beta.start + c] += sum[c] as f32;
-            flow.params.grads[self.gamma.start + c] += (f64::from(self.gain) * sum_hat[c]) as f32;
-            let (mean, inv_std) = (f64::from(self.statistics.mean[c]), f64::from(self.statistics.inv_std[c]));
-            let (a, per_hat) = (f64::from(self.scale[c]), sum_hat[c] / count);
+            flow.params.grads[self.gamma.start + c] += (f64::from(self.gain) * sum_hat) as f32;
             let affine = &mut self.coefficients[c / LANES];
-            affine.a.0[c % LANES] = a as f32;
-            affine.b.0[c % LANES] = (-a * inv_std * per_hat) as f32;
-            affine.c.0[c % LANES] = (a * (mean * inv_std * per_hat - sum[c] / count)) as f32;
+            affine.a.0[c % LANES] = self.scale[c];
+            affine.mean.0[c % LANES] = self.statistics.mean[c];
+            affine.b.0[c % LANES] = (-a * inv_std * sum_hat / count) as f32;
+            affine.c.0[c % LANES] = (-a * sum[c] / count) as f32;
         }
         backward_affine(&self.coefficients, &self.y, dz, dy, flow.level, &mut flow.workers);
         let dw = &mut flow.params.grads[self.weight.clone()];
@@ -117,8 +118,6 @@ pub(crate) struct LinearCurrent {
     pub weight: Range<usize>,
     pub bias: Range<usize>,
     pub y: Tensor,
-    pub scale: Vec<f32>,
-    pub shift: Vec<f32>,
     /// Holds spikes as floats for the matrix product.
     pub unpacked: Tensor,
 }
@@ -161,7 +160,7 @@ pub(crate) struct UnitLayer {
     pub du: usize,
     pub dy: Option<usize>,
     pub sums: Vec<PlaneSums>,
-    /// Sums over the batch, for each channel: Σ∂u, Σ∂u·x̂ of each source.
+    /// Sums over the batch, for each channel: Σ∂u, Σ∂u·(y − mean) of each source.
     pub totals: [Vec<f64>; 3],
 }
 
@@ -175,8 +174,7 @@ impl UnitLayer {
             }
         }
         let mut out = std::mem::take(&mut flow.values[self.out]);
-        let mut sources = Vec::with_capacity(2);
-        self.currents.iter().for_each(|current| sources.push(source(current, &flow.values, &flow.ones)));
+        let sources = sources(&self.currents, &flow.values, &flow.ones);
         let unit =
             Unit { lif: &flow.lif, fire: flow.fire, dims: self.dims, steps: flow.steps, level: flow.level };
         let output = match &mut out {
@@ -184,7 +182,7 @@ impl UnitLayer {
             Value::Dense(dense) => Output::Dense(dense),
             Value::Taken => unreachable!("one layer writes a value"),
         };
-        unit.forward(&sources, output, &mut flow.workers);
+        unit.forward(&sources[..self.currents.len()], output, &mut flow.workers);
         flow.values[self.out] = out;
     }
 
@@ -193,18 +191,11 @@ impl UnitLayer {
         assert!(written, "something reads {}", self.name);
         let mut du = std::mem::take(&mut flow.gradients[self.du]);
         {
-            let mut sources = Vec::with_capacity(2);
-            self.currents.iter().for_each(|current| sources.push(source(current, &flow.values, &flow.ones)));
-            let mut normed = [None, None];
-            for (normed, current) in normed.iter_mut().zip(&self.currents) {
-                if let Current::Conv(conv) = current {
-                    let s = &conv.statistics;
-                    *normed = Some(Normed { mean: &s.mean, inv_std: &s.inv_std });
-                }
-            }
+            let sources = sources(&self.currents, &flow.values, &flow.ones);
+            let sources = &sources[..self.currents.len()];
             let (dims, steps) = (self.dims, flow.steps);
             let unit = Unit { lif: &flow.lif, fire: flow.fire, dims, steps, level: flow.level };
-            unit.backward(&sources, normed, &e, &mut du, &mut self.sums, &mut flow.workers);
+            unit.backward(sources, &e, &mut du, &mut self.sums, &mut flow.workers);
         }
         flow.gradients[flow.gradient_of[self.out].expect("taken above")] = e;
         self.total();
@@ -253,18 +244,30 @@ fn add_or_copy(from: &Tensor, to: &mut Tensor, accumulate: bool, flow: &mut Flow
     });
 }
 
+/// The sources of a unit, which has one or two; a single one stands twice.
+fn sources<'a>(currents: &'a [Current], values: &'a [Value], ones: &'a [f32]) -> [Source<'a>; 2] {
+    [0, currents.len() - 1].map(|k| source(&currents[k], values, ones))
+}
+
 fn source<'a>(current: &'a Current, values: &'a [Value], ones: &'a [f32]) -> Source<'a> {
     match current {
-        Current::Conv(conv) => Source::Affine { y: &conv.y, scale: &conv.scale, shift: &conv.shift },
-        Current::Linear(linear) => {
-            Source::Affine { y: &linear.y, scale: &linear.scale, shift: &linear.shift }
+        Current::Conv(conv) => {
+            let (mean, scale, shift) = (&conv.statistics.mean, &conv.scale, &conv.shift);
+            Source::Affine { y: &conv.y, mean, scale, shift }
         }
+        Current::Linear(linear) => plain(&linear.y, ones),
         Current::Identity(from) => match &values[*from] {
             Value::Spikes(spikes) => Source::Spikes(spikes),
-            Value::Dense(dense) => Source::Affine { y: dense, scale: ones, shift: &ones[ones.len() / 2..] },
+            Value::Dense(dense) => plain(dense, ones),
             Value::Taken => unreachable!("a layer does not read what it writes"),
         },
     }
+}
+
+/// A current that is a tensor as it stands: the affine map (y − 0)·1 + 0.
+fn plain<'a>(y: &'a Tensor, ones: &'a [f32]) -> Source<'a> {
+    let (scale, zeros) = ones.split_at(ones.len() / 2);
+    Source::Affine { y, mean: zeros, scale, shift: zeros }
 }
 
 /// A value as floats: itself, or spikes written out into `unpacked`.

@@ -99,7 +99,8 @@ pub struct PlanReport {
     pub bytes: Bytes,
 }
 
-/// A net planned for a batch size: a step allocates nothing of the size of an activation.
+/// A net planned for a batch size: from the second step on, nothing is allocated but the packing buffers that a
+/// matrix product takes and gives back.
 #[derive(Debug)]
 pub struct Net {
     config: NetConfig,
@@ -107,6 +108,8 @@ pub struct Net {
     pub(crate) flow: Flow,
     logits_gradient: Tensor,
     mean_logits: Vec<f32>,
+    /// The Lipschitz term of each weight.
+    lipschitz_terms: Vec<f64>,
 }
 
 impl Net {
@@ -145,6 +148,7 @@ impl Net {
             batch,
             training: true,
         };
+        let lipschitz_terms = vec![0.0; flow.params.entries.len()];
         let logits = Dims::new(config.steps() * batch, config.classes, 1, 1);
         Ok(Self {
             config: config.clone(),
@@ -152,6 +156,7 @@ impl Net {
             flow,
             logits_gradient: Tensor::zeros(logits),
             mean_logits: vec![0.0; batch * config.classes],
+            lipschitz_terms,
         })
     }
 
@@ -232,22 +237,17 @@ impl Net {
     /// Adds the Lipschitz term's gradient to every weight of two or more dimensions; returns its value.
     fn lipschitz(&mut self, beta: f32) -> f64 {
         let Params { entries, weights, grads, .. } = &mut self.flow.params;
-        let mut values = vec![0.0; entries.len()];
         let mut rest = &mut grads[..];
-        let mut tasks = Vec::with_capacity(entries.len());
-        for (entry, value) in entries.iter().zip(&mut values) {
-            let (grad, after) = rest.split_at_mut(entry.range.len());
-            rest = after;
-            if entry.shape.len() > 1 {
-                tasks.push((entry, grad, value));
-            }
-        }
-        // Largest first, so that the last task to finish is a small one.
-        tasks.sort_by_key(|(entry, ..)| std::cmp::Reverse(entry.range.len()));
-        self.flow.workers.run(tasks.into_iter(), |(entry, grad, value), scratch: &mut Scratch| {
-            *value = lipschitz(beta, entry.shape[0], &weights[entry.range.clone()], grad, scratch);
+        // Last layers first: they are the large ones, so that the last task to finish is a small one.
+        let tasks = entries.iter().zip(&mut self.lipschitz_terms).rev().filter_map(move |(entry, term)| {
+            let (before, grad) = std::mem::take(&mut rest).split_at_mut(entry.range.start);
+            rest = before;
+            (entry.shape.len() > 1).then_some((entry, grad, term))
         });
-        values.iter().sum()
+        self.flow.workers.run(tasks, |(entry, grad, term), scratch: &mut Scratch| {
+            *term = lipschitz(beta, entry.shape[0], &weights[entry.range.clone()], grad, scratch);
+        });
+        self.lipschitz_terms.iter().sum()
     }
 
     /// ∂L/∂images in (N, C, H, W) after a backward, if the net was planned with it.

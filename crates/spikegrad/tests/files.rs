@@ -187,6 +187,24 @@ fn broken_states_are_refused_and_change_nothing() {
 }
 
 #[test]
+fn weights_are_not_read_from_a_state_nor_a_state_from_weights() {
+    let (with_moments, without) = (Temporary::new("as-weights"), Temporary::new("as-state"));
+    let config = config(NetKind::LeNet, Optimizer::adam(0.0));
+    let mut saved = trainer(&TrainConfig { seed: 1, ..config.clone() });
+    train(&mut saved, 0..1);
+    saved.save_state(&with_moments.0, &BTreeMap::new()).unwrap();
+    saved.save_weights(&without.0).unwrap();
+    let mut victim = trainer(&config);
+    train(&mut victim, 0..2);
+    let before = state(&victim);
+    let error = victim.load_weights(&with_moments.0).unwrap_err().to_string();
+    assert!(error.contains("as-weights") && error.contains("moment.first"), "{error}");
+    let error = victim.load_state(&without.0).unwrap_err().to_string();
+    assert!(error.contains("as-state") && error.contains("moment.first"), "{error}");
+    assert!(state(&victim) == before, "the trainer is changed");
+}
+
+#[test]
 fn the_authors_names_are_accepted() {
     let file = Temporary::new("authors");
     let config = config(NetKind::ResNet19, Optimizer::adam(0.0));

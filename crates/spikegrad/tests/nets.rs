@@ -190,7 +190,12 @@ fn gradcheck_lays_the_gradients_of_a_step_open() {
     let config = TrainConfig { batch: 2, beta: 0.01, ..TrainConfig::new(setup.net.clone()) };
     let mut trainer = Trainer::new(config, Level::BASELINE).unwrap();
     let images: Vec<f32> = Rng::new(1).normals(2 * 3 * 9 * 11).iter().map(|&x| x as f32).collect();
+    trainer.train_batch(&images, &[1, 2], 0.0).unwrap();
+    let before = trainer.net().params().clone();
     let got = spikegrad::gradcheck::gradients(&mut trainer, &images, &[1, 2]).unwrap();
+    let after = trainer.net().params();
+    assert_eq!((trainer.steps(), &after.weights), (1, &before.weights), "a check takes no step");
+    assert_eq!(after.buffers, before.buffers, "a check leaves the running estimates alone");
     let mut net = Net::plan(&setup.net, 2, Level::BASELINE, false).unwrap();
     net.params_mut().weights.clone_from(&trainer.net().params().weights);
     net.forward(&images, true);

@@ -24,10 +24,6 @@ pub trait Lanes:
     fn fma(self, b: Self, c: Self) -> Self;
     /// Lane-wise maximum; the second operand where a lane is NaN.
     fn max(self, other: Self) -> Self;
-    /// Lane-wise minimum; the second operand where a lane is NaN.
-    fn min(self, other: Self) -> Self;
-    /// Square root.
-    fn sqrt(self) -> Self;
     /// Lanes where `self > other`; false for NaN.
     fn gt(self, other: Self) -> Self::Mask;
     /// `a` where the mask holds, `b` elsewhere.

@@ -1,7 +1,7 @@
 //! Batch normalisation over (time, batch, rows, columns): statistics, running estimates, gradients.
 //!
 //! ```text
-//! x̂ = (y − mean) · inv_std        inv_std = 1/√(var + ε)        z = γ·x̂ + β = scale·y + shift
+//! x̂ = (y − mean) · inv_std        inv_std = 1/√(var + ε)        z = γ·x̂ + β
 //! dβ = Σ dz      dγ = Σ dz·x̂      dy = γ·inv_std·(dz − dβ/M − x̂·dγ/M)        M = images · pixels
 //! ```
 //! The affine map and the two sums are fused into the neuron's passes; this file has the rest.
@@ -122,7 +122,7 @@ impl Kernel for Moments<'_> {
     }
 }
 
-/// Turns dz, in place, into dy = a·dz + b·y + c with the coefficients of each channel.
+/// Turns dz into dy = a·dz + b·(y − mean) + c with the coefficients of each channel.
 ///
 /// | argument | shape | access |
 /// |---|---|---|
@@ -146,12 +146,14 @@ pub fn backward_affine(
     });
 }
 
-/// Coefficients of dy = a·dz + b·y + c for a channel block.
+/// Coefficients of dy = a·dz + b·(y − mean) + c for a channel block.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Affine {
     /// Factor of dz.
     pub a: Block,
-    /// Factor of y.
+    /// Mean of y.
+    pub mean: Block,
+    /// Factor of y − mean.
     pub b: Block,
     /// Constant.
     pub c: Block,
@@ -171,9 +173,10 @@ impl Kernel for AffinePlane<'_> {
     fn run<V: Lanes>(self) {
         for from in (0..LANES).step_by(V::WIDTH) {
             let load = |block: &Block| V::load(&block.0[from..]);
-            let (a, b, c) = (load(&self.affine.a), load(&self.affine.b), load(&self.affine.c));
+            let Affine { a, mean, b, c } = self.affine;
+            let (a, mean, b, c) = (load(a), load(mean), load(b), load(c));
             for ((y, dz), dy) in self.y.iter().zip(self.dz).zip(self.dy.iter_mut()) {
-                (a * load(dz) + (b * load(y) + c)).store(&mut dy.0[from..]);
+                (a * load(dz) + (b * (load(y) - mean) + c)).store(&mut dy.0[from..]);
             }
         }
     }

@@ -32,6 +32,22 @@ impl Scratch {
         let blocks = self.blocks(len.div_ceil(crate::LANES));
         &mut bytemuck::cast_slice_mut(blocks)[..len]
     }
+
+    /// Elements each buffer has room for.
+    fn room(&self) -> [usize; 4] {
+        [self.blocks.capacity(), self.entries.capacity(), self.starts.capacity(), self.taps.capacity()]
+    }
+
+    /// Makes room for as many elements in each buffer.
+    fn make_room(&mut self, room: [usize; 4]) {
+        fn grow<T>(buffer: &mut Vec<T>, room: usize) {
+            buffer.reserve_exact(room.saturating_sub(buffer.len()));
+        }
+        grow(&mut self.blocks, room[0]);
+        grow(&mut self.entries, room[1]);
+        grow(&mut self.starts, room[2]);
+        grow(&mut self.taps, room[3]);
+    }
 }
 
 /// Buffers of a pass that all workers share, kept from pass to pass. Contents are undefined on entry.
@@ -123,6 +139,10 @@ impl Workers {
         }
         #[cfg(not(feature = "parallel"))]
         self.scratch.iter_mut().for_each(serve);
+        // Who does which task is chance: room that one worker needed now, another may need in the next step.
+        let most =
+            self.scratch.iter().map(Scratch::room).reduce(|a, b| std::array::from_fn(|k| a[k].max(b[k])));
+        self.scratch.iter_mut().for_each(|scratch| scratch.make_room(most.unwrap_or_default()));
     }
 }
 

@@ -84,10 +84,10 @@ struct Sums {
     affine: Vec<Affine>,
     sum: Vec<f64>,
     sum_hat: Vec<f64>,
-    /// Of the constant's summands.
-    constant: Vec<f64>,
-    /// Of Σ dz·x̂: its terms, and what a rounded mean moves them by.
+    /// Σ|dz·x̂|, and what the mean's error, in the unit of a sum's bound, moves Σ dz·x̂ by.
     hats: Vec<f64>,
+    /// Error of the mean in that unit: its own sum's, and one rounding.
+    mean: Vec<f64>,
 }
 
 fn sums(case: &Case, statistics: &Statistics) -> Sums {
@@ -101,18 +101,20 @@ fn sums(case: &Case, statistics: &Statistics) -> Sums {
         sum_hat[k] += f64::from(dz) * hat;
         hats[k] += (f64::from(dz) * hat).abs();
     }
-    let mut constant = vec![0.0; c];
+    let pivot = |k: usize| f64::from(case.y[k * hw]);
+    let mut mean = channel_mean(case, |y, k| (y - pivot(k)).abs());
     for k in 0..c {
-        let (mean, inv_std) = (f64::from(statistics.mean[k]), f64::from(statistics.inv_std[k]));
-        let (a, per_hat) = (f64::from(case.gamma[k]) * inv_std, sum_hat[k] / count);
+        let inv_std = f64::from(statistics.inv_std[k]);
+        let a = f64::from(case.gamma[k]) * inv_std;
         let to = &mut affine[k / LANES];
         to.a.0[k % LANES] = a as f32;
-        to.b.0[k % LANES] = (-a * inv_std * per_hat) as f32;
-        to.c.0[k % LANES] = (a * (mean * inv_std * per_hat - sum[k] / count)) as f32;
-        constant[k] = (a * sum[k] / count).abs() + (a * inv_std * per_hat * mean).abs();
-        hats[k] += (mean * inv_std * sum[k]).abs();
+        to.mean.0[k % LANES] = statistics.mean[k];
+        to.b.0[k % LANES] = (-a * inv_std * sum_hat[k] / count) as f32;
+        to.c.0[k % LANES] = (-a * sum[k] / count) as f32;
+        mean[k] += f64::from(statistics.mean[k]).abs() / (RUN + 4) as f64;
+        hats[k] += (mean[k] * inv_std * sum[k]).abs();
     }
-    Sums { affine, sum, sum_hat, constant, hats }
+    Sums { affine, sum, sum_hat, hats, mean }
 }
 
 fn backward(case: &Case, affine: &[Affine], level: Level) -> Tensor {
@@ -125,7 +127,7 @@ fn backward(case: &Case, affine: &[Affine], level: Level) -> Tensor {
 
 fn check_backward(what: &str, case: &Case, level: Level) {
     let statistics = measure(case, level);
-    let Sums { affine, sum, sum_hat, constant, hats } = sums(case, &statistics);
+    let Sums { affine, sum, sum_hat, hats, mean } = sums(case, &statistics);
     let dy = backward(case, &affine, level);
     let (c, hw) = (case.dims.c, case.dims.pixels());
     let (zeros, y) = (vec![0.0; c], widen(&case.y));
@@ -134,11 +136,12 @@ fn check_backward(what: &str, case: &Case, level: Level) {
     let want = norm_backward(&case.norm, &y, &gamma, &forward.mean, &forward.var, &widen(&case.dz));
     let size = |i: usize| {
         let (k, lane, y) = (i / hw % c, i / hw % c % LANES, f64::from(case.y[i]));
-        let (affine, mean, inv_std) = (&affine[k / LANES], statistics.mean[k], statistics.inv_std[k]);
-        let (a, b) = (f64::from(affine.a.0[lane]), f64::from(affine.b.0[lane]));
-        let hat = (y - f64::from(mean)) * f64::from(inv_std);
+        let wide = |block: &Block| f64::from(block.0[lane]);
+        let Affine { a, b, c, mean: centre } = &affine[k / LANES];
+        let (a, b, c, centred) = (wide(a), wide(b), wide(c), y - wide(centre));
+        let hat = centred * f64::from(statistics.inv_std[k]);
         let moved = (a * hat * hats[k]).abs() / case.norm.count();
-        (a * f64::from(case.dz[i])).abs() + (b * y).abs() + constant[k] + moved
+        (a * f64::from(case.dz[i])).abs() + b.abs() * (centred.abs() + mean[k]) + c.abs() + moved
     };
     let magnitude: Vec<f64> = (0..case.y.len()).map(size).collect();
     let tolerance = Tolerance::Dot { k: RUN + 8, magnitude: &magnitude };

@@ -9,6 +9,8 @@ use spikegrad_testkit::rng::Rng;
 
 /// δ of the tests.
 pub const DELTAS: [f32; 4] = [0.0, 1e-4, 0.3, -0.3];
+/// Kinds of [`NeuronCase`].
+pub const KINDS: usize = 5;
 /// T of the tests.
 pub const STEPS: [usize; 3] = [1, 2, 4];
 /// How far membranes stay away from where a result jumps.
@@ -49,18 +51,18 @@ pub fn nan(dims: Dims) -> Tensor {
     tensor(dims, &vec![f32::NAN; dims.len()])
 }
 
-/// An affine source, with a batch norm's statistics (here any numbers).
+/// An affine source: (y − mean)·scale + shift, here of any numbers.
 pub struct AffineCase {
     pub dims: Dims,
     pub y: Vec<f32>,
+    pub mean: Vec<f32>,
     pub scale: Vec<f32>,
     pub shift: Vec<f32>,
-    pub mean: Vec<f32>,
-    pub inv_std: Vec<f32>,
 }
 
 impl AffineCase {
-    fn new(dims: Dims, rng: &mut Rng) -> Self {
+    /// With means round `mean`, and y round them.
+    fn new(dims: Dims, mean: f64, rng: &mut Rng) -> Self {
         let lanes = dims.blocks() * LANES;
         let mut channels = |low: f64, high: f64| -> Vec<f32> {
             let mut values: Vec<f32> = (0..dims.c).map(|_| rng.uniform(low, high) as f32).collect();
@@ -68,9 +70,10 @@ impl AffineCase {
             values
         };
         let (scale, shift) = (channels(0.5, 1.5), channels(-0.2, 0.6));
-        let (mean, inv_std) = (channels(-0.5, 0.5), channels(0.5, 2.0));
-        let y = (0..dims.len()).map(|_| rng.normal() as f32).collect();
-        Self { dims, y, scale, shift, mean, inv_std }
+        let mean = channels(mean - 0.5, mean + 0.5);
+        let mut case = Self { dims, y: vec![0.0; dims.len()], mean, scale, shift };
+        (0..dims.len()).for_each(|i| case.draw(i, rng));
+        case
     }
 
     /// Where the number for neuron `i` of a unit of size `d` lies: one frame serves every step.
@@ -78,15 +81,24 @@ impl AffineCase {
         i % self.dims.len()
     }
 
-    fn current(&self, i: usize, d: Dims) -> f64 {
-        let c = i / d.pixels() % d.c;
-        f64::from(self.scale[c]) * f64::from(self.y[self.at(i)]) + f64::from(self.shift[c])
+    fn channel(&self, i: usize) -> usize {
+        i / self.dims.pixels() % self.dims.c
     }
 
-    /// x̂ of neuron `i`.
-    pub fn hat(&self, i: usize, d: Dims) -> f64 {
-        let c = i / d.pixels() % d.c;
-        (f64::from(self.y[self.at(i)]) - f64::from(self.mean[c])) * f64::from(self.inv_std[c])
+    /// Draws y of neuron `i`.
+    fn draw(&mut self, i: usize, rng: &mut Rng) {
+        let (c, at) = (self.channel(i), self.at(i));
+        self.y[at] = (f64::from(self.mean[c]) + rng.normal()) as f32;
+    }
+
+    fn current(&self, i: usize) -> f64 {
+        let c = self.channel(i);
+        f64::from(self.scale[c]) * self.centred(i) + f64::from(self.shift[c])
+    }
+
+    /// y − mean of neuron `i`.
+    pub fn centred(&self, i: usize) -> f64 {
+        f64::from(self.y[self.at(i)]) - f64::from(self.mean[self.channel(i)])
     }
 }
 
@@ -100,7 +112,8 @@ pub struct NeuronCase {
 }
 
 impl NeuronCase {
-    /// Kind 0: affine and spikes; 1: two affine maps; 2: one static frame; 3: one affine map.
+    /// Kind 0: affine and spikes; 1: two affine maps; 2: one static frame; 3: one affine map; 4: one whose mean is
+    /// ten thousand times what y varies by.
     pub fn new(seed: u64, steps: usize, lif: &Lif, kind: usize) -> Self {
         const SIZES: [(usize, usize, usize, usize); 5] =
             [(2, 17, 3, 5), (1, 16, 1, 1), (3, 1, 2, 2), (1, 15, 9, 11), (1, 37, 1, 3)];
@@ -109,7 +122,9 @@ impl NeuronCase {
         let dims = Dims::new(steps * n, c, h, w);
         let y_dims = if kind == 2 { Dims { n, ..dims } } else { dims };
         let count = if kind == 1 { 2 } else { 1 };
-        let affine = (0..count).map(|_| AffineCase::new(y_dims, &mut rng)).collect();
+        let affine = (0..count)
+            .map(|_| AffineCase::new(y_dims, if kind == 4 { 1e4 } else { 0.0 }, &mut rng))
+            .collect();
         let spikes = (kind == 0).then(|| rng.spikes(dims.len(), 0.3).iter().map(|&x| x as f32).collect());
         let e = (0..dims.len()).map(|_| rng.normal() as f32).collect();
         let mut case = Self { dims, steps, affine, spikes, e };
@@ -120,7 +135,7 @@ impl NeuronCase {
     /// Input currents, time outermost.
     pub fn current(&self) -> Vec<f64> {
         let of = |i: usize| {
-            let affine: f64 = self.affine.iter().map(|a| a.current(i, self.dims)).sum();
+            let affine: f64 = self.affine.iter().map(|a| a.current(i)).sum();
             affine + self.spikes.as_ref().map_or(0.0, |s| f64::from(s[i]))
         };
         (0..self.dims.len()).map(of).collect()
@@ -141,8 +156,7 @@ impl NeuronCase {
                     let near = jumps.iter().any(|k| (d - k).abs() < MARGIN) || x[i].abs() < MARGIN;
                     if near {
                         clean = false;
-                        let at = self.affine[0].at(i);
-                        self.affine[0].y[at] = rng.normal() as f32;
+                        self.affine[0].draw(i, rng);
                     }
                 }
             }

@@ -60,16 +60,6 @@ impl Lanes for F32x8 {
         unsafe { Self(_mm256_max_ps(self.0, other.0)) }
     }
     #[inline(always)]
-    fn min(self, other: Self) -> Self {
-        // SAFETY: the features are there, as above.
-        unsafe { Self(_mm256_min_ps(self.0, other.0)) }
-    }
-    #[inline(always)]
-    fn sqrt(self) -> Self {
-        // SAFETY: the features are there, as above.
-        unsafe { Self(_mm256_sqrt_ps(self.0)) }
-    }
-    #[inline(always)]
     fn gt(self, other: Self) -> __m256 {
         // SAFETY: the features are there, as above.
         unsafe { _mm256_cmp_ps::<_CMP_GT_OQ>(self.0, other.0) }

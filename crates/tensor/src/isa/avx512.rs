@@ -59,16 +59,6 @@ impl Lanes for F32x16 {
         unsafe { Self(_mm512_max_ps(self.0, other.0)) }
     }
     #[inline(always)]
-    fn min(self, other: Self) -> Self {
-        // SAFETY: the features are there, as above.
-        unsafe { Self(_mm512_min_ps(self.0, other.0)) }
-    }
-    #[inline(always)]
-    fn sqrt(self) -> Self {
-        // SAFETY: the features are there, as above.
-        unsafe { Self(_mm512_sqrt_ps(self.0)) }
-    }
-    #[inline(always)]
     fn gt(self, other: Self) -> __mmask16 {
         // SAFETY: the features are there, as above.
         unsafe { _mm512_cmp_ps_mask::<_CMP_GT_OQ>(self.0, other.0) }

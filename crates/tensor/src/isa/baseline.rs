@@ -36,14 +36,6 @@ impl Lanes for F32x4 {
         Self::select(self.gt(other), self, other)
     }
     #[inline(always)]
-    fn min(self, other: Self) -> Self {
-        Self::select(other.gt(self), self, other)
-    }
-    #[inline(always)]
-    fn sqrt(self) -> Self {
-        Self(self.0.sqrt())
-    }
-    #[inline(always)]
     fn gt(self, other: Self) -> f32x4 {
         self.0.simd_gt(other.0)
     }

@@ -1,0 +1,101 @@
+//! A training step allocates nothing once the buffers have grown: every allocation of the process is counted.
+//!
+//! The one exception is foreign: `matrixmultiply` takes a packing buffer for each product and gives it back. There
+//! is one for each product that the net's equations have, so the count must be exact.
+
+use spikegrad::prelude::{Level, NetConfig, NetKind, Optimizer, TrainConfig, Trainer, with_threads};
+use spikegrad_testkit::check::narrow;
+use spikegrad_testkit::rng::Rng;
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+/// The system's allocator, counting.
+struct Counting;
+
+static ALL: AtomicUsize = AtomicUsize::new(0);
+static LARGE: AtomicUsize = AtomicUsize::new(0);
+
+/// From here on an allocation is large: rayon's own lists are smaller.
+const LARGE_BYTES: usize = 4096;
+
+fn count(bytes: usize) {
+    ALL.fetch_add(1, SeqCst);
+    LARGE.fetch_add(usize::from(bytes >= LARGE_BYTES), SeqCst);
+}
+
+// SAFETY: every call is handed on to the system's allocator as it came; counting touches atomics only.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size());
+        // SAFETY: the caller keeps `alloc`'s contract.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count(layout.size());
+        // SAFETY: the caller keeps `alloc_zeroed`'s contract.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, data: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count(size);
+        // SAFETY: the caller keeps `realloc`'s contract.
+        unsafe { System.realloc(data, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, data: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps `dealloc`'s contract.
+        unsafe { System.dealloc(data, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Allocations, and large ones, of each of the last steps of a small ResNet-19; and its matrix products of a step.
+fn steps(threads: usize, level: Level, beta: f32) -> (Vec<(usize, usize)>, usize) {
+    const WARM: usize = 2;
+    const COUNTED: usize = 3;
+    let net = NetConfig { scale: 0.07, ..NetConfig::new(NetKind::ResNet19, 3, 9, 11, 5) };
+    let optimizer = Optimizer::adam(1e-3);
+    let config = TrainConfig { batch: 4, beta, optimizer, clip: Some(1.0), ..TrainConfig::new(net) };
+    with_threads(Some(threads), || {
+        let mut trainer = Trainer::new(config, level).unwrap();
+        let mut rng = Rng::new(3);
+        let batches: Vec<Vec<f32>> =
+            (0..WARM + COUNTED).map(|_| narrow(&rng.normals(trainer.net().images_len()))).collect();
+        let mut counts = Vec::with_capacity(batches.len());
+        for images in &batches {
+            let before = (ALL.load(SeqCst), LARGE.load(SeqCst));
+            trainer.train_batch(images, &[0, 1, 2, 3], 0.0).unwrap();
+            counts.push((ALL.load(SeqCst) - before.0, LARGE.load(SeqCst) - before.1));
+        }
+        let matrices = trainer.net().params().entries.iter().filter(|entry| entry.shape.len() > 1).count();
+        // A linear layer: y, dx and dW. The Lipschitz term: a Gram matrix, and its product with the weight.
+        let products = 3 * 2 + if beta > 0.0 { 2 * matrices } else { 0 };
+        (counts.split_off(WARM), products)
+    })
+}
+
+/// One test, so that no other allocates meanwhile.
+#[test]
+fn a_training_step_allocates_nothing_of_its_own() {
+    for level in Level::available() {
+        for beta in [0.0, 1e-4] {
+            let (alone, products) = steps(1, level, beta);
+            for &(all, _) in &alone {
+                assert_eq!(
+                    all, products,
+                    "{level} β {beta}: allocations of a step, matrix products of a step"
+                );
+            }
+            let (shared, _) = steps(2, level, beta);
+            for (&(_, large), &(_, want)) in shared.iter().zip(&alone) {
+                assert_eq!(
+                    large, want,
+                    "{level} β {beta}: allocations of {LARGE_BYTES} bytes or more, two threads"
+                );
+            }
+        }
+    }
+}
