@@ -221,7 +221,7 @@ impl Conv {
 }
 
 /// Share of active neurons below which lists win.
-const LISTS_BELOW: f64 = 0.03;
+const LISTS_BELOW: f64 = 0.06;
 
 /// Input positions of one residue modulo the stride, in rows and columns, see the same taps.
 ///
