@@ -1,0 +1,238 @@
+//! Leaky integrate-and-fire neurons, unrolled in time; forward and backward fused with what feeds them.
+//!
+//! ```text
+//! x[t] = Σ sources                      a source: batch norm's (y[t] − mean)·scale + shift, or spikes
+//! u[t] = τ·m[t−1] + x[t]                charge
+//! o[t] = 1 if u[t] > V_th else 0        fire
+//! m[t] = (1 − o[t])·u[t]                hard reset           m[t] = u[t] − V_th·o[t]   soft reset
+//! ```
+//! Backward, with e = ∂L/∂o from above, a = ∂L/∂m, a[T−1] = 0, for t = T−1 … 0:
+//!
+//! | reset | G\[t\] | ∂L/∂u\[t\] |
+//! |---|---|---|
+//! | hard | e − a·u | S(G, u, o) + a·(1 − o) |
+//! | hard, detached | e | S(G, u, o) + a·(1 − o) |
+//! | soft | e − V_th·a | S(G, u, o) + a |
+//! | soft, detached | e | S(G, u, o) + a |
+//!
+//! ∂L/∂x\[t\] = ∂L/∂u\[t\] and a\[t−1\] = τ·∂L/∂u\[t\]. Nothing but y and the spikes is kept: u is derived again.
+
+mod unrolled;
+
+use crate::{ConfigError, Surrogate};
+use spikegrad_tensor::parallel::timelines;
+use spikegrad_tensor::{Dims, LANES, Level, Scratch, Spikes, Tensor, Workers};
+use std::str::FromStr;
+use unrolled::{Backward, Forward, Out, Plane};
+
+/// What happens to the membrane after a spike, and whether gradients flow through it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reset {
+    /// To zero, attached: the authors' graph.
+    Hard,
+    /// To zero, the spike detached from the reset.
+    HardDetached,
+    /// Less the threshold, attached.
+    Soft,
+    /// Less the threshold, detached.
+    SoftDetached,
+}
+
+impl Reset {
+    /// All four.
+    pub const ALL: [Reset; 4] = [Reset::Hard, Reset::HardDetached, Reset::Soft, Reset::SoftDetached];
+
+    /// The name, as flags and files spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Reset::Hard => "hard",
+            Reset::HardDetached => "hard-detached",
+            Reset::Soft => "soft",
+            Reset::SoftDetached => "soft-detached",
+        }
+    }
+
+    fn is_hard(self) -> bool {
+        matches!(self, Reset::Hard | Reset::HardDetached)
+    }
+
+    fn is_attached(self) -> bool {
+        matches!(self, Reset::Hard | Reset::Soft)
+    }
+}
+
+impl std::fmt::Display for Reset {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Reset {
+    type Err = ConfigError;
+
+    fn from_str(name: &str) -> Result<Self, ConfigError> {
+        let known = || Reset::ALL.map(Reset::name).join(", ");
+        let found = Reset::ALL.into_iter().find(|reset| reset.name() == name);
+        found.ok_or_else(|| ConfigError(format!("no reset is called {name:?}; known: {}", known())))
+    }
+}
+
+/// A neuron's parameters.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LifConfig {
+    /// τ, the share of the membrane kept from one step to the next.
+    pub decay: f32,
+    /// V_th.
+    pub threshold: f32,
+    /// The reset.
+    pub reset: Reset,
+    /// The base surrogate.
+    pub surrogate: Surrogate,
+    /// δ of surrogate gradient scaling.
+    pub delta: f32,
+}
+
+impl Default for LifConfig {
+    /// The authors' neuron: τ = V_th = 0.5, hard reset, rectangle of half width 0.5, δ = 1e-4.
+    fn default() -> Self {
+        Self {
+            decay: 0.5,
+            threshold: 0.5,
+            reset: Reset::Hard,
+            surrogate: Surrogate::Rectangle { window: 0.5 },
+            delta: 1e-4,
+        }
+    }
+}
+
+impl LifConfig {
+    /// Checks that every number is finite, the threshold positive and the decay in [0, 1].
+    ///
+    /// # Errors
+    /// Names the first that is not.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let bad = |what: &str, value: f32, want: &str| {
+            Err(ConfigError(format!("{what} is {value}, must be {want}")))
+        };
+        match self {
+            c if !(c.threshold > 0.0 && c.threshold.is_finite()) => bad("threshold", c.threshold, "positive"),
+            c if !(0.0..=1.0).contains(&c.decay) => bad("decay", c.decay, "between 0 and 1"),
+            c if !c.delta.is_finite() => bad("delta", c.delta, "finite"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// How a unit turns its current into an output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fire {
+    /// Spikes, 0 or 1.
+    Spike,
+    /// The surrogate's primitive instead of the step: the differentiable twin of gradient checks.
+    Smooth,
+    /// max(0, x), without a membrane: the ANN twin.
+    Relu,
+}
+
+/// One summand of the input current: (y − mean)·scale + shift, or spikes.
+#[derive(Clone, Copy, Debug)]
+pub enum Source<'a> {
+    /// A dense tensor through an affine map of each channel. With `n` = batch, one frame serves every step.
+    ///
+    /// The mean is taken off first, not folded into the shift: where it is much larger than what y varies by,
+    /// scale·y and the folded shift would be large numbers that cancel.
+    Affine {
+        /// (steps·batch, c, h, w), steps being T or 1.
+        y: &'a Tensor,
+        /// Mean of each channel, padded to whole blocks.
+        mean: &'a [f32],
+        /// Factor of each channel, padded to whole blocks.
+        scale: &'a [f32],
+        /// Constant of each channel, padded to whole blocks.
+        shift: &'a [f32],
+    },
+    /// Spikes as they are.
+    Spikes(&'a Spikes),
+}
+
+/// Where a unit writes its outputs.
+#[derive(Debug)]
+pub enum Output<'a> {
+    /// Bits.
+    Spikes(&'a mut Spikes),
+    /// Floats, of the smooth and the ReLU twin.
+    Dense(&'a mut Tensor),
+}
+
+/// A unit ready to run: neuron, output size, time steps.
+#[derive(Clone, Copy, Debug)]
+pub struct Unit<'a> {
+    /// The neuron.
+    pub lif: &'a LifConfig,
+    /// How it fires.
+    pub fire: Fire,
+    /// Output size: n = steps·batch.
+    pub dims: Dims,
+    /// T.
+    pub steps: usize,
+    /// SIMD level.
+    pub level: Level,
+}
+
+/// Most sources of a unit: a convolution and its shortcut.
+pub const MAX_SOURCES: usize = 2;
+
+/// Sums over a plane for batch norm's backward: Σ∂u, then Σ∂u·(y − mean) of each source, if it is affine.
+pub type PlaneSums = [[f64; LANES]; 1 + MAX_SOURCES];
+
+impl Unit<'_> {
+    /// Unrolls the neurons over all steps: outputs are overwritten.
+    pub fn forward(&self, sources: &[Source<'_>], output: Output<'_>, workers: &mut Workers) {
+        let hw = self.dims.pixels();
+        let run = |index: usize, out: Out<'_>, scratch: &mut Scratch| {
+            self.level.run(Forward { plane: self.plane(sources, index), out, scratch });
+        };
+        match output {
+            Output::Spikes(spikes) => {
+                let planes = timelines(spikes.words_mut(), self.steps, hw).enumerate();
+                workers.run(planes, |(i, words), scratch| run(i, Out::Words(words), scratch));
+            }
+            Output::Dense(dense) => {
+                let planes = timelines(dense.blocks_mut(), self.steps, hw).enumerate();
+                workers.run(planes, |(i, blocks), scratch| run(i, Out::Blocks(blocks), scratch));
+            }
+        }
+    }
+
+    /// Runs the recurrences backward.
+    ///
+    /// | argument | shape | access |
+    /// |---|---|---|
+    /// | `sources` | as in the forward | read |
+    /// | `e` | ∂L/∂o (steps·batch, c, h, w) | read |
+    /// | `du` | ∂L/∂u, or its sum over time where `du` has n = batch | overwritten |
+    /// | `sums` | one for each (image of the batch, channel block) | overwritten |
+    pub fn backward(
+        &self,
+        sources: &[Source<'_>],
+        e: &Tensor,
+        du: &mut Tensor,
+        sums: &mut [PlaneSums],
+        workers: &mut Workers,
+    ) {
+        assert_eq!(e.dims(), self.dims);
+        let du_steps = du.dims().n * self.steps / self.dims.n;
+        let planes = timelines(du.blocks_mut(), du_steps, self.dims.pixels());
+        let tasks = planes.zip(sums.iter_mut()).enumerate();
+        workers.run(tasks, |(index, (du, sums)), scratch| {
+            let plane = self.plane(sources, index);
+            let sum_time = du_steps < self.steps;
+            self.level.run(Backward { plane, e, du, sum_time, sums, scratch });
+        });
+    }
+
+    fn plane<'b>(&'b self, sources: &'b [Source<'b>], index: usize) -> Plane<'b> {
+        assert!(sources.len() <= MAX_SOURCES);
+        Plane { unit: self, sources, index }
+    }
+}

@@ -1,0 +1,379 @@
+//! The neurons of one plane, all steps: tiles of pixels that stay in the first-level cache.
+//!
+//! ```text
+//! for each tile of pixels
+//!   for t = 0 … T−1:  x ← Σ sources;  u ← τ·m + x;  m ← reset(u)         forward: o[t] ← u > V_th
+//!   for t = T−1 … 0:  d ← ∂L/∂u;  a ← τ·d;  add d and d·(y − mean)       backward: u[t] derived again
+//! ```
+//! To go faster: each line is a loop over a tile without a branch on the data or the configuration, and every
+//! tensor is read or written once.
+
+use super::{Fire, LifConfig, MAX_SOURCES, PlaneSums, Reset, Source, Unit};
+use crate::sgs::sgs;
+use spikegrad_tensor::parallel::Timeline;
+use spikegrad_tensor::{Block, Kernel, LANES, Lanes, Scratch, Tensor};
+use std::array::from_fn;
+use std::ops::Range;
+
+/// Pixels of a tile. Sums over a tile are `f32`, sums of tiles `f64`.
+const TILE: usize = 16;
+
+/// What a tile keeps of one step: u, later ∂L/∂u, and y − mean of the affine sources.
+///
+/// Planes of different steps lie a power of two apart and would evict one another if they were read again.
+type Step = [[Block; TILE]; 1 + MAX_SOURCES];
+
+/// All steps of one channel block of one image.
+pub(super) struct Plane<'a> {
+    pub unit: &'a Unit<'a>,
+    pub sources: &'a [Source<'a>],
+    /// Image of the batch × channel blocks + channel block.
+    pub index: usize,
+}
+
+/// Where a plane's outputs go.
+pub(super) enum Out<'a> {
+    Words(Timeline<'a, u16>),
+    Blocks(Timeline<'a, Block>),
+}
+
+/// A worker's scratch as one tile and what it keeps of some steps.
+fn tiles(scratch: &mut Scratch, steps: usize) -> (&mut [Block], &mut [Step]) {
+    let kept = steps * (1 + MAX_SOURCES) * TILE;
+    let (trace, tile) = scratch.blocks(kept + TILE).split_at_mut(kept);
+    (tile, trace.as_chunks_mut::<TILE>().0.as_chunks_mut().0)
+}
+
+/// One block of per-channel constants in registers.
+#[inline(always)]
+fn load<V: Lanes, const H: usize>(constants: &[f32], first: usize) -> [V; H] {
+    from_fn(|h| V::load(&constants[first + h * V::WIDTH..]))
+}
+
+impl Plane<'_> {
+    /// Where pixel 0 at step t lies in a tensor of `n` images.
+    #[inline(always)]
+    fn at(&self, n: usize, t: usize) -> usize {
+        let d = self.unit.dims;
+        let frames = d.n / self.unit.steps;
+        let t = if n == frames { 0 } else { t };
+        (t * frames * d.blocks() + self.index) * d.pixels()
+    }
+
+    /// A tile of a tensor at step t.
+    #[inline(always)]
+    fn tile<'b>(&self, tensor: &'b Tensor, t: usize, tile: &Range<usize>) -> &'b [Block] {
+        &tensor.blocks()[self.at(tensor.dims().n, t)..][tile.clone()]
+    }
+
+    /// First channel of this block.
+    fn channel(&self) -> usize {
+        self.index % self.unit.dims.blocks() * LANES
+    }
+
+    /// Channels of this block; the lanes past them are padding.
+    fn channels(&self) -> usize {
+        (self.unit.dims.c - self.channel()).min(LANES)
+    }
+
+    /// x[t] of a tile, the sum of the sources; `centred` receives y − mean of each affine one.
+    #[inline(always)]
+    fn current<V: Lanes, const H: usize>(
+        &self,
+        t: usize,
+        tile: &Range<usize>,
+        x: &mut [Block],
+        centred: &mut [[Block; TILE]; MAX_SOURCES],
+    ) {
+        x.fill(Block::default());
+        for (i, source) in self.sources.iter().enumerate() {
+            match *source {
+                Source::Affine { y, mean, scale, shift } => {
+                    let constants = [mean, scale, shift];
+                    let [mean, scale, shift]: [[V; H]; 3] = from_fn(|k| load(constants[k], self.channel()));
+                    let tiles = x.iter_mut().zip(&mut centred[i]);
+                    for ((x, centred), y) in tiles.zip(self.tile(y, t, tile)) {
+                        for (h, from) in (0..H).map(|h| (h, h * V::WIDTH)) {
+                            let y = V::load(&y.0[from..]) - mean[h];
+                            y.store(&mut centred.0[from..]);
+                            (V::load(&x.0[from..]) + (y * scale[h] + shift[h])).store(&mut x.0[from..]);
+                        }
+                    }
+                }
+                Source::Spikes(spikes) => {
+                    let words = &spikes.words()[self.at(spikes.dims().n, t)..][tile.clone()];
+                    for (x, &word) in x.iter_mut().zip(words) {
+                        for from in (0..H).map(|h| h * V::WIDTH) {
+                            let fired = V::from_bits(u32::from(word) >> from);
+                            let o = V::select(fired, V::splat(1.0), V::splat(0.0));
+                            (V::load(&x.0[from..]) + o).store(&mut x.0[from..]);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Turns the current of a tile into u[t], and m[t−1] into m[t].
+    #[inline(always)]
+    fn charge<V: Lanes, const H: usize>(&self, x: &mut [Block], m: &mut [Block]) {
+        let (lif, fire) = (self.unit.lif, self.unit.fire);
+        if fire == Fire::Relu {
+            return;
+        }
+        match (fire, lif.reset.is_hard()) {
+            (Fire::Spike, true) => charge_tile::<V, H>(lif, Fire::Spike, true, x, m),
+            (Fire::Spike, false) => charge_tile::<V, H>(lif, Fire::Spike, false, x, m),
+            (fire, hard) => charge_tile::<V, H>(lif, fire, hard, x, m),
+        }
+    }
+}
+
+#[inline(always)]
+fn charge_tile<V: Lanes, const H: usize>(
+    lif: &LifConfig,
+    fire: Fire,
+    hard: bool,
+    x: &mut [Block],
+    m: &mut [Block],
+) {
+    let (decay, one, threshold) = (V::splat(lif.decay), V::splat(1.0), V::splat(lif.threshold));
+    for (x, m) in x.iter_mut().zip(m) {
+        for from in (0..H).map(|h| h * V::WIDTH) {
+            let u = decay * V::load(&m.0[from..]) + V::load(&x.0[from..]);
+            let o = output(lif, fire, u);
+            let next = if hard { (one - o) * u } else { u - threshold * o };
+            u.store(&mut x.0[from..]);
+            next.store(&mut m.0[from..]);
+        }
+    }
+}
+
+/// o from u.
+#[inline(always)]
+fn output<V: Lanes>(lif: &LifConfig, fire: Fire, u: V) -> V {
+    let (zero, threshold) = (V::splat(0.0), V::splat(lif.threshold));
+    match fire {
+        Fire::Spike => V::select(u.gt(threshold), V::splat(1.0), zero),
+        Fire::Smooth => (u - threshold).map(|d| lif.surrogate.primitive_at(d)),
+        Fire::Relu => u.max(zero),
+    }
+}
+
+/// Unrolls a plane and writes its outputs.
+pub(super) struct Forward<'a> {
+    pub plane: Plane<'a>,
+    pub out: Out<'a>,
+    pub scratch: &'a mut Scratch,
+}
+
+impl Kernel for Forward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Lanes>(self) {
+        match V::WIDTH {
+            16 => self.tiles::<V, 1>(),
+            8 => self.tiles::<V, 2>(),
+            _ => self.tiles::<V, 4>(),
+        }
+    }
+}
+
+impl Forward<'_> {
+    #[inline(always)]
+    fn tiles<V: Lanes, const H: usize>(mut self) {
+        let unit = self.plane.unit;
+        let (m, steps) = tiles(self.scratch, 1);
+        let [x, centred @ ..] = &mut steps[0];
+        for first in (0..unit.dims.pixels()).step_by(TILE) {
+            let tile = first..(first + TILE).min(unit.dims.pixels());
+            let (x, m) = (&mut x[..tile.len()], &mut m[..tile.len()]);
+            m.fill(Block::default());
+            for t in 0..unit.steps {
+                self.plane.current::<V, H>(t, &tile, x, centred);
+                self.plane.charge::<V, H>(x, m);
+                match &mut self.out {
+                    Out::Words(words) => fire_words::<V, H>(unit.lif, x, &mut words.at(t)[tile.clone()]),
+                    Out::Blocks(blocks) => {
+                        let channels = self.plane.channels();
+                        fire_blocks::<V, H>(unit, channels, x, &mut blocks.at(t)[tile.clone()]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn fire_words<V: Lanes, const H: usize>(lif: &LifConfig, u: &[Block], words: &mut [u16]) {
+    let threshold = V::splat(lif.threshold);
+    for (word, u) in words.iter_mut().zip(u) {
+        let mut bits = 0;
+        for from in (0..H).map(|h| h * V::WIDTH) {
+            bits |= V::bits(V::load(&u.0[from..]).gt(threshold)) << from;
+        }
+        *word = bits as u16;
+    }
+}
+
+/// A smooth primitive need not be 0 at rest; padding is.
+#[inline(always)]
+fn fire_blocks<V: Lanes, const H: usize>(unit: &Unit<'_>, channels: usize, u: &[Block], out: &mut [Block]) {
+    for (out, u) in out.iter_mut().zip(u) {
+        for from in (0..H).map(|h| h * V::WIDTH) {
+            output(unit.lif, unit.fire, V::load(&u.0[from..])).store(&mut out.0[from..]);
+        }
+        out.0[channels..].fill(0.0);
+    }
+}
+
+/// Derives the membranes of a plane again and runs the recurrences backward.
+pub(super) struct Backward<'a> {
+    pub plane: Plane<'a>,
+    pub e: &'a Tensor,
+    pub du: Timeline<'a, Block>,
+    pub sum_time: bool,
+    pub sums: &'a mut PlaneSums,
+    pub scratch: &'a mut Scratch,
+}
+
+impl Kernel for Backward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Lanes>(self) {
+        match V::WIDTH {
+            16 => self.tiles::<V, 1>(),
+            8 => self.tiles::<V, 2>(),
+            _ => self.tiles::<V, 4>(),
+        }
+    }
+}
+
+impl Backward<'_> {
+    #[inline(always)]
+    fn tiles<V: Lanes, const H: usize>(mut self) {
+        let (plane, steps) = (&self.plane, self.plane.unit.steps);
+        let pixels = plane.unit.dims.pixels();
+        let (m, trace) = tiles(self.scratch, steps);
+        *self.sums = [[0.0; LANES]; 1 + MAX_SOURCES];
+        for first in (0..pixels).step_by(TILE) {
+            let tile = first..(first + TILE).min(pixels);
+            let m = &mut m[..tile.len()];
+            m.fill(Block::default());
+            for (t, [u, centred @ ..]) in trace.iter_mut().enumerate() {
+                plane.current::<V, H>(t, &tile, &mut u[..tile.len()], centred);
+                plane.charge::<V, H>(&mut u[..tile.len()], m);
+            }
+            let (a, mut totals) = (m, [[V::splat(0.0); H]; 1 + MAX_SOURCES]);
+            a.fill(Block::default());
+            for (t, [u, centred @ ..]) in trace.iter_mut().enumerate().rev() {
+                let d = &mut u[..tile.len()];
+                let e = plane.tile(self.e, t, &tile);
+                membrane_gradients::<V, H>(plane.unit, e, d, a);
+                add_sums::<V, H>(plane.sources, d, centred, &mut totals);
+                let du = &mut self.du.at(if self.sum_time { 0 } else { t })[tile.clone()];
+                if self.sum_time && t + 1 < steps {
+                    add::<V, H>(d, du);
+                } else {
+                    du.copy_from_slice(d);
+                }
+            }
+            for (sum, total) in self.sums.iter_mut().zip(totals) {
+                let mut lanes = [0.0; LANES];
+                (0..H).for_each(|h| total[h].store(&mut lanes[h * V::WIDTH..]));
+                sum.iter_mut().zip(lanes).for_each(|(sum, lane)| *sum += f64::from(lane));
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn add<V: Lanes, const H: usize>(d: &[Block], du: &mut [Block]) {
+    for (d, du) in d.iter().zip(du) {
+        for from in (0..H).map(|h| h * V::WIDTH) {
+            (V::load(&du.0[from..]) + V::load(&d.0[from..])).store(&mut du.0[from..]);
+        }
+    }
+}
+
+/// Adds Σd and Σd·(y − mean) of the affine sources over a tile.
+#[inline(always)]
+fn add_sums<V: Lanes, const H: usize>(
+    sources: &[Source<'_>],
+    d: &[Block],
+    centred: &[[Block; TILE]; MAX_SOURCES],
+    totals: &mut [[V; H]; 1 + MAX_SOURCES],
+) {
+    let [total, products @ ..] = totals;
+    for d in d {
+        (0..H).for_each(|h| total[h] = total[h] + V::load(&d.0[h * V::WIDTH..]));
+    }
+    for ((product, centred), source) in products.iter_mut().zip(centred).zip(sources) {
+        if matches!(source, Source::Affine { .. }) {
+            for (d, y) in d.iter().zip(centred) {
+                for (h, from) in (0..H).map(|h| (h, h * V::WIDTH)) {
+                    product[h] = product[h] + V::load(&d.0[from..]) * V::load(&y.0[from..]);
+                }
+            }
+        }
+    }
+}
+
+/// Turns u of a tile into ∂L/∂u, and a = ∂L/∂m[t] into ∂L/∂m[t−1].
+#[inline(always)]
+fn membrane_gradients<V: Lanes, const H: usize>(
+    unit: &Unit<'_>,
+    e: &[Block],
+    u: &mut [Block],
+    a: &mut [Block],
+) {
+    let lif = unit.lif;
+    // Constants where it counts, so that each is compiled to a loop without branches.
+    match (unit.fire, lif.reset) {
+        (Fire::Spike, Reset::Hard) => gradient_tile::<V, H>(lif, Fire::Spike, Reset::Hard, e, u, a),
+        (Fire::Spike, Reset::HardDetached) => {
+            gradient_tile::<V, H>(lif, Fire::Spike, Reset::HardDetached, e, u, a)
+        }
+        (Fire::Spike, Reset::Soft) => gradient_tile::<V, H>(lif, Fire::Spike, Reset::Soft, e, u, a),
+        (Fire::Spike, Reset::SoftDetached) => {
+            gradient_tile::<V, H>(lif, Fire::Spike, Reset::SoftDetached, e, u, a)
+        }
+        (fire, reset) => gradient_tile::<V, H>(lif, fire, reset, e, u, a),
+    }
+}
+
+#[inline(always)]
+fn gradient_tile<V: Lanes, const H: usize>(
+    lif: &LifConfig,
+    fire: Fire,
+    reset: Reset,
+    e: &[Block],
+    u: &mut [Block],
+    a: &mut [Block],
+) {
+    for ((e, u), a) in e.iter().zip(u).zip(a) {
+        for from in (0..H).map(|h| h * V::WIDTH) {
+            let (e, u, a) = (&e.0[from..], &mut u.0[from..], &mut a.0[from..]);
+            let d = membrane_gradient::<V>(lif, fire, reset, V::load(e), V::load(a), V::load(u));
+            d.store(u);
+            (V::splat(lif.decay) * d).store(a);
+        }
+    }
+}
+
+/// ∂L/∂u of one step from e = ∂L/∂o, a = ∂L/∂m and u: the table at the top of the module.
+#[inline(always)]
+fn membrane_gradient<V: Lanes>(lif: &LifConfig, fire: Fire, reset: Reset, e: V, a: V, u: V) -> V {
+    let (zero, one, threshold) = (V::splat(0.0), V::splat(1.0), V::splat(lif.threshold));
+    if fire == Fire::Relu {
+        return V::select(u.gt(zero), e, zero);
+    }
+    let o = output(lif, fire, u);
+    let through_reset = if reset.is_hard() { a * u } else { threshold * a };
+    let total = if reset.is_attached() { e - through_reset } else { e };
+    let h = lif.surrogate.derivative(u - threshold);
+    let spike = if fire == Fire::Spike { sgs(total, h, u, o, V::splat(lif.delta)) } else { total * h };
+    spike + if reset.is_hard() { a * (one - o) } else { a }
+}
