@@ -42,10 +42,11 @@ fn run(case: &NeuronCase, lif: &LifConfig, fire: Fire, level: Level, workers: &m
         assert_eq!(output.blocks(), clean.blocks(), "{fire:?} {lif:?}: padding lanes of the output are zero");
     }
     let du_dims = ys[0].dims();
-    let mut du = nan(du_dims);
+    let mut du = tensor(case.dims, &case.e);
     let frames = case.dims.n / case.steps;
     let mut sums = vec![[[f64::NAN; LANES]; 3]; frames * case.dims.blocks()];
-    unit.backward(&sources, &tensor(case.dims, &case.e), &mut du, &mut sums, workers);
+    unit.backward(&sources, &mut du, &mut sums, workers);
+    du.resize(du_dims);
     assert_eq!(du.blocks(), tensor(du_dims, &du.to_nchw()).blocks(), "padding lanes of du are zero");
     Run { output: output.to_nchw(), du: du.to_nchw(), sums }
 }
@@ -207,17 +208,17 @@ fn the_total_gradient_is_scaled_not_e_alone() {
 /// Spike and ∂L/∂u of neurons that run one step, the current being `x` itself.
 fn one_step(lif: &LifConfig, level: Level, x: &[f32], e: &[f32]) -> (Vec<f32>, Vec<f32>) {
     let dims = Dims::new(1, x.len(), 1, 1);
-    let (y, e) = (tensor(dims, x), tensor(dims, e));
+    let (y, mut gradient) = (tensor(dims, x), tensor(dims, e));
     let lanes = dims.blocks() * LANES;
     let (ones, zeros) = (vec![1.0; lanes], vec![0.0; lanes]);
     let sources = [Source::Affine { y: &y, mean: &zeros, scale: &ones, shift: &zeros }];
     let unit = Unit { lif, fire: Fire::Spike, dims, steps: 1, level };
-    let (mut out, mut du, mut dense) = (Spikes::zeros(dims), nan(dims), nan(dims));
+    let (mut out, mut dense) = (Spikes::zeros(dims), nan(dims));
     unit.forward(&sources, Output::Spikes(&mut out), &mut Workers::new());
     out.unpack(&mut dense);
     let mut sums = vec![[[0.0; LANES]; 3]; dims.blocks()];
-    unit.backward(&sources, &e, &mut du, &mut sums, &mut Workers::new());
-    (dense.to_nchw(), du.to_nchw())
+    unit.backward(&sources, &mut gradient, &mut sums, &mut Workers::new());
+    (dense.to_nchw(), gradient.to_nchw())
 }
 
 #[test]

@@ -63,6 +63,7 @@ pub fn of(source: &Source) -> Flags {
         epochs: Some(epochs),
         seed: Some(0),
         precision: name("f32"),
+        memory: name("f32"),
         ..Flags::default()
     }
 }

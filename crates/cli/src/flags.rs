@@ -146,6 +146,9 @@ settings! {
     /// Arithmetic: f32
     #[arg(long, value_name = "NAME", help_heading = "Training")]
     precision: String,
+    /// What a step keeps of activations: f32, bf16 (half the bytes, rounded) or recompute (bits alone)
+    #[arg(long, value_name = "NAME", help_heading = "Training")]
+    memory: String,
 }
 
 impl Flags {

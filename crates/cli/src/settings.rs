@@ -256,6 +256,7 @@ fn train_config(flags: &Flags, surrogate: Surrogate, shape: Shape) -> Result<Tra
         timesteps: flags.timesteps.unwrap_or(2),
         lif,
         norm: name("norm", &flags.norm)?,
+        memory: name("memory", &flags.memory)?,
         twin: flags.twin.unwrap_or(false),
         smooth: false,
     };

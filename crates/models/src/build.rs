@@ -2,12 +2,13 @@
 
 use crate::layers::{ConvNorm, Current, Layer, LinearCurrent, UnitLayer, Value};
 use crate::net::LayerReport;
-use crate::{NetConfig, NetKind, Norm, Params};
+use crate::{Memory, NetConfig, NetKind, Norm, Params};
+use spikegrad_bptt::lif::MAX_SOURCES;
 use spikegrad_bptt::{ConfigError, Fire};
 use spikegrad_tensor::conv::{Conv, ConvConfig};
 use spikegrad_tensor::norm::{Affine, Statistics};
 use spikegrad_tensor::pool::AvgPool;
-use spikegrad_tensor::{Dims, LANES, Level, ShapeError, Spikes, Tensor};
+use spikegrad_tensor::{Dims, HalfTensor, LANES, Level, ShapeError, Spikes, Tensor};
 use std::f32::consts::FRAC_1_SQRT_2;
 
 /// A list of layers with its buffers.
@@ -18,6 +19,7 @@ pub(crate) struct Built {
     pub value_dims: Vec<Dims>,
     pub gradients: Vec<Tensor>,
     pub gradient_of: Vec<Option<usize>>,
+    pub lent: [Tensor; MAX_SOURCES],
 }
 
 struct Builder<'a> {
@@ -48,9 +50,10 @@ pub(crate) fn build(
         NetKind::LeNet => b.lenet()?,
         NetKind::Mlp => b.mlp()?,
     }
-    let (gradients, gradient_of) = share_gradients(&mut b.layers, &b.dims, batch, input_gradient);
+    let lent = make_room_for_y(&mut b.layers, config.memory);
+    let (gradients, gradient_of) = share_gradients(&b.layers, &b.dims, input_gradient);
     let Builder { layers, params, values, dims, .. } = b;
-    Ok(Built { layers, params, values, value_dims: dims, gradients, gradient_of })
+    Ok(Built { layers, params, values, value_dims: dims, gradients, gradient_of, lent })
 }
 
 impl Builder<'_> {
@@ -83,7 +86,8 @@ impl Builder<'_> {
             var: self.params.add_buffer(format!("{norm_name}.running_var"), co, 1.0),
             gain: if tdbn { alpha * self.config.lif.threshold } else { 1.0 },
             conv,
-            y: Tensor::zeros(out),
+            y: Tensor::default(),
+            half: HalfTensor::default(),
             statistics: Statistics::new(out.n, out.blocks()),
             scale: lanes.clone(),
             shift: lanes,
@@ -106,7 +110,7 @@ impl Builder<'_> {
 
     /// Neurons on the sum of currents.
     fn unit(&mut self, name: &str, currents: Vec<Current>) -> usize {
-        assert!(matches!(currents.len(), 1 | 2), "a unit adds up one or two currents");
+        assert!((1..=MAX_SOURCES).contains(&currents.len()), "a unit adds up one or two currents");
         let y = current_dims(&currents[0], &self.dims);
         let dims = Dims { n: self.config.steps() * self.batch, ..y };
         self.values.push(match self.config.fire() {
@@ -118,7 +122,7 @@ impl Builder<'_> {
         let sums = vec![[[0.0; LANES]; 3]; self.batch * dims.blocks()];
         let totals = std::array::from_fn(|_| vec![0.0; dims.blocks() * LANES]);
         let name = name.to_string();
-        self.layers.push(Layer::Unit(UnitLayer { name, currents, out, dims, du: 0, dy: None, sums, totals }));
+        self.layers.push(Layer::Unit(UnitLayer { name, currents, out, dims, sums, totals }));
         out
     }
 
@@ -209,35 +213,43 @@ impl Builder<'_> {
     }
 }
 
+/// Gives every convolution its output, or what is kept of it; returns the buffers lent to those that keep none.
+fn make_room_for_y(layers: &mut [Layer], memory: Memory) -> [Tensor; MAX_SOURCES] {
+    let mut lent: [Tensor; MAX_SOURCES] = Default::default();
+    for layer in layers {
+        let Layer::Unit(unit) = layer else { continue };
+        for (current, lent) in unit.currents.iter_mut().zip(&mut lent) {
+            if let Current::Conv(conv) = current {
+                conv.reserve(memory);
+                if memory != Memory::F32 {
+                    lent.resize(conv.conv.output());
+                }
+            }
+        }
+    }
+    lent
+}
+
 /// Gives every gradient a buffer; buffers are used again once the layers that need them have run backward.
 fn share_gradients(
-    layers: &mut [Layer],
+    layers: &[Layer],
     dims: &[Dims],
-    batch: usize,
     input_gradient: bool,
 ) -> (Vec<Tensor>, Vec<Option<usize>>) {
     let mut pool = Pool::default();
     let mut of: Vec<Option<usize>> = vec![None; dims.len()];
     let wants = needs_gradient(layers, dims.len(), input_gradient);
-    for layer in layers.iter_mut().rev() {
+    for layer in layers.iter().rev() {
         for from in reads(layer) {
             if wants[from] && of[from].is_none() {
                 of[from] = Some(pool.take(dims[from]));
             }
         }
-        if let Layer::Unit(unit) = layer {
-            let y = current_dims(&unit.currents[0], dims);
-            assert!(y.n == unit.dims.n || y.n == batch);
-            unit.du = pool.take(y);
-            let has_conv = unit.currents.iter().any(|current| matches!(current, Current::Conv(_)));
-            unit.dy = has_conv.then(|| pool.take(y));
-            pool.free.extend([Some(unit.du), unit.dy].into_iter().flatten());
-        }
         if let Some(slot) = writes(layer).and_then(|to| of[to]) {
             pool.free.push(slot);
         }
     }
-    (pool.dims.into_iter().map(Tensor::zeros).collect(), of)
+    (pool.sizes.into_iter().map(Tensor::zeros).collect(), of)
 }
 
 /// Which values have a weight, or the wanted input gradient, before them.
@@ -252,19 +264,28 @@ fn needs_gradient(layers: &[Layer], values: usize, input_gradient: bool) -> Vec<
     wants
 }
 
+/// Buffers by the largest tensor each must hold.
 #[derive(Default)]
 struct Pool {
-    dims: Vec<Dims>,
+    sizes: Vec<Dims>,
     free: Vec<usize>,
 }
 
 impl Pool {
+    /// Takes the smallest free buffer that is large enough, else enlarges the largest, else makes one.
     fn take(&mut self, dims: Dims) -> usize {
-        if let Some(at) = self.free.iter().position(|&slot| self.dims[slot] == dims) {
-            return self.free.swap_remove(at);
+        let blocks = |d: Dims| d.n * d.image_blocks();
+        let fits = |slot: usize| blocks(self.sizes[slot]) >= blocks(dims);
+        self.free.sort_by_key(|&slot| blocks(self.sizes[slot]));
+        let at = self.free.iter().position(|&slot| fits(slot)).or(self.free.len().checked_sub(1));
+        let Some(slot) = at.map(|at| self.free.remove(at)) else {
+            self.sizes.push(dims);
+            return self.sizes.len() - 1;
+        };
+        if !fits(slot) {
+            self.sizes[slot] = dims;
         }
-        self.dims.push(dims);
-        self.dims.len() - 1
+        slot
     }
 }
 
@@ -278,7 +299,7 @@ fn reads(layer: &Layer) -> Vec<usize> {
 
 fn current_dims(current: &Current, values: &[Dims]) -> Dims {
     match current {
-        Current::Conv(conv) => conv.y.dims(),
+        Current::Conv(conv) => conv.conv.output(),
         Current::Linear(linear) => linear.y.dims(),
         Current::Identity(from) => values[*from],
     }

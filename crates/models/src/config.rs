@@ -1,5 +1,6 @@
 //! Which net.
 
+use crate::Memory;
 use spikegrad_bptt::{ConfigError, Fire, LifConfig};
 use std::fmt;
 use std::str::FromStr;
@@ -57,6 +58,7 @@ macro_rules! names {
 names!(NetKind, "net": ResNet19 "resnet19", LeNet "lenet", Mlp "mlp");
 names!(Norm, "normalisation": Bn "bn", TdBn "tdbn");
 names!(Init, "initialisation": Uniform "uniform", Kaiming "kaiming");
+names!(Memory, "memory setting": F32 "f32", Bf16 "bf16", Recompute "recompute");
 
 /// A net, its input and its neuron.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,6 +81,8 @@ pub struct NetConfig {
     pub lif: LifConfig,
     /// Normalisation.
     pub norm: Norm,
+    /// What a training step keeps of activations.
+    pub memory: Memory,
     /// The ReLU twin: the same layers, max(0, x) for neurons, one time step.
     pub twin: bool,
     /// The smooth twin of gradient checks: the surrogate's primitive for spikes.
@@ -98,6 +102,7 @@ impl NetConfig {
             timesteps: 2,
             lif: LifConfig::default(),
             norm: Norm::Bn,
+            memory: Memory::F32,
             twin: false,
             smooth: false,
         }

@@ -6,7 +6,7 @@ use spikegrad_tensor::conv::Conv;
 use spikegrad_tensor::linear::{linear, linear_backward_input, linear_backward_weight};
 use spikegrad_tensor::norm::{Affine, Statistics, backward_affine};
 use spikegrad_tensor::pool::{AvgPool, flatten, flatten_backward};
-use spikegrad_tensor::{Block, Dims, LANES, Spikes, Tensor};
+use spikegrad_tensor::{Block, Dims, HalfTensor, LANES, Spikes, Tensor, Workers};
 use std::ops::Range;
 
 /// An activation that layers hand on.
@@ -43,7 +43,10 @@ pub(crate) struct ConvNorm {
     pub var: Range<usize>,
     /// α·V_th of tdBN, 1 for BN.
     pub gain: f32,
+    /// The convolution's output, then its gradient; the layer's own, or lent while the layer runs.
     pub y: Tensor,
+    /// y rounded, where that is what is kept.
+    pub half: HalfTensor,
     pub statistics: Statistics,
     pub scale: Vec<f32>,
     pub shift: Vec<f32>,
@@ -51,13 +54,19 @@ pub(crate) struct ConvNorm {
 }
 
 impl ConvNorm {
-    fn forward(&mut self, flow: &mut Flow) {
+    /// y = W ∗ x.
+    pub(crate) fn convolve(&mut self, flow: &mut Flow) {
         let weight = &flow.params.weights[self.weight.clone()];
         match &flow.values[self.from] {
             Value::Spikes(x) => self.conv.forward_spikes(x, weight, &mut self.y, &mut flow.workers),
             Value::Dense(x) => self.conv.forward_dense(x, weight, &mut self.y, &mut flow.workers),
             Value::Taken => unreachable!("a layer does not read what it writes"),
         }
+    }
+
+    fn forward(&mut self, flow: &mut Flow) {
+        self.convolve(flow);
+        self.save(flow);
         let d = self.y.dims();
         let buffers = &mut flow.params.buffers;
         if flow.training {
@@ -70,14 +79,13 @@ impl ConvNorm {
         }
         let (gamma, beta) =
             (&flow.params.weights[self.gamma.clone()], &flow.params.weights[self.beta.clone()]);
-        for c in 0..d.c {
-            self.scale[c] = gamma[c] * self.gain * self.statistics.inv_std[c];
-        }
+        let scales = self.scale.iter_mut().zip(gamma).zip(&self.statistics.inv_std);
+        scales.for_each(|((scale, gamma), inv_std)| *scale = gamma * self.gain * inv_std);
         self.shift[..d.c].copy_from_slice(beta);
     }
 
-    /// From ∂L/∂z and its sums Σ∂z and Σ∂z·(y − mean) to ∂L/∂γ, ∂L/∂β, ∂L/∂W and ∂L/∂(input).
-    fn backward(&mut self, dz: &Tensor, sums: (&[f64], &[f64]), dy: &mut Tensor, flow: &mut Flow) {
+    /// From ∂L/∂z and its sums Σ∂z and Σ∂z·(y − mean) to ∂L/∂γ, ∂L/∂β, ∂L/∂W and ∂L/∂(input); y becomes ∂L/∂y.
+    fn backward(&mut self, dz: &Tensor, sums: (&[f64], &[f64]), flow: &mut Flow) {
         let d = self.y.dims();
         let count = (d.n * d.pixels()) as f64;
         let (sum, sum_centred) = sums;
@@ -92,7 +100,8 @@ impl ConvNorm {
             affine.b.0[c % LANES] = (-a * inv_std * sum_hat / count) as f32;
             affine.c.0[c % LANES] = (-a * sum[c] / count) as f32;
         }
-        backward_affine(&self.coefficients, &self.y, dz, dy, flow.level, &mut flow.workers);
+        backward_affine(&self.coefficients, dz, &mut self.y, flow.level, &mut flow.workers);
+        let dy = &self.y;
         let dw = &mut flow.params.grads[self.weight.clone()];
         match &flow.values[self.from] {
             Value::Spikes(x) => self.conv.backward_weight_spikes(x, dy, dw, &mut flow.workers),
@@ -107,7 +116,7 @@ impl ConvNorm {
     }
 
     fn bytes(&self) -> (usize, usize) {
-        (self.y.bytes() + self.statistics.bytes(), self.conv.bytes())
+        (self.kept() + self.statistics.bytes(), self.conv.bytes())
     }
 }
 
@@ -156,9 +165,6 @@ pub(crate) struct UnitLayer {
     pub currents: Vec<Current>,
     pub out: usize,
     pub dims: Dims,
-    /// Gradient buffers: ∂L/∂u, and ∂L/∂y of one source at a time.
-    pub du: usize,
-    pub dy: Option<usize>,
     pub sums: Vec<PlaneSums>,
     /// Sums over the batch, for each channel: Σ∂u, Σ∂u·(y − mean) of each source.
     pub totals: [Vec<f64>; 3],
@@ -166,58 +172,82 @@ pub(crate) struct UnitLayer {
 
 impl UnitLayer {
     fn forward(&mut self, flow: &mut Flow) {
-        for current in &mut self.currents {
+        for (k, current) in self.currents.iter_mut().enumerate() {
             match current {
-                Current::Conv(conv) => conv.forward(flow),
+                Current::Conv(conv) => {
+                    conv.borrow_y(k, flow);
+                    conv.forward(flow);
+                }
                 Current::Linear(linear) => linear.forward(flow),
                 Current::Identity(_) => {}
             }
         }
         let mut out = std::mem::take(&mut flow.values[self.out]);
-        let sources = sources(&self.currents, &flow.values, &flow.ones);
-        let unit =
-            Unit { lif: &flow.lif, fire: flow.fire, dims: self.dims, steps: flow.steps, level: flow.level };
+        let (unit, sources, workers) = unit(&self.currents, self.dims, flow);
         let output = match &mut out {
             Value::Spikes(spikes) => Output::Spikes(spikes),
             Value::Dense(dense) => Output::Dense(dense),
             Value::Taken => unreachable!("one layer writes a value"),
         };
-        unit.forward(&sources[..self.currents.len()], output, &mut flow.workers);
+        unit.forward(&sources[..self.currents.len()], output, workers);
         flow.values[self.out] = out;
+        self.return_buffers(flow);
     }
 
     fn backward(&mut self, flow: &mut Flow) {
-        let (e, written) = flow.take_gradient(self.out).expect("a unit's output has a gradient");
-        assert!(written, "something reads {}", self.name);
-        let mut du = std::mem::take(&mut flow.gradients[self.du]);
-        {
-            let sources = sources(&self.currents, &flow.values, &flow.ones);
-            let sources = &sources[..self.currents.len()];
-            let (dims, steps) = (self.dims, flow.steps);
-            let unit = Unit { lif: &flow.lif, fire: flow.fire, dims, steps, level: flow.level };
-            unit.backward(sources, &e, &mut du, &mut self.sums, &mut flow.workers);
-        }
-        flow.gradients[flow.gradient_of[self.out].expect("taken above")] = e;
-        self.total();
-        let mut dy = self.dy.map(|slot| std::mem::take(&mut flow.gradients[slot]));
-        for (k, current) in self.currents.iter_mut().enumerate().rev() {
-            match current {
-                Current::Conv(conv) => {
-                    let sums = (&self.totals[0][..], &self.totals[1 + k][..]);
-                    conv.backward(&du, sums, dy.as_mut().expect("planned with the convolution"), flow);
-                }
-                Current::Linear(linear) => linear.backward(&du, flow),
-                Current::Identity(from) => {
-                    if let Some((mut dx, accumulate)) = flow.take_gradient(*from) {
-                        add_or_copy(&du, &mut dx, accumulate, flow);
-                        flow.put_gradient(*from, dx);
-                    }
-                }
+        for (k, current) in self.currents.iter_mut().enumerate() {
+            if let Current::Conv(conv) = current {
+                conv.borrow_y(k, flow);
+                conv.restore(flow);
             }
         }
-        flow.gradients[self.du] = du;
-        if let (Some(slot), Some(dy)) = (self.dy, dy) {
-            flow.gradients[slot] = dy;
+        let (mut du, written) = flow.take_gradient(self.out).expect("a unit's output has a gradient");
+        assert!(written, "something reads {}", self.name);
+        let (unit, sources, workers) = unit(&self.currents, self.dims, flow);
+        let sources = &sources[..self.currents.len()];
+        unit.backward(sources, &mut du, &mut self.sums, workers);
+        if unit.is_static(sources) {
+            du.resize(Dims { n: self.dims.n / unit.steps, ..self.dims });
+        }
+        self.total();
+        for (k, current) in self.currents.iter_mut().enumerate() {
+            match current {
+                Current::Conv(conv) => conv.backward(&du, (&self.totals[0], &self.totals[1 + k]), flow),
+                Current::Linear(linear) => linear.backward(&du, flow),
+                Current::Identity(_) => {}
+            }
+        }
+        self.return_buffers(flow);
+        self.pass_on(du, flow);
+    }
+
+    /// Hands ∂L/∂u to the spikes that were added as they are: the buffer itself where it is the first gradient
+    /// they get.
+    fn pass_on(&self, du: Tensor, flow: &mut Flow) {
+        let mut buffer = Some(du);
+        for current in &self.currents {
+            let Current::Identity(from) = *current else { continue };
+            let Some((mut dx, accumulate)) = flow.take_gradient(from) else { continue };
+            match buffer.take() {
+                Some(du) if !accumulate => {
+                    buffer = Some(dx);
+                    dx = du;
+                }
+                du => {
+                    add(du.as_ref().expect("a unit adds one value up once"), &mut dx, flow);
+                    buffer = du;
+                }
+            }
+            flow.put_gradient(from, dx);
+        }
+        flow.put_gradient(self.out, buffer.expect("swapped, not lost"));
+    }
+
+    fn return_buffers(&mut self, flow: &mut Flow) {
+        for (k, current) in self.currents.iter_mut().enumerate() {
+            if let Current::Conv(conv) = current {
+                conv.return_y(k, flow);
+            }
         }
     }
 
@@ -234,14 +264,26 @@ impl UnitLayer {
     }
 }
 
-fn add_or_copy(from: &Tensor, to: &mut Tensor, accumulate: bool, flow: &mut Flow) {
+/// to += from.
+fn add(from: &Tensor, to: &mut Tensor, flow: &mut Flow) {
     const CHUNK: usize = 1 << 12;
     let chunks = from.blocks().chunks(CHUNK).zip(to.blocks_mut().chunks_mut(CHUNK));
     flow.workers.run(chunks, |(from, to), _| {
         for (from, to) in from.iter().zip(to) {
-            *to = if accumulate { Block(std::array::from_fn(|l| to.0[l] + from.0[l])) } else { *from };
+            *to = Block(std::array::from_fn(|l| to.0[l] + from.0[l]));
         }
     });
+}
+
+/// A unit ready to run, its sources and who runs it.
+fn unit<'a>(
+    currents: &'a [Current],
+    dims: Dims,
+    flow: &'a mut Flow,
+) -> (Unit<'a>, [Source<'a>; 2], &'a mut Workers) {
+    let Flow { values, ones, lif, fire, steps, level, workers, .. } = flow;
+    let unit = Unit { lif, fire: *fire, dims, steps: *steps, level: *level };
+    (unit, sources(currents, values, ones), workers)
 }
 
 /// The sources of a unit, which has one or two; a single one stands twice.

@@ -3,6 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`config`] | which net: kind, sizes, neuron, normalisation |
+//! | [`memory`] | what is kept between forward and backward: floats, half floats, or bits alone |
 //! | [`params`] | one flat allocation of weights and one of gradients, ranges with names |
 //! | [`net`] | a planned net: every buffer, forward, backward |
 //! | [`build`] | ResNet-19, LeNet and MLP as lists of layers |
@@ -13,11 +14,13 @@ pub mod build;
 pub mod config;
 mod json;
 mod layers;
+pub mod memory;
 pub mod names;
 pub mod net;
 pub mod params;
 pub mod safetensors;
 
 pub use config::{Init, NetConfig, NetKind, Norm};
+pub use memory::Memory;
 pub use net::{Bytes, LayerReport, Net, PlanReport};
 pub use params::Params;

@@ -1,7 +1,8 @@
 //! A planned net: every buffer it needs, forward, and the backward that reads the forward's list upward.
 
 use crate::layers::{Current, Layer, LinearCurrent, Value};
-use crate::{NetConfig, Params, build};
+use crate::{Memory, NetConfig, Params, build};
+use spikegrad_bptt::lif::MAX_SOURCES;
 use spikegrad_bptt::lipschitz::lipschitz;
 use spikegrad_bptt::loss::Logits;
 use spikegrad_bptt::{ConfigError, Fire, LifConfig, LossConfig};
@@ -14,8 +15,13 @@ pub(crate) struct Flow {
     pub values: Vec<Value>,
     /// Gradient buffers, shared by values whose lives do not overlap.
     pub gradients: Vec<Tensor>,
-    /// The buffer of each value's gradient, if it needs one.
+    /// The buffer of each value's gradient, if it needs one, and its size.
     pub gradient_of: Vec<Option<usize>>,
+    pub value_dims: Vec<Dims>,
+    /// What is kept of convolutions' outputs.
+    pub memory: Memory,
+    /// Buffers for outputs that are not kept, one for each source of a unit.
+    pub lent: [Tensor; MAX_SOURCES],
     /// Whether a value's gradient holds something yet.
     pub written: Vec<bool>,
     pub workers: Workers,
@@ -33,7 +39,9 @@ impl Flow {
     /// Takes the gradient buffer of a value, with whether to add to it; none if it needs no gradient.
     pub(crate) fn take_gradient(&mut self, value: usize) -> Option<(Tensor, bool)> {
         let slot = self.gradient_of[value]?;
-        Some((std::mem::take(&mut self.gradients[slot]), self.written[value]))
+        let mut gradient = std::mem::take(&mut self.gradients[slot]);
+        gradient.resize(self.value_dims[value]);
+        Some((gradient, self.written[value]))
     }
 
     /// Gives a gradient back, written.
@@ -139,6 +147,9 @@ impl Net {
             values: built.values,
             gradients: built.gradients,
             gradient_of: built.gradient_of,
+            value_dims: built.value_dims,
+            memory: config.memory,
+            lent: built.lent,
             workers: Workers::new(),
             ones,
             lif: config.lif.clone(),
@@ -279,7 +290,8 @@ impl Net {
         for layer in &self.layers {
             let broken = match layer {
                 Layer::Unit(unit) => unit.currents.iter().any(|current| match current {
-                    Current::Conv(conv) => !finite(&conv.y),
+                    // y itself may be gone; what is not finite in it is not finite in its mean.
+                    Current::Conv(conv) => conv.statistics.mean.iter().any(|mean| !mean.is_finite()),
                     Current::Linear(linear) => !finite(&linear.y),
                     Current::Identity(_) => false,
                 }),
@@ -306,7 +318,7 @@ impl Net {
             gradients: weights,
             optimizer: moments * weights,
             saved: self.flow.values.iter().map(Value::bytes).sum(),
-            workspace: self.flow.gradients.iter().map(Tensor::bytes).sum(),
+            workspace: self.flow.gradients.iter().chain(&self.flow.lent).map(Tensor::bytes).sum(),
             total: 0,
         };
         for layer in &self.layers {

@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-/// The source file or folder of a module path such as `spikegrad_bptt::lif`.
+/// The source files of a module path such as `spikegrad_bptt::lif`.
 fn sources(krate: &str, module: &str) -> Vec<String> {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let src = crates.join(krate.trim_start_matches("spikegrad_")).join("src");
-    let candidates =
-        [format!("{module}.rs"), format!("{module}/mod.rs"), "config.rs".into(), "lib.rs".into()];
-    candidates.iter().filter_map(|name| std::fs::read_to_string(src.join(name)).ok()).collect()
+    let mut files = vec![src.join(format!("{module}.rs")), src.join("config.rs"), src.join("lib.rs")];
+    let folder = std::fs::read_dir(src.join(module)).into_iter().flatten();
+    files.extend(folder.filter_map(|entry| Some(entry.ok()?.path())));
+    files.iter().filter_map(|file| std::fs::read_to_string(file).ok()).collect()
 }
 
 fn defined(path: &str) -> bool {

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`level`] | which SIMD instruction set runs, picked once at run time |
 //! | [`lanes`] | the vocabulary kernels are written in, for every instruction set |
-//! | [`tensor`], [`spikes`] | activations: dense `f32`, or one bit a neuron |
+//! | [`tensor`], [`half`], [`spikes`] | activations: dense `f32`, rounded to bfloat16, or one bit a neuron |
 //! | [`conv`] | convolution over spikes and over dense values, three passes each |
 //! | [`norm`] | batch-norm statistics and gradients |
 //! | [`pool`], [`linear`] | average pooling, flattening, fully connected layers |
@@ -17,6 +17,7 @@
 
 pub mod conv;
 pub mod error;
+pub mod half;
 mod isa;
 pub mod lanes;
 pub mod level;
@@ -29,6 +30,7 @@ pub mod spikes;
 pub mod tensor;
 
 pub use error::ShapeError;
+pub use half::HalfTensor;
 pub use lanes::{Kernel, Lanes};
 pub use level::Level;
 pub use parallel::{Scratch, Workers};

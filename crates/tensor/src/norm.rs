@@ -8,6 +8,7 @@
 
 use crate::tensor::{Block, LANES, Tensor};
 use crate::{Kernel, Lanes, Level, Workers};
+use std::array::from_fn;
 
 /// PyTorch's ε.
 pub const EPSILON: f64 = 1e-5;
@@ -101,48 +102,56 @@ impl Kernel for Moments<'_> {
 
     #[inline(always)]
     fn run<V: Lanes>(self) {
-        for from in (0..LANES).step_by(V::WIDTH) {
-            let pivot = V::load(&self.pivot.0[from..]);
-            for run in self.plane.chunks(64) {
-                let (mut sum, mut square) = (V::splat(0.0), V::splat(0.0));
-                for block in run {
-                    let y = V::load(&block.0[from..]) - pivot;
-                    sum = sum + y;
-                    square = square + y * y;
-                }
-                let mut lanes = [0.0; 2 * LANES];
-                sum.store(&mut lanes);
-                square.store(&mut lanes[LANES..]);
-                for l in 0..V::WIDTH {
-                    self.sums[from + l] += f64::from(lanes[l]);
-                    self.sums[LANES + from + l] += f64::from(lanes[LANES + l]);
-                }
-            }
+        match V::WIDTH {
+            16 => self.add::<V, 1>(),
+            8 => self.add::<V, 2>(),
+            _ => self.add::<V, 4>(),
         }
     }
 }
 
-/// Turns dz into dy = a·dz + b·(y − mean) + c with the coefficients of each channel.
+impl Moments<'_> {
+    #[inline(always)]
+    fn add<V: Lanes, const H: usize>(self) {
+        let pivot: [V; H] = registers(self.pivot);
+        for run in self.plane.chunks(64) {
+            let (mut sum, mut square) = ([V::splat(0.0); H], [V::splat(0.0); H]);
+            for block in run {
+                for h in 0..H {
+                    let y = V::load(&block.0[h * V::WIDTH..]) - pivot[h];
+                    sum[h] = sum[h] + y;
+                    square[h] = square[h] + y * y;
+                }
+            }
+            let mut lanes = [0.0; 2 * LANES];
+            for h in 0..H {
+                sum[h].store(&mut lanes[h * V::WIDTH..]);
+                square[h].store(&mut lanes[LANES + h * V::WIDTH..]);
+            }
+            self.sums.iter_mut().zip(lanes).for_each(|(sum, lane)| *sum += f64::from(lane));
+        }
+    }
+}
+
+/// Turns y into dy = a·dz + b·(y − mean) + c with the coefficients of each channel.
 ///
 /// | argument | shape | access |
 /// |---|---|---|
 /// | `coefficients` | [`Affine`] for each channel block | read |
-/// | `y` | (n, c, h, w) | read |
 /// | `dz` | (n, c, h, w) | read |
-/// | `dy` | (n, c, h, w) | overwritten |
+/// | `y` | (n, c, h, w) | read, then overwritten with dy |
 pub fn backward_affine(
     coefficients: &[Affine],
-    y: &Tensor,
     dz: &Tensor,
-    dy: &mut Tensor,
+    y: &mut Tensor,
     level: Level,
     workers: &mut Workers,
 ) {
     let (d, hw) = (y.dims(), y.dims().pixels());
-    assert_eq!((d, d), (dz.dims(), dy.dims()));
-    let planes = y.blocks().chunks(hw).zip(dz.blocks().chunks(hw)).zip(dy.blocks_mut().chunks_mut(hw));
-    workers.run(planes.enumerate(), |(task, ((y, dz), dy)), _| {
-        level.run(AffinePlane { affine: &coefficients[task % d.blocks()], y, dz, dy });
+    assert_eq!(d, dz.dims());
+    let planes = dz.blocks().chunks(hw).zip(y.blocks_mut().chunks_mut(hw));
+    workers.run(planes.enumerate(), |(task, (dz, y)), _| {
+        level.run(AffinePlane { affine: &coefficients[task % d.blocks()], dz, y });
     });
 }
 
@@ -161,9 +170,8 @@ pub struct Affine {
 
 struct AffinePlane<'a> {
     affine: &'a Affine,
-    y: &'a [Block],
     dz: &'a [Block],
-    dy: &'a mut [Block],
+    y: &'a mut [Block],
 }
 
 impl Kernel for AffinePlane<'_> {
@@ -171,13 +179,31 @@ impl Kernel for AffinePlane<'_> {
 
     #[inline(always)]
     fn run<V: Lanes>(self) {
-        for from in (0..LANES).step_by(V::WIDTH) {
-            let load = |block: &Block| V::load(&block.0[from..]);
-            let Affine { a, mean, b, c } = self.affine;
-            let (a, mean, b, c) = (load(a), load(mean), load(b), load(c));
-            for ((y, dz), dy) in self.y.iter().zip(self.dz).zip(self.dy.iter_mut()) {
-                (a * load(dz) + (b * (load(y) - mean) + c)).store(&mut dy.0[from..]);
+        match V::WIDTH {
+            16 => self.apply::<V, 1>(),
+            8 => self.apply::<V, 2>(),
+            _ => self.apply::<V, 4>(),
+        }
+    }
+}
+
+impl AffinePlane<'_> {
+    #[inline(always)]
+    fn apply<V: Lanes, const H: usize>(self) {
+        let Affine { a, mean, b, c } = self.affine;
+        let (a, mean): ([V; H], [V; H]) = (registers(a), registers(mean));
+        let (b, c): ([V; H], [V; H]) = (registers(b), registers(c));
+        for (dz, y) in self.dz.iter().zip(self.y) {
+            for (h, from) in (0..H).map(|h| (h, h * V::WIDTH)) {
+                let (dz, centred) = (V::load(&dz.0[from..]), V::load(&y.0[from..]) - mean[h]);
+                (a[h] * dz + (b[h] * centred + c[h])).store(&mut y.0[from..]);
             }
         }
     }
+}
+
+/// A block in H registers.
+#[inline(always)]
+fn registers<V: Lanes, const H: usize>(block: &Block) -> [V; H] {
+    from_fn(|h| V::load(&block.0[h * V::WIDTH..]))
 }

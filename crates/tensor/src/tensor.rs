@@ -66,7 +66,7 @@ impl Dims {
 /// assert_eq!(x.to_nchw(), [1.0, 2.0, 3.0, 4.0]);
 /// # Ok::<(), spikegrad_tensor::ShapeError>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Tensor {
     dims: Dims,
     data: Vec<Block>,
@@ -76,6 +76,15 @@ impl Tensor {
     /// Makes a tensor of zeros.
     pub fn zeros(dims: Dims) -> Self {
         Self { dims, data: vec![Block::default(); dims.n * dims.image_blocks()] }
+    }
+
+    /// Takes another size; the numbers are undefined until written. Allocates only where it never was as large.
+    pub fn resize(&mut self, dims: Dims) {
+        let len = dims.n * dims.image_blocks();
+        if self.data.len() < len {
+            self.data = vec![Block::default(); len];
+        }
+        self.dims = dims;
     }
 
     /// Copies `src`, in the order n, c, h, w, into channel blocks.
@@ -95,7 +104,7 @@ impl Tensor {
     pub fn copy_from_nchw(&mut self, src: &[f32]) {
         assert_eq!(src.len(), self.dims.len());
         let (d, hw) = (self.dims, self.dims.pixels());
-        for (image, from) in self.data.chunks_mut(d.image_blocks()).zip(src.chunks(d.c * hw)) {
+        for (image, from) in self.blocks_mut().chunks_mut(d.image_blocks()).zip(src.chunks(d.c * hw)) {
             for (c, plane) in from.chunks(hw).enumerate() {
                 let blocks = &mut image[c / LANES * hw..][..hw];
                 blocks.iter_mut().zip(plane).for_each(|(block, &x)| block.0[c % LANES] = x);
@@ -107,7 +116,7 @@ impl Tensor {
     pub fn copy_to_nchw(&self, dst: &mut [f32]) {
         assert_eq!(dst.len(), self.dims.len());
         let (d, hw) = (self.dims, self.dims.pixels());
-        for (image, to) in self.data.chunks(d.image_blocks()).zip(dst.chunks_mut(d.c * hw)) {
+        for (image, to) in self.blocks().chunks(d.image_blocks()).zip(dst.chunks_mut(d.c * hw)) {
             for (c, plane) in to.chunks_mut(hw).enumerate() {
                 let blocks = &image[c / LANES * hw..][..hw];
                 blocks.iter().zip(plane).for_each(|(block, x)| *x = block.0[c % LANES]);
@@ -129,26 +138,32 @@ impl Tensor {
 
     /// The blocks, in the order image, channel block, pixel.
     pub fn blocks(&self) -> &[Block] {
-        &self.data
+        &self.data[..self.dims.n * self.dims.image_blocks()]
     }
 
     /// The blocks, to write. Lanes past the last channel must stay zero.
     pub fn blocks_mut(&mut self) -> &mut [Block] {
-        &mut self.data
+        &mut self.data[..self.dims.n * self.dims.image_blocks()]
     }
 
     /// The same numbers as plain floats, sixteen a block.
     pub fn floats(&self) -> &[f32] {
-        bytemuck::cast_slice(&self.data)
+        bytemuck::cast_slice(self.blocks())
     }
 
     /// The same numbers as plain floats, to write. Lanes past the last channel must stay zero.
     pub fn floats_mut(&mut self) -> &mut [f32] {
-        bytemuck::cast_slice_mut(&mut self.data)
+        bytemuck::cast_slice_mut(self.blocks_mut())
     }
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
         size_of_val(self.data.as_slice())
+    }
+}
+
+impl PartialEq for Tensor {
+    fn eq(&self, other: &Self) -> bool {
+        self.dims == other.dims && self.blocks() == other.blocks()
     }
 }

@@ -25,6 +25,8 @@ use spikegrad_tensor::{Dims, LANES, Level, Scratch, Spikes, Tensor, Workers};
 use std::str::FromStr;
 use unrolled::{Backward, Forward, Out, Plane};
 
+pub use unrolled::membrane_gradient;
+
 /// What happens to the membrane after a spike, and whether gradients flow through it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reset {
@@ -209,26 +211,35 @@ impl Unit<'_> {
     /// | argument | shape | access |
     /// |---|---|---|
     /// | `sources` | as in the forward | read |
-    /// | `e` | ∂L/∂o (steps·batch, c, h, w) | read |
-    /// | `du` | ∂L/∂u, or its sum over time where `du` has n = batch | overwritten |
+    /// | `gradient` | ∂L/∂o (steps·batch, c, h, w) | overwritten with ∂L/∂u |
     /// | `sums` | one for each (image of the batch, channel block) | overwritten |
+    ///
+    /// Where one frame serves every step ([`Unit::is_static`]), the first `batch` images of `gradient` receive
+    /// the sum of ∂L/∂u over time and the others are left as they are.
     pub fn backward(
         &self,
         sources: &[Source<'_>],
-        e: &Tensor,
-        du: &mut Tensor,
+        gradient: &mut Tensor,
         sums: &mut [PlaneSums],
         workers: &mut Workers,
     ) {
-        assert_eq!(e.dims(), self.dims);
-        let du_steps = du.dims().n * self.steps / self.dims.n;
-        let planes = timelines(du.blocks_mut(), du_steps, self.dims.pixels());
+        assert_eq!(gradient.dims(), self.dims);
+        let sum_time = self.is_static(sources);
+        let planes = timelines(gradient.blocks_mut(), self.steps, self.dims.pixels());
         let tasks = planes.zip(sums.iter_mut()).enumerate();
-        workers.run(tasks, |(index, (du, sums)), scratch| {
+        workers.run(tasks, |(index, (gradient, sums)), scratch| {
             let plane = self.plane(sources, index);
-            let sum_time = du_steps < self.steps;
-            self.level.run(Backward { plane, e, du, sum_time, sums, scratch });
+            self.level.run(Backward { plane, gradient, sum_time, sums, scratch });
         });
+    }
+
+    /// Whether the current is the same at every step.
+    pub fn is_static(&self, sources: &[Source<'_>]) -> bool {
+        let frames = self.dims.n / self.steps;
+        sources.iter().all(|source| match source {
+            Source::Affine { y, .. } => y.dims().n == frames,
+            Source::Spikes(spikes) => spikes.dims().n == frames,
+        })
     }
 
     fn plane<'b>(&'b self, sources: &'b [Source<'b>], index: usize) -> Plane<'b> {

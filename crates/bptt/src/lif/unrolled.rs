@@ -37,11 +37,11 @@ pub(super) enum Out<'a> {
     Blocks(Timeline<'a, Block>),
 }
 
-/// A worker's scratch as one tile and what it keeps of some steps.
-fn tiles(scratch: &mut Scratch, steps: usize) -> (&mut [Block], &mut [Step]) {
-    let kept = steps * (1 + MAX_SOURCES) * TILE;
-    let (trace, tile) = scratch.blocks(kept + TILE).split_at_mut(kept);
-    (tile, trace.as_chunks_mut::<TILE>().0.as_chunks_mut().0)
+/// A worker's scratch as two tiles and what is kept of some steps.
+fn tiles(scratch: &mut Scratch, steps: usize) -> (&mut [[Block; TILE]; 2], &mut [Step]) {
+    let (tiles, _) = scratch.blocks((2 + steps * (1 + MAX_SOURCES)) * TILE).as_chunks_mut::<TILE>();
+    let (two, trace) = tiles.split_at_mut(2);
+    (&mut two.as_chunks_mut().0[0], trace.as_chunks_mut().0)
 }
 
 /// One block of per-channel constants in registers.
@@ -184,7 +184,7 @@ impl Forward<'_> {
     #[inline(always)]
     fn tiles<V: Lanes, const H: usize>(mut self) {
         let unit = self.plane.unit;
-        let (m, steps) = tiles(self.scratch, 1);
+        let ([m, _], steps) = tiles(self.scratch, 1);
         let [x, centred @ ..] = &mut steps[0];
         for first in (0..unit.dims.pixels()).step_by(TILE) {
             let tile = first..(first + TILE).min(unit.dims.pixels());
@@ -231,8 +231,9 @@ fn fire_blocks<V: Lanes, const H: usize>(unit: &Unit<'_>, channels: usize, u: &[
 /// Derives the membranes of a plane again and runs the recurrences backward.
 pub(super) struct Backward<'a> {
     pub plane: Plane<'a>,
-    pub e: &'a Tensor,
-    pub du: Timeline<'a, Block>,
+    /// ∂L/∂o, then ∂L/∂u.
+    pub gradient: Timeline<'a, Block>,
+    /// Whether step 0 takes the sum over time.
     pub sum_time: bool,
     pub sums: &'a mut PlaneSums,
     pub scratch: &'a mut Scratch,
@@ -256,11 +257,11 @@ impl Backward<'_> {
     fn tiles<V: Lanes, const H: usize>(mut self) {
         let (plane, steps) = (&self.plane, self.plane.unit.steps);
         let pixels = plane.unit.dims.pixels();
-        let (m, trace) = tiles(self.scratch, steps);
+        let ([m, over_time], trace) = tiles(self.scratch, steps);
         *self.sums = [[0.0; LANES]; 1 + MAX_SOURCES];
         for first in (0..pixels).step_by(TILE) {
             let tile = first..(first + TILE).min(pixels);
-            let m = &mut m[..tile.len()];
+            let (m, over_time) = (&mut m[..tile.len()], &mut over_time[..tile.len()]);
             m.fill(Block::default());
             for (t, [u, centred @ ..]) in trace.iter_mut().enumerate() {
                 plane.current::<V, H>(t, &tile, &mut u[..tile.len()], centred);
@@ -268,17 +269,19 @@ impl Backward<'_> {
             }
             let (a, mut totals) = (m, [[V::splat(0.0); H]; 1 + MAX_SOURCES]);
             a.fill(Block::default());
+            over_time.fill(Block::default());
             for (t, [u, centred @ ..]) in trace.iter_mut().enumerate().rev() {
-                let d = &mut u[..tile.len()];
-                let e = plane.tile(self.e, t, &tile);
-                membrane_gradients::<V, H>(plane.unit, e, d, a);
+                let (gradient, d) = (&mut self.gradient.at(t)[tile.clone()], &mut u[..tile.len()]);
+                membrane_gradients::<V, H>(plane.unit, gradient, d, a);
                 add_sums::<V, H>(plane.sources, d, centred, &mut totals);
-                let du = &mut self.du.at(if self.sum_time { 0 } else { t })[tile.clone()];
-                if self.sum_time && t + 1 < steps {
-                    add::<V, H>(d, du);
+                if self.sum_time {
+                    add::<V, H>(d, over_time);
                 } else {
-                    du.copy_from_slice(d);
+                    gradient.copy_from_slice(d);
                 }
+            }
+            if self.sum_time {
+                self.gradient.at(0)[tile.clone()].copy_from_slice(over_time);
             }
             for (sum, total) in self.sums.iter_mut().zip(totals) {
                 let mut lanes = [0.0; LANES];
@@ -289,11 +292,12 @@ impl Backward<'_> {
     }
 }
 
+/// sum += d.
 #[inline(always)]
-fn add<V: Lanes, const H: usize>(d: &[Block], du: &mut [Block]) {
-    for (d, du) in d.iter().zip(du) {
+fn add<V: Lanes, const H: usize>(d: &[Block], sum: &mut [Block]) {
+    for (d, sum) in d.iter().zip(sum) {
         for from in (0..H).map(|h| h * V::WIDTH) {
-            (V::load(&du.0[from..]) + V::load(&d.0[from..])).store(&mut du.0[from..]);
+            (V::load(&sum.0[from..]) + V::load(&d.0[from..])).store(&mut sum.0[from..]);
         }
     }
 }
@@ -365,7 +369,7 @@ fn gradient_tile<V: Lanes, const H: usize>(
 
 /// ∂L/∂u of one step from e = ∂L/∂o, a = ∂L/∂m and u: the table at the top of the module.
 #[inline(always)]
-fn membrane_gradient<V: Lanes>(lif: &LifConfig, fire: Fire, reset: Reset, e: V, a: V, u: V) -> V {
+pub fn membrane_gradient<V: Lanes>(lif: &LifConfig, fire: Fire, reset: Reset, e: V, a: V, u: V) -> V {
     let (zero, one, threshold) = (V::splat(0.0), V::splat(1.0), V::splat(lif.threshold));
     if fire == Fire::Relu {
         return V::select(u.gt(zero), e, zero);
