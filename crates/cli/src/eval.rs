@@ -6,11 +6,12 @@ use crate::files::{print, table, write_json};
 use crate::flags::Flags;
 use crate::row;
 use crate::score::{Score, score};
-use crate::settings::{Settings, level};
+use crate::settings::{CONFIG, Settings, level};
 use clap::Args;
 use serde_json::json;
 use spikegrad::Trainer;
 use spikegrad::data::ImageSet;
+use spikegrad::files::extra;
 use std::path::{Path, PathBuf};
 
 /// Classes up to which the confusion matrix is printed.
@@ -19,7 +20,7 @@ const PRINTABLE: usize = 20;
 /// What `eval` takes.
 #[derive(Args, Clone, Debug)]
 pub struct EvalArgs {
-    /// Run folder, or a checkpoint in one
+    /// Run folder, or a checkpoint
     run: PathBuf,
     /// Score the best epoch's weights rather than the last's
     #[arg(long)]
@@ -27,7 +28,7 @@ pub struct EvalArgs {
     /// Another place or data set to take the test images from
     #[arg(long, value_name = "NAME[:DIR]")]
     data: Option<String>,
-    /// Settings, where the checkpoint has no config.toml beside it
+    /// Settings to take instead of those in the checkpoint
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// SIMD level: baseline, avx2 or avx512; default: the best
@@ -43,9 +44,8 @@ pub struct EvalArgs {
 /// # Errors
 /// A missing or damaged file, weights that do not fit the settings, bad data.
 pub fn run(args: EvalArgs) -> Result<(), Failure> {
-    let (checkpoint, config) = locate(&args)?;
-    let flags = Flags { data: args.data.clone(), ..Flags::default() };
-    let settings = Settings::resolve(flags, Some(&config))?;
+    let checkpoint = locate(&args)?;
+    let settings = settings(&args, &checkpoint)?;
     let level = level(args.level.as_deref())?;
     let data = Dataset::load(&settings)?;
     let mut trainer = Trainer::new(settings.train_config(data.shape()), level)?;
@@ -70,24 +70,33 @@ pub fn run(args: EvalArgs) -> Result<(), Failure> {
     }
 }
 
-/// Finds the weights and the settings.
-fn locate(args: &EvalArgs) -> Result<(PathBuf, PathBuf), Failure> {
+/// Finds the weights.
+fn locate(args: &EvalArgs) -> Result<PathBuf, Failure> {
     let run = &args.run;
     if !run.exists() {
         return Err(Failure::at(run, "no such run folder or checkpoint"));
     }
-    let (checkpoint, folder) = match run.is_dir() {
-        true => {
-            let name = if args.best { "best.safetensors" } else { "checkpoint.safetensors" };
-            (run.join(name), run.clone())
-        }
-        false => (run.clone(), run.parent().unwrap_or(Path::new("")).to_path_buf()),
-    };
-    let config = args.config.clone().unwrap_or_else(|| folder.join("config.toml"));
-    if !config.is_file() {
-        return Err(Failure::at(&config, "no such file; --config says where the run's settings are"));
+    Ok(match run.is_dir() {
+        true => run.join(if args.best { "best.safetensors" } else { "checkpoint.safetensors" }),
+        false => run.clone(),
+    })
+}
+
+/// Finds the settings: those of `--config`, else the checkpoint's own, else those of the run folder it lies in.
+fn settings(args: &EvalArgs, checkpoint: &Path) -> Result<Settings, Failure> {
+    let flags = Flags { data: args.data.clone(), ..Flags::default() };
+    if args.config.is_some() {
+        return Settings::resolve(flags, args.config.as_deref());
     }
-    Ok((checkpoint, config))
+    if let Some(text) = extra(checkpoint)?.get(CONFIG) {
+        return Settings::check(flags.over_saved(Flags::parse(text, checkpoint)?));
+    }
+    let beside = checkpoint.with_file_name("config.toml");
+    if !beside.is_file() {
+        let why = "holds no settings, and no config.toml lies beside it; pass the run's settings with --config FILE";
+        return Err(Failure::at(checkpoint, why));
+    }
+    Settings::resolve(flags, Some(&beside))
 }
 
 /// Puts the score in words.

@@ -157,8 +157,15 @@ impl Flags {
     /// # Errors
     /// A missing file, broken TOML, or an unknown key, with its name and line.
     pub fn read(path: &Path) -> Result<Flags, Failure> {
-        let text = std::fs::read_to_string(path).map_err(|why| Failure::at(path, why))?;
-        toml::from_str(&text).map_err(|why| {
+        Flags::parse(&std::fs::read_to_string(path).map_err(|why| Failure::at(path, why))?, path)
+    }
+
+    /// Parses the TOML settings that the file at `path` holds.
+    ///
+    /// # Errors
+    /// As [`Flags::read`], but for the missing file.
+    pub fn parse(text: &str, path: &Path) -> Result<Flags, Failure> {
+        toml::from_str(text).map_err(|why| {
             let before = |end: usize| text.bytes().take(end).filter(|&byte| byte == b'\n').count();
             match why.span() {
                 Some(span) => {
@@ -169,13 +176,12 @@ impl Flags {
         })
     }
 
-    /// Lays these settings over those of a file; a surrogate given here drops the file's window and alpha.
-    pub fn over_file(self, path: &Path) -> Result<Flags, Failure> {
-        let mut below = Flags::read(path)?;
+    /// Lays these settings over those of a run; a surrogate given here drops the run's window and alpha.
+    pub fn over_saved(self, mut below: Flags) -> Flags {
         if self.surrogate.is_some() || self.window.is_some() || self.alpha.is_some() {
             (below.window, below.alpha) = (None, None);
         }
-        Ok(self.over(below))
+        self.over(below)
     }
 
     /// Writes the settings as TOML.

@@ -45,7 +45,10 @@ fn checkpoint(path: &Path) -> Result<String, Failure> {
     rows.push(row![format!("{} tensors", file.tensors.len()), "", "", total]);
     let mut text = table(&rows);
     for (key, value) in &file.metadata {
-        text += &format!("{key} = {value}\n");
+        text += &match value.contains('\n') {
+            true => format!("{key}:\n    {}\n", value.trim_end().replace('\n', "\n    ")),
+            false => format!("{key} = {value}\n"),
+        };
     }
     Ok(text)
 }

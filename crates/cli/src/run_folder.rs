@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `config.toml` | the resolved settings |
 //! | `metrics.jsonl` | one object per epoch |
-//! | `checkpoint.safetensors` | weights and running statistics after the last epoch |
+//! | `checkpoint.safetensors` | weights and running statistics after the last epoch, and the resolved settings |
 //! | `best.safetensors` | the same, after the best epoch |
 //! | `state.safetensors` | everything that resuming needs |
 //! | `curves.svg`, `report.html` | for people |

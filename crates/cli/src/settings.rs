@@ -12,6 +12,9 @@ use std::fmt::Display;
 use std::path::Path;
 use std::str::FromStr;
 
+/// Under this name a checkpoint's metadata holds its run's settings, as TOML.
+pub const CONFIG: &str = "config";
+
 /// Settings with every default filled in, parsed and checked.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -61,10 +64,17 @@ impl Settings {
     /// # Errors
     /// A file that cannot be read, an unknown name, a number out of range (with the range).
     pub fn resolve(flags: Flags, file: Option<&Path>) -> Result<Self, Failure> {
-        let given = match file {
-            Some(file) => flags.over_file(file)?,
-            None => flags,
-        };
+        match file {
+            Some(file) => Self::check(flags.over_saved(Flags::read(file)?)),
+            None => Self::check(flags),
+        }
+    }
+
+    /// Fills the defaults in, and checks the result.
+    ///
+    /// # Errors
+    /// As [`Settings::resolve`], but for the file.
+    pub fn check(given: Flags) -> Result<Self, Failure> {
         let source: Source =
             given.data.as_deref().unwrap_or(defaults::DATA).parse().map_err(Failure::usage)?;
         let mut flags = given.over(defaults::of(&source));

@@ -8,7 +8,7 @@ use crate::progress::Progress;
 use crate::report::{self, Report};
 use crate::run_folder::{Metrics, RunFolder};
 use crate::score::score;
-use crate::settings::{Settings, level};
+use crate::settings::{CONFIG, Settings, level};
 use crate::{files, interrupt};
 use clap::Args;
 use serde_json::json;
@@ -265,8 +265,7 @@ impl Run {
         self.folder.write_metrics(&self.metrics)?;
         if accuracy > self.at.best || self.at.epoch == 0 {
             self.at.best = accuracy;
-            let best = self.folder.file("best.safetensors");
-            self.trainer.save_weights(&best).map_err(Failure::input)?;
+            self.save_weights("best.safetensors")?;
         }
         self.at.next_epoch();
         self.save()?;
@@ -275,10 +274,15 @@ impl Run {
         self.folder.write("report.html", &report.html()?)
     }
 
+    /// Writes the weights to a file that also holds the settings, so that it can be scored on its own.
+    fn save_weights(&self, name: &str) -> Result<(), Failure> {
+        let settings = BTreeMap::from([(CONFIG.to_string(), self.settings.flags.to_toml()?)]);
+        self.trainer.save_weights_with(self.folder.file(name), &settings).map_err(Failure::input)
+    }
+
     /// Writes weights and state.
     fn save(&self) -> Result<(), Failure> {
-        let checkpoint = self.folder.file("checkpoint.safetensors");
-        self.trainer.save_weights(&checkpoint).map_err(Failure::input)?;
+        self.save_weights("checkpoint.safetensors")?;
         let state = self.folder.file("state.safetensors");
         let mut position = self.at.save();
         position.insert("rates".into(), json!(self.rates).to_string());

@@ -3,6 +3,7 @@
 mod common;
 
 use common::{Folder, SMALL};
+use spikegrad::models::safetensors::{File, View, write};
 
 /// Bytes of a CIFAR-10 record: label and 3×32×32 pixels.
 const RECORD: usize = 3073;
@@ -156,6 +157,36 @@ fn damaged_checkpoints() {
     folder.fail(1, "train --resume run", &["state.safetensors"]);
     assert_eq!(folder.read("run/checkpoint.safetensors"), good);
     folder.fail(2, "train --resume run --lr 1", &["--lr"]);
+}
+
+/// Writes a checkpoint again with other settings in its metadata, or with none.
+fn with_settings(folder: &Folder, from: &str, to: &str, settings: Option<&str>) {
+    let file = File::read(folder.path(from)).unwrap();
+    let data: Vec<_> = file.tensors.iter().map(|t| file.f32(&t.name).unwrap()).collect();
+    let both = file.tensors.iter().zip(&data);
+    let views: Vec<View> = both.map(|(t, data)| View { name: &t.name, shape: &t.shape, data }).collect();
+    let mut metadata = file.metadata.clone();
+    assert!(metadata.remove("extra.config").is_some(), "{from} holds its settings");
+    metadata.extend(settings.map(|text| ("extra.config".to_string(), text.to_string())));
+    write(&folder.path(to), &metadata, &views).unwrap();
+}
+
+#[test]
+fn checkpoints_without_valid_settings_of_their_own() {
+    let folder = Folder::new();
+    folder.succeed(&format!("train {SMALL} --epochs 1 --out run"));
+    std::fs::create_dir(folder.path("old")).unwrap();
+    with_settings(&folder, "run/checkpoint.safetensors", "old/old.safetensors", None);
+    folder.fail(1, "eval old/old.safetensors", &["old.safetensors", "holds no settings", "--config"]);
+    let want = folder.succeed("eval run").replace("run/checkpoint", "old/old");
+    assert_eq!(folder.succeed("eval old/old.safetensors --config run/config.toml"), want);
+    // In a run folder the folder's settings serve.
+    folder.write("old/config.toml", &folder.read("run/config.toml"));
+    assert_eq!(folder.succeed("eval old/old.safetensors"), want);
+    let broken = "net = \"mlp\"\nlearning-rate = 1.0\n";
+    with_settings(&folder, "run/checkpoint.safetensors", "old/broken.safetensors", Some(broken));
+    folder.fail(1, "eval old/broken.safetensors", &["broken.safetensors", "line 2", "learning-rate"]);
+    folder.succeed("info old/broken.safetensors");
 }
 
 #[test]

@@ -111,6 +111,32 @@ fn scoring_a_run_repeats_its_accuracy() {
     assert!(folder.succeed("info a/best.safetensors").contains("fc1.weight"));
 }
 
+#[test]
+fn a_checkpoint_alone_can_be_scored() {
+    let folder = Folder::new();
+    folder.succeed(&format!("train {SMALL} --epochs 1 --surrogate arctan --alpha 3 --seed 5 --out a"));
+    let figures = |command: &str| -> serde_json::Value {
+        serde_json::from_str(&folder.succeed(&format!("{command} --json -"))).unwrap()
+    };
+    let want = figures("eval a");
+    folder.write("elsewhere/weights.safetensors", &folder.read("a/best.safetensors"));
+    let alone = figures("eval elsewhere/weights.safetensors");
+    assert_eq!((&alone["accuracy"], &alone["loss"]), (&want["accuracy"], &want["loss"]));
+    // The checkpoint's own settings, not those of another run beside it.
+    folder.write("elsewhere/config.toml", b"net = \"lenet\"\n");
+    assert_eq!(figures("eval elsewhere/weights.safetensors"), alone);
+    // Unless --config says so.
+    let toml = String::from_utf8(folder.read("a/config.toml")).unwrap();
+    folder.write("other.toml", toml.replace("decay = 0.5", "decay = 0.0").as_bytes());
+    let other = figures("eval elsewhere/weights.safetensors --config other.toml");
+    assert_ne!(other["loss"], want["loss"], "--config is followed");
+    let wrong = "eval elsewhere/weights.safetensors --config elsewhere/config.toml";
+    folder.fail(1, wrong, &["weights.safetensors", "conv1.weight"]);
+    let info = folder.succeed("info elsewhere/weights.safetensors");
+    let lines: Vec<String> = toml.lines().map(|line| format!("    {line}")).collect();
+    assert!(info.contains(&format!("extra.config:\n{}\n", lines.join("\n"))), "{info}");
+}
+
 #[cfg(unix)]
 #[test]
 fn ctrl_c_leaves_a_run_that_can_be_resumed() {

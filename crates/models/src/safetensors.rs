@@ -86,12 +86,14 @@ impl File {
             fail(format!("byte {}: header is no valid JSON, expected {want}", 8 + at))
         })?;
         let Json::Object(members) = header else { return Err(fail("byte 8: header is no object".into())) };
-        let mut metadata = BTreeMap::new();
+        let mut metadata = None;
         let mut tensors = Vec::new();
         for (name, value) in members {
             if name == "__metadata__" {
-                metadata =
-                    strings(value).ok_or_else(|| fail("__metadata__ holds more than strings".into()))?;
+                if metadata.is_some() {
+                    return Err(fail("__metadata__ stands twice".into()));
+                }
+                metadata = Some(strings(value).map_err(&fail)?);
             } else {
                 tensors.push(entry(name, value).map_err(&fail)?);
             }
@@ -99,7 +101,7 @@ impl File {
         let data = bytes.split_off(8 + length as usize);
         tensors.sort_by_key(|tensor| (tensor.begin, tensor.end));
         check_layout(&tensors, data.len()).map_err(fail)?;
-        Ok(Self { path: path.to_path_buf(), metadata, tensors, data })
+        Ok(Self { path: path.to_path_buf(), metadata: metadata.unwrap_or_default(), tensors, data })
     }
 
     /// Where the file was read.
@@ -157,10 +159,19 @@ impl File {
     }
 }
 
-fn strings(value: Json) -> Option<BTreeMap<String, String>> {
-    let Json::Object(members) = value else { return None };
-    let pair = |(key, value)| if let Json::String(text) = value { Some((key, text)) } else { None };
-    members.into_iter().map(pair).collect()
+fn strings(value: Json) -> Result<BTreeMap<String, String>, String> {
+    let Json::Object(members) = value else { return Err("__metadata__ is no object".into()) };
+    let mut strings = BTreeMap::new();
+    for (key, value) in members {
+        let Json::String(text) = value else {
+            return Err(format!("__metadata__ {key:?} is no string"));
+        };
+        if strings.contains_key(&key) {
+            return Err(format!("__metadata__ {key:?} stands twice"));
+        }
+        strings.insert(key, text);
+    }
+    Ok(strings)
 }
 
 fn entry(name: String, value: Json) -> Result<Entry, String> {
@@ -169,9 +180,9 @@ fn entry(name: String, value: Json) -> Result<Entry, String> {
     let (mut dtype, mut shape, mut offsets) = (None, None, None);
     for (key, value) in members {
         match (key.as_str(), value) {
-            ("dtype", Json::String(text)) => dtype = Some(text),
-            ("shape", value) => shape = numbers(value),
-            ("data_offsets", value) => offsets = numbers(value),
+            ("dtype", Json::String(text)) if dtype.is_none() => dtype = Some(text),
+            ("shape", value) if shape.is_none() => shape = numbers(value),
+            ("data_offsets", value) if offsets.is_none() => offsets = numbers(value),
             _ => return Err(broken()),
         }
     }

@@ -8,6 +8,22 @@ use std::path::Path;
 
 /// Version of the state's layout.
 const FORMAT: &str = "spikegrad-1";
+/// What the metadata's names of the caller's strings begin with.
+const EXTRA: &str = "extra.";
+
+/// Reads the caller's strings of a file that [`Trainer::save_weights_with`] or [`Trainer::save_state`] wrote; a file
+/// from elsewhere has none.
+///
+/// # Errors
+/// The file cannot be read or is no safetensors file.
+pub fn extra(path: impl AsRef<Path>) -> Result<BTreeMap<String, String>, Error> {
+    Ok(extra_of(&File::read(path)?))
+}
+
+fn extra_of(file: &File) -> BTreeMap<String, String> {
+    let own = |(key, value): (&String, &String)| Some((key.strip_prefix(EXTRA)?.to_string(), value.clone()));
+    file.metadata.iter().filter_map(own).collect()
+}
 
 impl Trainer {
     /// Writes weights and running estimates under PyTorch's names.
@@ -15,7 +31,19 @@ impl Trainer {
     /// # Errors
     /// The folder cannot be written; an existing file of that name is then untouched.
     pub fn save_weights(&self, path: impl AsRef<Path>) -> Result<(), Error> {
-        Ok(write(path.as_ref(), &self.metadata(), &self.weight_views())?)
+        self.save_weights_with(path, &BTreeMap::new())
+    }
+
+    /// Writes weights and running estimates, with `extra` strings of the caller's: what the file is to say of itself.
+    ///
+    /// # Errors
+    /// As [`Trainer::save_weights`].
+    pub fn save_weights_with(
+        &self,
+        path: impl AsRef<Path>,
+        extra: &BTreeMap<String, String>,
+    ) -> Result<(), Error> {
+        Ok(write(path.as_ref(), &self.metadata(extra), &self.weight_views())?)
     }
 
     /// Writes all that an exact resume needs, with `extra` strings of the caller's.
@@ -23,9 +51,8 @@ impl Trainer {
     /// # Errors
     /// As [`Trainer::save_weights`].
     pub fn save_state(&self, path: impl AsRef<Path>, extra: &BTreeMap<String, String>) -> Result<(), Error> {
-        let mut metadata = self.metadata();
+        let mut metadata = self.metadata(extra);
         metadata.insert("step".into(), self.step.to_string());
-        metadata.extend(extra.iter().map(|(key, value)| (format!("extra.{key}"), value.clone())));
         let lengths = self.moments.each_ref().map(|moment| [moment.len()]);
         let mut views = self.weight_views();
         for (k, name) in ["moment.first", "moment.second"].into_iter().enumerate() {
@@ -67,22 +94,21 @@ impl Trainer {
         self.load(&file, true)?;
         self.step = step;
         self.moments = moments;
-        let extra = file.metadata.iter().filter_map(|(key, value)| {
-            key.strip_prefix("extra.").map(|key| (key.to_string(), value.clone()))
-        });
-        Ok(extra.collect())
+        Ok(extra_of(&file))
     }
 
-    fn metadata(&self) -> BTreeMap<String, String> {
+    fn metadata(&self, extra: &BTreeMap<String, String>) -> BTreeMap<String, String> {
         let net = &self.config.net;
-        BTreeMap::from([
+        let mut metadata = BTreeMap::from([
             ("format".to_string(), FORMAT.to_string()),
             ("net".to_string(), net.kind.to_string()),
             ("width".to_string(), net.scale.to_string()),
             ("timesteps".to_string(), net.timesteps.to_string()),
             ("classes".to_string(), net.classes.to_string()),
             ("image".to_string(), format!("{}x{}x{}", net.channels, net.height, net.width)),
-        ])
+        ]);
+        metadata.extend(extra.iter().map(|(key, value)| (format!("{EXTRA}{key}"), value.clone())));
+        metadata
     }
 
     fn weight_views(&self) -> Vec<View<'_>> {

@@ -105,7 +105,9 @@ fn weights_round_trip() {
     let config = config(NetKind::ResNet19, Optimizer::adam(0.0));
     let mut one = trainer(&config);
     train(&mut one, 0..2);
-    one.save_weights(&file.0).unwrap();
+    let extra = BTreeMap::from([("config".to_string(), "lr = 1\n[\"α\"]\n".to_string())]);
+    one.save_weights_with(&file.0, &extra).unwrap();
+    assert_eq!(spikegrad::files::extra(&file.0).unwrap(), extra, "the caller's strings come back");
     let mut two = trainer(&TrainConfig { seed: 1, ..config });
     two.load_weights(&file.0).unwrap();
     assert_eq!((state(&one).0, state(&one).1), (state(&two).0, state(&two).1));

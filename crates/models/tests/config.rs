@@ -1,0 +1,103 @@
+//! Settings of a net: names, and what is refused.
+
+use spikegrad_bptt::Fire;
+use spikegrad_models::{Init, Net, NetConfig, NetKind, Norm};
+use spikegrad_tensor::Level;
+use spikegrad_testkit::check::{dot, widen};
+
+#[test]
+fn names_round_trip() {
+    for (name, kind) in [("resnet19", NetKind::ResNet19), ("lenet", NetKind::LeNet), ("mlp", NetKind::Mlp)] {
+        assert_eq!((name.parse(), kind.to_string()), (Ok(kind), name.to_string()));
+    }
+    for (name, norm) in [("bn", Norm::Bn), ("tdbn", Norm::TdBn)] {
+        assert_eq!((name.parse(), norm.to_string()), (Ok(norm), name.to_string()));
+    }
+    for (name, init) in [("uniform", Init::Uniform), ("kaiming", Init::Kaiming)] {
+        assert_eq!((name.parse(), init.to_string()), (Ok(init), name.to_string()));
+    }
+    let error = "ResNet19".parse::<NetKind>().unwrap_err().to_string();
+    assert!(error.contains("ResNet19") && error.contains("resnet19, lenet, mlp"), "{error}");
+}
+
+#[test]
+fn settings_that_make_no_sense_are_refused() {
+    let good = || NetConfig { scale: 0.1, ..NetConfig::new(NetKind::LeNet, 3, 8, 9, 4) };
+    let refused = |what: &str, change: fn(&mut NetConfig), wants: [&str; 2]| {
+        let mut config = good();
+        change(&mut config);
+        let error = Net::plan(&config, 1, Level::BASELINE, false).expect_err(what).to_string();
+        assert!(wants.iter().all(|want| error.contains(want)), "{what}: {error:?} does not name {wants:?}");
+    };
+    refused("no steps", |c| c.timesteps = 0, ["timesteps is 0", "1"]);
+    refused("low images", |c| c.height = 7, ["7×9", "8×8"]);
+    refused("narrow images", |c| c.width = 1, ["8×1", "8×8"]);
+    refused("no channels", |c| c.channels = 0, ["0 image channels", "1"]);
+    refused("one class", |c| c.classes = 1, ["1 classes", "2"]);
+    refused("no width", |c| c.scale = 0.0, ["width 0", "need 1"]);
+    refused("negative width", |c| c.scale = -1.0, ["width -1", "need 1"]);
+    refused("no number for a width", |c| c.scale = f64::NAN, ["width NaN", "need 1"]);
+    refused("endless width", |c| c.scale = f64::INFINITY, ["width inf", "1000000"]);
+    refused("threshold", |c| c.lif.threshold = 0.0, ["threshold is 0", "positive"]);
+    refused("decay", |c| c.lif.decay = 1.5, ["decay is 1.5", "between 0 and 1"]);
+    refused("delta", |c| c.lif.delta = f32::NAN, ["delta is NaN", "finite"]);
+    let error = Net::plan(&good(), 0, Level::BASELINE, false).unwrap_err().to_string();
+    assert!(error.contains("batch is 0"), "{error}");
+    assert!(Net::plan(&good(), 1, Level::BASELINE, false).is_ok());
+    let pixel = NetConfig { kind: NetKind::Mlp, height: 1, width: 1, ..good() };
+    assert!(Net::plan(&pixel, 1, Level::BASELINE, false).is_ok(), "an MLP reads any image");
+}
+
+#[test]
+fn twins_say_what_they_compute() {
+    let config = NetConfig { timesteps: 4, ..NetConfig::new(NetKind::Mlp, 1, 2, 2, 2) };
+    assert_eq!((config.steps(), config.fire()), (4, Fire::Spike));
+    let smooth = NetConfig { smooth: true, ..config.clone() };
+    assert_eq!((smooth.steps(), smooth.fire()), (4, Fire::Smooth));
+    let twin = NetConfig { twin: true, ..smooth };
+    assert_eq!((twin.steps(), twin.fire()), (1, Fire::Relu));
+}
+
+#[test]
+fn weights_begin_as_they_are_said_to() {
+    let config = NetConfig { scale: 0.5, ..NetConfig::new(NetKind::LeNet, 3, 9, 11, 5) };
+    for init in [Init::Uniform, Init::Kaiming] {
+        let draw = |seed| {
+            let mut net = Net::plan(&config, 1, Level::BASELINE, false).unwrap();
+            net.params_mut().initialise(init, seed);
+            net.params().clone()
+        };
+        let params = draw(7);
+        assert_eq!(params.weights, draw(7).weights, "{init}: one seed, one draw");
+        assert_ne!(params.weights, draw(8).weights, "{init}: another seed, another draw");
+        let mut fan_in = 1;
+        for entry in &params.entries {
+            let w = widen(params.get(&entry.name).unwrap());
+            if entry.shape.len() == 1 {
+                let linear_bias = entry.name.starts_with("fc") && init == Init::Uniform;
+                let start =
+                    if entry.name.starts_with("bn") && entry.name.ends_with("weight") { 1.0 } else { 0.0 };
+                assert!(linear_bias || w.iter().all(|&w| w == start), "{init}: {} is {start}", entry.name);
+            } else {
+                fan_in = entry.shape[1..].iter().product();
+            }
+            let bound = 1.0 / (fan_in as f64).sqrt();
+            let in_bound = w.iter().all(|w| w.abs() <= bound * (1.0 + 1e-6));
+            assert!(
+                init == Init::Kaiming || entry.name.starts_with("bn") || in_bound,
+                "{init}: {}",
+                entry.name
+            );
+            if entry.shape.len() > 1 {
+                // The mean square of n draws is off by √(2/n) of itself (normal; less if uniform): five times that.
+                let (want, n) = (
+                    if init == Init::Uniform { bound * bound / 3.0 } else { 2.0 * bound * bound },
+                    w.len() as f64,
+                );
+                let got = dot(&w, &w) / n;
+                let near = (got / want - 1.0).abs() <= 5.0 * (2.0 / n).sqrt();
+                assert!(near, "{init}: {} has mean square {got}, want {want} of {n}", entry.name);
+            }
+        }
+    }
+}
