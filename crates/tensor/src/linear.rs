@@ -58,6 +58,7 @@ pub fn linear(x: &Tensor, weight: &[f32], bias: &[f32], y: &mut Tensor) {
     let stride = yd.blocks() * LANES;
     for row in y.floats_mut().chunks_mut(stride) {
         row[..yd.c].copy_from_slice(bias);
+        row[yd.c..].fill(0.0);
     }
     let x = Matrix::new(x.floats(), (xd.n, xd.c), xd.blocks() * LANES);
     gemm(1.0, x, w.t(), 1.0, y.floats_mut(), stride);
@@ -68,7 +69,9 @@ pub fn linear_backward_input(g: &Tensor, weight: &[f32], dx: &mut Tensor) {
     let (gd, xd) = (features(g.dims()), features(dx.dims()));
     let w = Matrix::new(weight, (gd.c, xd.c), xd.c);
     let g = Matrix::new(g.floats(), (gd.n, gd.c), gd.blocks() * LANES);
-    gemm(1.0, g, w, 0.0, dx.floats_mut(), xd.blocks() * LANES);
+    let stride = xd.blocks() * LANES;
+    gemm(1.0, g, w, 0.0, dx.floats_mut(), stride);
+    dx.floats_mut().chunks_mut(stride).for_each(|row| row[xd.c..].fill(0.0));
 }
 
 /// dW += gᵀ·x and db += Σ_n g: both are added to.

@@ -78,6 +78,7 @@ pub fn flatten(x: &Tensor, y: &mut Tensor) {
     assert_eq!((features.n, features.c, features.pixels()), (d.n, d.c * d.pixels(), 1));
     let hw = d.pixels();
     for (x, y) in x.blocks().chunks(d.image_blocks()).zip(y.blocks_mut().chunks_mut(features.blocks())) {
+        y.fill(Block::default());
         for f in 0..features.c {
             let (c, p) = (f / hw, f % hw);
             y[f / LANES].0[f % LANES] = x[c / LANES * hw + p].0[c % LANES];
@@ -91,6 +92,7 @@ pub fn flatten_backward(g: &Tensor, dx: &mut Tensor) {
     assert_eq!((features.n, features.c, features.pixels()), (d.n, d.c * d.pixels(), 1));
     let hw = d.pixels();
     for (g, dx) in g.blocks().chunks(features.blocks()).zip(dx.blocks_mut().chunks_mut(d.image_blocks())) {
+        dx.fill(Block::default());
         for f in 0..features.c {
             let (c, p) = (f / hw, f % hw);
             dx[c / LANES * hw + p].0[c % LANES] = g[f / LANES].0[f % LANES];

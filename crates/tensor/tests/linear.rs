@@ -37,8 +37,9 @@ impl Case {
     }
 
     fn nan(&self, features: usize) -> Tensor {
-        let dims = Dims::new(self.sizes.n, features, 1, 1);
-        Tensor::from_nchw(dims, &vec![f32::NAN; dims.len()]).unwrap()
+        let mut tensor = Tensor::zeros(Dims::new(self.sizes.n, features, 1, 1));
+        tensor.floats_mut().fill(f32::NAN);
+        tensor
     }
 }
 

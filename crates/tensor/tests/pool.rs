@@ -92,11 +92,11 @@ fn flatten_keeps_the_order_channel_row_column() {
     for (n, c, h, w) in [(1, 1, 1, 1), (2, 15, 2, 2), (3, 16, 1, 5), (2, 17, 3, 3), (1, 5, 11, 7)] {
         let (image, row) = (Dims::new(n, c, h, w), Dims::new(n, c * h * w, 1, 1));
         let (x, x64) = random(image, 4);
-        // Every number is overwritten; padding lanes are zero on entry and stay so.
-        let mut features = Tensor::from_nchw(row, &vec![f32::NAN; row.len()]).unwrap();
+        // Every number is overwritten, padding lanes with zero.
+        let mut features = nan(row);
         flatten(&x, &mut features);
         assert_close("features", &features.to_nchw(), &x64, Tolerance::Bits);
-        let mut back = Tensor::from_nchw(image, &vec![f32::NAN; image.len()]).unwrap();
+        let mut back = nan(image);
         flatten_backward(&features, &mut back);
         assert_close("image", &back.to_nchw(), &x64, Tolerance::Bits);
         assert_eq!(back.blocks(), x.blocks(), "padding lanes are zero");
