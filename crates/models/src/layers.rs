@@ -70,8 +70,8 @@ impl ConvNorm {
         }
         let (gamma, beta) =
             (&flow.params.weights[self.gamma.clone()], &flow.params.weights[self.beta.clone()]);
-        for c in 0..d.c {
-            self.scale[c] = gamma[c] * self.gain * self.statistics.inv_std[c];
+        for ((scale, gamma), inv_std) in self.scale.iter_mut().zip(gamma).zip(&self.statistics.inv_std) {
+            *scale = gamma * self.gain * inv_std;
         }
         self.shift[..d.c].copy_from_slice(beta);
     }
