@@ -86,24 +86,29 @@ fn check(what: &str, case: &NeuronCase, got: &Run, output: &[f64], dx: &[f64], f
     }
 }
 
+/// Every reset, surrogate, T and δ, with a case for each.
+fn cases(first: u64) -> impl Iterator<Item = (LifConfig, Lif, NeuronCase, String)> {
+    let steps = |lif: LifConfig| STEPS.map(|steps| (lif.clone(), steps));
+    let deltas =
+        |(lif, steps): (LifConfig, usize)| DELTAS.map(|delta| (LifConfig { delta, ..lif.clone() }, steps));
+    let all = configs().into_iter().flat_map(steps).flat_map(deltas);
+    all.zip(first..).map(|((lif, steps), seed)| {
+        let reference = reference(&lif);
+        // Kinds take turns, out of step with T and δ.
+        let case = NeuronCase::new(seed, steps, &reference, seed as usize % KINDS);
+        let what = format!("{lif:?} T {steps} case {seed}");
+        (lif, reference, case, what)
+    })
+}
+
 #[test]
 fn recurrences_match_at_every_level() {
-    let mut seed = 0;
-    for lif in configs() {
-        for steps in STEPS {
-            for delta in DELTAS {
-                seed += 1;
-                let lif = LifConfig { delta, ..lif.clone() };
-                let reference = reference(&lif);
-                let case = NeuronCase::new(seed, steps, &reference, seed as usize % KINDS);
-                let trace = reference.forward(&case.current(), steps, SpikeMode::Step);
-                let grads = reference.backward(&trace, &widen(&case.e), steps, SpikeMode::Step);
-                for level in Level::available() {
-                    let what = format!("{lif:?} T {steps} case {seed} {level}");
-                    let got = run(&case, &lif, Fire::Spike, level, &mut Workers::new());
-                    check(&what, &case, &got, &trace.o, &grads.x, Fire::Spike);
-                }
-            }
+    for (lif, reference, case, what) in cases(1) {
+        let trace = reference.forward(&case.current(), case.steps, SpikeMode::Step);
+        let grads = reference.backward(&trace, &widen(&case.e), case.steps, SpikeMode::Step);
+        for level in Level::available() {
+            let got = run(&case, &lif, Fire::Spike, level, &mut Workers::new());
+            check(&format!("{what} {level}"), &case, &got, &trace.o, &grads.x, Fire::Spike);
         }
     }
 }
@@ -119,22 +124,12 @@ fn on_tape(case: &NeuronCase, reference: Lif, mode: SpikeMode) -> (Vec<f64>, Vec
 
 #[test]
 fn spikes_and_smooth_twins_match_the_tape() {
-    let mut seed = 5000;
-    for lif in configs() {
-        for steps in STEPS {
-            for delta in DELTAS {
-                seed += 1;
-                let lif = LifConfig { delta, ..lif.clone() };
-                let reference = reference(&lif);
-                let case = NeuronCase::new(seed, steps, &reference, seed as usize / 3 % KINDS);
-                for (fire, mode) in [(Fire::Spike, SpikeMode::Step), (Fire::Smooth, SpikeMode::Smooth)] {
-                    let (output, dx) = on_tape(&case, reference, mode);
-                    for level in Level::available() {
-                        let what = format!("{fire:?} {lif:?} T {steps} case {seed} {level}");
-                        let got = run(&case, &lif, fire, level, &mut Workers::new());
-                        check(&what, &case, &got, &output, &dx, fire);
-                    }
-                }
+    for (lif, reference, case, what) in cases(5001) {
+        for (fire, mode) in [(Fire::Spike, SpikeMode::Step), (Fire::Smooth, SpikeMode::Smooth)] {
+            let (output, dx) = on_tape(&case, reference, mode);
+            for level in Level::available() {
+                let got = run(&case, &lif, fire, level, &mut Workers::new());
+                check(&format!("{fire:?} {what} {level}"), &case, &got, &output, &dx, fire);
             }
         }
     }

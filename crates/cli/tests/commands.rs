@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::Folder;
+use common::{Folder, assert_numbers};
 
 #[test]
 fn every_help_ends_with_an_example() {
@@ -48,23 +48,11 @@ fn bench_step_gives_every_figure() {
     let flags = "--net mlp --width 0.1 --data synthetic:shapes --batch 8 --steps 2 --threads 2 --json -";
     let figures: serde_json::Value =
         serde_json::from_str(&folder.succeed(&format!("bench step {flags}"))).unwrap();
-    let keys = [
-        "width",
-        "batch",
-        "timesteps",
-        "threads",
-        "median_s",
-        "forward_s",
-        "backward_s",
-        "optimizer_s",
-        "images_per_s",
-        "effective_gflops",
-        "peak_rss_bytes",
-        "mean_rate",
-    ];
-    for key in keys {
-        assert!(figures[key].is_number(), "{key} in {figures}");
-    }
+    let sizes = "width batch timesteps threads";
+    let figured =
+        "median_s forward_s backward_s optimizer_s images_per_s effective_gflops peak_rss_bytes mean_rate";
+    assert_numbers(&figures, sizes);
+    assert_numbers(&figures, figured);
     assert_eq!(figures["steps"].as_array().map(Vec::len), Some(2));
     assert!(figures["net"] == "mlp" && figures["level"].is_string(), "{figures}");
 }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Folder, SMALL};
+use common::{Folder, SMALL, assert_numbers};
 
 #[test]
 fn one_epoch_writes_the_whole_run_folder() {
@@ -22,19 +22,8 @@ fn one_epoch_writes_the_whole_run_folder() {
     assert_eq!(folder.list(run), files);
     let line: serde_json::Value =
         serde_json::from_slice(&folder.read(&format!("{run}/metrics.jsonl"))).unwrap();
-    let keys = [
-        "epoch",
-        "train_loss",
-        "train_accuracy",
-        "test_accuracy",
-        "lr",
-        "images_per_second",
-        "seconds",
-        "mean_rate",
-    ];
-    for key in keys {
-        assert!(line[key].is_number(), "{key} in {line}");
-    }
+    let keys = "epoch train_loss train_accuracy test_accuracy lr images_per_second seconds mean_rate";
+    assert_numbers(&line, keys);
     assert!(line["rates"].as_object().is_some_and(|rates| !rates.is_empty()), "{line}");
     let report = String::from_utf8(folder.read(&format!("{run}/report.html"))).unwrap();
     assert!(report.contains("<svg") && report.contains("surrogate") && report.ends_with("</html>\n"));

@@ -6,24 +6,10 @@ use spikegrad_models::safetensors::{File, View, write};
 use spikegrad_models::{Init, Net, NetConfig, NetKind, Params};
 use spikegrad_tensor::Level;
 use spikegrad_testkit::layout;
+use spikegrad_testkit::temporary::Temporary;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::OnceLock;
-
-/// A file that is removed again.
-struct Temporary(PathBuf);
-
-impl Temporary {
-    fn new(name: &str) -> Self {
-        Self(std::env::temp_dir().join(format!("spikegrad-models-{}-{name}", std::process::id())))
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
 
 const KINDS: [NetKind; 3] = [NetKind::ResNet19, NetKind::LeNet, NetKind::Mlp];
 
@@ -41,23 +27,6 @@ fn tensors(params: &Params) -> Vec<(String, Vec<usize>, Vec<f32>)> {
         entries.iter().map(|e| (e.name.clone(), e.shape.clone(), data[e.range.clone()].to_vec()))
     });
     all.collect()
-}
-
-/// The names under which the authors' files hold a tensor of ResNet-19.
-fn aliases(name: &str) -> Vec<String> {
-    let (stem, part) = name.rsplit_once('.').unwrap();
-    let stems = if let Some(stem) = stem.strip_suffix("downsample.0") {
-        vec![format!("{stem}downsample.layer.module")]
-    } else if let Some(stem) = stem.strip_suffix("downsample.1") {
-        vec![format!("{stem}downsample.bn.bn"), format!("{stem}downsample.bn.seqbn.module")]
-    } else if stem.ends_with("bn1") || stem.ends_with("bn2") {
-        let conv = stem.replace("bn", "conv");
-        let wrapped = ["bn", "seqbn.module"];
-        wrapped.iter().flat_map(|w| [format!("{stem}.{w}"), format!("{conv}_s.bn.{w}")]).collect()
-    } else {
-        vec![format!("{stem}_s.layer.module")]
-    };
-    stems.into_iter().map(|stem| format!("{stem}.{part}")).collect()
 }
 
 #[test]
@@ -112,7 +81,7 @@ fn every_nets_parameters_round_trip() {
 fn every_alias_of_the_authors_leads_to_its_parameter() {
     let mut seen = BTreeMap::new();
     for (name, ..) in tensors(&params(NetKind::ResNet19)) {
-        for alias in aliases(&name) {
+        for alias in layout::aliases(&name) {
             assert_eq!(canonical(&alias), name, "{alias}");
             assert_eq!(seen.insert(alias.clone(), name.clone()), None, "{alias} stands for one tensor");
         }

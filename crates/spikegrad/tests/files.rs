@@ -3,26 +3,13 @@
 use spikegrad::Error;
 use spikegrad::models::safetensors::{File, View, write};
 use spikegrad::prelude::{Level, NetConfig, NetKind, Optimizer, TrainConfig, Trainer};
+use spikegrad_testkit::layout;
 use spikegrad_testkit::rng::Rng;
+use spikegrad_testkit::temporary::Temporary;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 const BATCH: usize = 3;
-
-/// A file that is removed again.
-struct Temporary(PathBuf);
-
-impl Temporary {
-    fn new(name: &str) -> Self {
-        Self(std::env::temp_dir().join(format!("spikegrad-test-{}-{name}", std::process::id())))
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
 
 fn config(kind: NetKind, optimizer: Optimizer) -> TrainConfig {
     let net = NetConfig { scale: 0.07, ..NetConfig::new(kind, 2, 8, 9, 4) };
@@ -216,20 +203,7 @@ fn the_authors_names_are_accepted() {
     let mut tensors = Tensors::read(&file.0);
     let mut aliases = Vec::new();
     for (name, shape, data) in &tensors.0 {
-        let (stem, part) = name.rsplit_once('.').unwrap();
-        if let Some(stem) = stem.strip_suffix("downsample.0") {
-            aliases.push((format!("{stem}downsample.layer.module.{part}"), shape.clone(), data.clone()));
-        } else if let Some(stem) = stem.strip_suffix("downsample.1") {
-            aliases.push((format!("{stem}downsample.bn.bn.{part}"), shape.clone(), data.clone()));
-            aliases.push((format!("{stem}downsample.bn.seqbn.module.{part}"), shape.clone(), data.clone()));
-        } else if stem.ends_with("bn1") || stem.ends_with("bn2") {
-            let conv = stem.replace("bn", "conv");
-            aliases.push((format!("{stem}.bn.{part}"), shape.clone(), data.clone()));
-            aliases.push((format!("{stem}.seqbn.module.{part}"), shape.clone(), data.clone()));
-            aliases.push((format!("{conv}_s.bn.bn.{part}"), shape.clone(), data.clone()));
-        } else {
-            aliases.push((format!("{stem}_s.layer.module.{part}"), shape.clone(), data.clone()));
-        }
+        aliases.extend(layout::aliases(name).into_iter().map(|alias| (alias, shape.clone(), data.clone())));
     }
     aliases.push(("bn1.bn.num_batches_tracked".into(), vec![1], vec![7.0]));
     tensors.0 = aliases;

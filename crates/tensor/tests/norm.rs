@@ -132,7 +132,7 @@ fn check_backward(what: &str, case: &Case, level: Level) {
     let (zeros, y) = (vec![0.0; c], widen(&case.y));
     let forward = norm_forward(&case.norm, &y, &widen(&case.gamma), &zeros);
     let gamma = widen(&case.gamma);
-    let want = norm_backward(&case.norm, &y, &gamma, &forward.mean, &forward.var, &widen(&case.dz));
+    let want = norm_backward(&case.norm, &y, &gamma, (&forward.mean, &forward.var), &widen(&case.dz));
     let size = |i: usize| {
         let (k, lane, y) = (i / hw % c, i / hw % c % LANES, f64::from(case.y[i]));
         let wide = |block: &Block| f64::from(block.0[lane]);

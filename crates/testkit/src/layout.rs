@@ -232,6 +232,27 @@ pub fn buffers(config: &NetConfig) -> Vec<Entry> {
     Listing::of(config).buffers
 }
 
+/// The names under which the authors' files hold a tensor of ResNet-19: each layer is wrapped, and a
+/// batch norm stands under each of its wrappers.
+///
+/// # Panics
+/// If `name` has no dot.
+pub fn aliases(name: &str) -> Vec<String> {
+    let (stem, part) = name.rsplit_once('.').expect("a layer and its part");
+    let stems = if let Some(stem) = stem.strip_suffix("downsample.0") {
+        vec![format!("{stem}downsample.layer.module")]
+    } else if let Some(stem) = stem.strip_suffix("downsample.1") {
+        vec![format!("{stem}downsample.bn.bn"), format!("{stem}downsample.bn.seqbn.module")]
+    } else if stem.ends_with("bn1") || stem.ends_with("bn2") {
+        let conv = stem.replace("bn", "conv");
+        let wrapped = ["bn", "seqbn.module"];
+        wrapped.iter().flat_map(|w| [format!("{stem}.{w}"), format!("{conv}_s.bn.{w}")]).collect()
+    } else {
+        vec![format!("{stem}_s.layer.module")]
+    };
+    stems.into_iter().map(|stem| format!("{stem}.{part}")).collect()
+}
+
 /// Random parameters and buffers by name: U(±1/√fan_in) for weights and biases, BN near its start (γ round 1,
 /// β round 0, so that no two channels are alike), running statistics (0, 1).
 pub fn random_values(config: &NetConfig, rng: &mut Rng) -> BTreeMap<String, Vec<f64>> {

@@ -12,7 +12,7 @@
 //! | [`loss`], [`lipschitz`], [`optim`] | what is minimised, and the step that minimises it |
 //! | [`tape`] | reverse-mode autodiff over arrays, whose spike op applies the SGS rule |
 //! | [`layout`], [`net`] | whole nets on that tape, with PyTorch's parameter names |
-//! | [`rng`], [`check`] | random numbers, tolerances, finite differences |
+//! | [`rng`], [`check`], [`temporary`] | random numbers, tolerances, finite differences, files of tests |
 //!
 //! Arrays are contiguous, `[T][N][C][H][W]`, with time folded into the batch wherever an operation has no
 //! memory: `n` below stands for `T·N`.
@@ -33,3 +33,4 @@ pub mod pool;
 pub mod rng;
 pub mod surrogate;
 pub mod tape;
+pub mod temporary;

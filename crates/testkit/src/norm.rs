@@ -36,6 +36,9 @@ pub struct NormOutput {
     pub var: Vec<f64>,
 }
 
+/// Mean and biased variance of each channel.
+pub type Statistics<'a> = (&'a [f64], &'a [f64]);
+
 /// Gradients of a batch normalisation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NormGrads {
@@ -109,39 +112,27 @@ pub fn norm_running(norm: &Norm, running: (&[f64], &[f64]), batch: (&[f64], &[f6
 /// ```text
 /// ∂β = Σ g      ∂γ = Σ g·x̂      ∂x = γ/√(σ² + ε) · (g − ∂β/m − x̂·∂γ/m)
 /// ```
-pub fn norm_backward(
-    norm: &Norm,
-    x: &[f64],
-    gamma: &[f64],
-    mean: &[f64],
-    var: &[f64],
-    g: &[f64],
-) -> NormGrads {
-    let inv = |c: usize| 1.0 / (var[c] + norm.eps).sqrt();
-    let xhat = |i: usize| (x[i] - mean[norm.channel(i)]) * inv(norm.channel(i));
-    let dbeta = norm.channel_sums(|i| g[i]);
-    let dgamma = norm.channel_sums(|i| g[i] * xhat(i));
+pub fn norm_backward(norm: &Norm, x: &[f64], gamma: &[f64], batch: Statistics, g: &[f64]) -> NormGrads {
+    let mut grads = norm_apply_backward(norm, x, gamma, batch, g);
     let m = norm.count();
-    let dx = (0..x.len())
-        .map(|i| {
-            let c = norm.channel(i);
-            gamma[c] * inv(c) * (g[i] - dbeta[c] / m - xhat(i) * dgamma[c] / m)
-        })
-        .collect();
-    NormGrads { x: dx, gamma: dgamma, beta: dbeta }
+    for (i, dx) in grads.x.iter_mut().enumerate() {
+        let (c, x) = (norm.channel(i), x[i]);
+        let inv = inv_std(norm, batch, c);
+        let xhat = (x - batch.0[c]) * inv;
+        *dx -= gamma[c] * inv * (grads.beta[c] / m + xhat * grads.gamma[c] / m);
+    }
+    grads
 }
 
 /// Gradients of [`norm_apply`] (inference: the statistics are constants).
-pub fn norm_apply_backward(
-    norm: &Norm,
-    x: &[f64],
-    gamma: &[f64],
-    mean: &[f64],
-    var: &[f64],
-    g: &[f64],
-) -> NormGrads {
-    let inv = |c: usize| 1.0 / (var[c] + norm.eps).sqrt();
-    let dx = (0..x.len()).map(|i| g[i] * gamma[norm.channel(i)] * inv(norm.channel(i))).collect();
-    let xhat = |i: usize| (x[i] - mean[norm.channel(i)]) * inv(norm.channel(i));
+pub fn norm_apply_backward(norm: &Norm, x: &[f64], gamma: &[f64], given: Statistics, g: &[f64]) -> NormGrads {
+    let inv = |i: usize| inv_std(norm, given, norm.channel(i));
+    let dx = (0..x.len()).map(|i| g[i] * gamma[norm.channel(i)] * inv(i)).collect();
+    let xhat = |i: usize| (x[i] - given.0[norm.channel(i)]) * inv(i);
     NormGrads { x: dx, gamma: norm.channel_sums(|i| g[i] * xhat(i)), beta: norm.channel_sums(|i| g[i]) }
+}
+
+/// 1/√(σ² + ε) of channel `c`.
+fn inv_std(norm: &Norm, statistics: Statistics, c: usize) -> f64 {
+    1.0 / (statistics.1[c] + norm.eps).sqrt()
 }

@@ -107,7 +107,7 @@ fn norm_gradients_match_differences() {
     let mut rng = Rng::new(11);
     let (x, gamma, beta, g) = (rng.normals(24), rng.normals(2), rng.normals(2), rng.normals(24));
     let out = norm_forward(&norm, &x, &gamma, &beta);
-    let d = norm_backward(&norm, &x, &gamma, &out.mean, &out.var, &g);
+    let d = norm_backward(&norm, &x, &gamma, (&out.mean, &out.var), &g);
     let f = |x: &[f64], gamma: &[f64], beta: &[f64]| dot(&norm_forward(&norm, x, gamma, beta).y, &g);
     assert_gradient("norm x", |x| f(x, &gamma, &beta), &x, &d.x, 12);
     assert_gradient("norm γ", |gamma| f(&x, gamma, &beta), &gamma, &d.gamma, 13);
@@ -116,7 +116,7 @@ fn norm_gradients_match_differences() {
     let apply = |x: &[f64], gamma: &[f64], beta: &[f64]| {
         dot(&norm_apply(&norm, x, gamma, beta, &out.mean, &out.var), &g)
     };
-    let d = norm_apply_backward(&norm, &x, &gamma, &out.mean, &out.var, &g);
+    let d = norm_apply_backward(&norm, &x, &gamma, (&out.mean, &out.var), &g);
     assert_gradient("apply x", |x| apply(x, &gamma, &beta), &x, &d.x, 15);
     assert_gradient("apply γ", |gamma| apply(&x, gamma, &beta), &gamma, &d.gamma, 16);
     assert_gradient("apply β", |beta| apply(&x, &gamma, beta), &beta, &d.beta, 17);

@@ -77,5 +77,13 @@ impl Drop for Folder {
     }
 }
 
+/// Checks that an object has a number under each of these space-separated keys.
+#[track_caller]
+pub fn assert_numbers(object: &serde_json::Value, keys: &str) {
+    for key in keys.split_whitespace() {
+        assert!(object[key].is_number(), "{key} in {object}");
+    }
+}
+
 /// A net and a data set that train within a second.
 pub const SMALL: &str = "--net mlp --width 0.1 --limit 200 --batch 20";

@@ -49,7 +49,7 @@ impl Tape {
         let out = norm_forward(&norm, &vx, &vgamma, self.value(beta));
         let (mean, var) = (out.mean.clone(), out.var.clone());
         let y = self.push(self.shape(x).to_vec(), out.y, move |g| {
-            let d = norm_backward(&norm, &vx, &vgamma, &out.mean, &out.var, g);
+            let d = norm_backward(&norm, &vx, &vgamma, (&out.mean, &out.var), g);
             vec![(x, d.x), (gamma, d.gamma), (beta, d.beta)]
         });
         NormVars { y, mean, var }
@@ -61,7 +61,7 @@ impl Tape {
         let (vx, vgamma) = (self.rc(x), self.rc(gamma));
         let y = norm_apply(&norm, &vx, &vgamma, self.value(beta), &mean, &var);
         self.push(self.shape(x).to_vec(), y, move |g| {
-            let d = norm_apply_backward(&norm, &vx, &vgamma, &mean, &var, g);
+            let d = norm_apply_backward(&norm, &vx, &vgamma, (&mean, &var), g);
             vec![(x, d.x), (gamma, d.gamma), (beta, d.beta)]
         })
     }
