@@ -21,11 +21,7 @@ pub fn lipschitz(beta: f32, rows: usize, weight: &[f32], grad: &mut [f32], scrat
     let w = Matrix::new(weight, (rows, cols), cols);
     let side = rows.min(cols);
     let gram = &mut scratch.floats(side * side)[..];
-    if rows <= cols {
-        gemm(1.0, w, w.t(), 0.0, gram, side);
-    } else {
-        gemm(1.0, w.t(), w, 0.0, gram, side);
-    }
+    products_of_rows(if rows <= cols { w } else { w.t() }, side, gram);
     gram.iter_mut().step_by(side + 1).for_each(|x| *x -= 1.0);
     let square: f64 = gram.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
     let gram = Matrix::new(gram, (side, side), side);
@@ -35,4 +31,20 @@ pub fn lipschitz(beta: f32, rows: usize, weight: &[f32], grad: &mut [f32], scrat
         gemm(2.0 * beta, w, gram, 1.0, grad, cols);
     }
     f64::from(beta) / 2.0 * square
+}
+
+/// Rows of A·Aᵀ computed at once; what lies above the diagonal beyond them is copied from below.
+const PANEL: usize = 128;
+
+/// C = A·Aᵀ, C of `side` rows: little more than half of the products.
+fn products_of_rows(a: Matrix<'_>, side: usize, c: &mut [f32]) {
+    for first in (0..side).step_by(PANEL) {
+        let end = (first + PANEL).min(side);
+        gemm(1.0, a.rows(first..end), a.rows(0..end).t(), 0.0, &mut c[first * side..], side);
+        for i in first..end {
+            for j in 0..first {
+                c[j * side + i] = c[i * side + j];
+            }
+        }
+    }
 }

@@ -7,8 +7,20 @@ use spikegrad_testkit::lipschitz::{lipschitz_grad, lipschitz_value};
 use spikegrad_testkit::rng::Rng;
 
 /// (rows, columns)
-const SHAPES: &[(usize, usize)] =
-    &[(1, 1), (1, 17), (17, 1), (15, 16), (16, 16), (16, 15), (31, 144), (131, 27), (64, 9), (10, 67)];
+const SHAPES: &[(usize, usize)] = &[
+    (1, 1),
+    (1, 17),
+    (17, 1),
+    (15, 16),
+    (16, 16),
+    (16, 15),
+    (31, 144),
+    (131, 27),
+    (64, 9),
+    (10, 67),
+    (131, 140),
+    (300, 270),
+];
 
 #[test]
 fn value_and_gradient_match_in_both_orientations() {

@@ -26,6 +26,13 @@ impl<'a> Matrix<'a> {
         Self { data: self.data, size: (c, r), strides: (cs, rs) }
     }
 
+    /// Some of the rows. Panics if they are not there.
+    pub fn rows(self, rows: std::ops::Range<usize>) -> Self {
+        let ((r, c), (rs, _)) = (self.size, self.strides);
+        assert!(rows.start < rows.end && rows.end <= r);
+        Self { data: &self.data[rows.start * rs..], size: (rows.len(), c), strides: self.strides }
+    }
+
     fn span(&self) -> usize {
         let ((r, c), (rs, cs)) = (self.size, self.strides);
         if r == 0 || c == 0 { 0 } else { (r - 1) * rs + (c - 1) * cs + 1 }
