@@ -1,6 +1,10 @@
 //! Optimisers over one flat vector of parameters, as PyTorch defines them; gradient clipping.
 
 use crate::ConfigError;
+use spikegrad_tensor::{Kernel, Lanes, Level, Workers};
+
+/// Parameters that a task updates.
+const CHUNK: usize = 1 << 14;
 
 /// An optimiser and its constants.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -85,31 +89,63 @@ impl Optimizer {
     /// | `weights` | any | updated |
     /// | `grads` | as `weights` | read |
     /// | `first`, `second` | as `weights`; `second` may be empty for SGD | updated |
-    pub fn step(
-        &self,
-        lr: f32,
-        step: u64,
-        weights: &mut [f32],
-        grads: &[f32],
-        first: &mut [f32],
-        second: &mut [f32],
-    ) {
-        match *self {
-            Self::Sgd { momentum, nesterov, weight_decay } => {
+    ///
+    /// Numerics: the same bits at every level and for any number of threads.
+    pub fn step(&self, lr: f32, step: u64, parameters: Parameters<'_>, level: Level, workers: &mut Workers) {
+        let Parameters { weights, grads, first, second } = parameters;
+        let mut seconds = second.chunks_mut(CHUNK);
+        let chunks = weights.chunks_mut(CHUNK).zip(grads.chunks(CHUNK)).zip(first.chunks_mut(CHUNK));
+        let chunks = chunks.map(move |((weights, grads), first)| {
+            let second = seconds.next().unwrap_or_default();
+            Parameters { weights, grads, first, second }
+        });
+        workers.run(chunks, |parameters, _| level.run(Step { optimizer: self, lr, step, parameters }));
+    }
+}
+
+/// The parameters that an optimiser moves, and what it remembers of each.
+#[derive(Debug)]
+pub struct Parameters<'a> {
+    /// w.
+    pub weights: &'a mut [f32],
+    /// ∂L/∂w.
+    pub grads: &'a [f32],
+    /// Mean of the gradient, or momentum.
+    pub first: &'a mut [f32],
+    /// Mean of its square; empty for SGD.
+    pub second: &'a mut [f32],
+}
+
+/// One step of some of the parameters.
+struct Step<'a> {
+    optimizer: &'a Optimizer,
+    lr: f32,
+    step: u64,
+    parameters: Parameters<'a>,
+}
+
+impl Kernel for Step<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Lanes>(self) {
+        let Self { lr, step, parameters: Parameters { weights, grads, first, second }, .. } = self;
+        match *self.optimizer {
+            Optimizer::Sgd { momentum, nesterov, weight_decay } => {
                 for ((w, g), v) in weights.iter_mut().zip(grads).zip(first) {
                     let g = g + weight_decay * *w;
                     *v = if step == 1 { g } else { momentum * *v + g };
                     *w -= lr * if nesterov { g + momentum * *v } else { *v };
                 }
             }
-            Self::Adam { beta1, beta2, eps, weight_decay } => {
+            Optimizer::Adam { beta1, beta2, eps, weight_decay } => {
                 let rate = AdamRate::new(lr, step, beta1, beta2, eps);
                 for (((w, g), m), v) in weights.iter_mut().zip(grads).zip(first).zip(second) {
                     let g = g + weight_decay * *w;
                     *w -= rate.update(g, m, v);
                 }
             }
-            Self::AdamW { beta1, beta2, eps, weight_decay } => {
+            Optimizer::AdamW { beta1, beta2, eps, weight_decay } => {
                 let rate = AdamRate::new(lr, step, beta1, beta2, eps);
                 for (((w, g), m), v) in weights.iter_mut().zip(grads).zip(first).zip(second) {
                     *w *= 1.0 - lr * weight_decay;

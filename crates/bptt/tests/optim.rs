@@ -1,7 +1,8 @@
 //! Optimisers, clipping and schedules against the f64 reference.
 
-use spikegrad_bptt::optim::clip;
+use spikegrad_bptt::optim::{Parameters, clip};
 use spikegrad_bptt::{Optimizer, Schedule};
+use spikegrad_tensor::{Level, Workers};
 use spikegrad_testkit::check::{Tolerance, assert_close, gamma, narrow, widen};
 use spikegrad_testkit::optim::{Adam, Sgd};
 use spikegrad_testkit::rng::Rng;
@@ -9,25 +10,39 @@ use spikegrad_testkit::rng::Rng;
 const SIZE: usize = 131;
 const STEPS: u64 = 5;
 
+/// One step on vectors of one length.
+fn step(
+    optimizer: Optimizer,
+    lr: f32,
+    step: u64,
+    weights: &mut [f32],
+    grads: &[f32],
+    moments: &mut [Vec<f32>; 2],
+) {
+    let [first, second] = moments;
+    let parameters = Parameters { weights, grads, first, second };
+    let level = Level::available().pop().unwrap();
+    optimizer.step(lr, step, parameters, level, &mut Workers::new());
+}
+
 /// Runs five steps of both on the same gradients and compares the weights after each.
 fn check(what: &str, optimizer: Optimizer, lr: f32, mut reference: impl FnMut(&mut [f64], &[f64])) {
     let mut rng = Rng::new(17);
     let mut weights = narrow(&rng.normals(SIZE));
     let mut want = widen(&weights);
     let start = want.clone();
-    let mut first = vec![0.0; SIZE];
-    let mut second = vec![0.0; if optimizer.moments() > 1 { SIZE } else { 0 }];
+    let mut moments = [vec![0.0; SIZE], vec![0.0; if optimizer.moments() > 1 { SIZE } else { 0 }]];
     assert!(optimizer.check().is_ok(), "{what}");
-    for step in 1..=STEPS {
+    for n in 1..=STEPS {
         let mut grads = narrow(&rng.normals(SIZE));
         grads[0] = 0.0;
-        optimizer.step(lr, step, &mut weights, &grads, &mut first, &mut second);
+        step(optimizer, lr, n, &mut weights, &grads, &mut moments);
         reference(&mut want, &widen(&grads));
         // Each step rounds the weight once and its update a dozen times.
         let moved = |(w, s): (&f64, &f64)| s.abs() + 20.0 * (w - s).abs() + f64::from(lr);
         let magnitude: Vec<f64> = want.iter().zip(&start).map(moved).collect();
-        let tolerance = Tolerance::Dot { k: 4 * step as usize, magnitude: &magnitude };
-        assert_close(&format!("{what}, step {step}"), &weights, &want, tolerance);
+        let tolerance = Tolerance::Dot { k: 4 * n as usize, magnitude: &magnitude };
+        assert_close(&format!("{what}, step {n}"), &weights, &want, tolerance);
     }
     let still = weights.iter().zip(&start).skip(1).any(|(w, s)| (f64::from(*w) - s).abs() < 1e-9);
     assert!(!still, "{what}: every weight moves");
@@ -67,8 +82,8 @@ fn adam_and_adamw_match() {
 
 #[test]
 fn adams_first_step_is_the_learning_rate() {
-    let (mut w, mut m, mut v) = ([1.0, 1.0, 1.0], [0.0; 3], [0.0; 3]);
-    Optimizer::adam(0.0).step(0.5, 1, &mut w, &[1e-3, -7.0, 0.0], &mut m, &mut v);
+    let (mut w, mut moments) = ([1.0, 1.0, 1.0], [vec![0.0; 3], vec![0.0; 3]]);
+    step(Optimizer::adam(0.0), 0.5, 1, &mut w, &[1e-3, -7.0, 0.0], &mut moments);
     assert_close("weights", &w, &[0.5, 1.5, 1.0], Tolerance::Forward);
 }
 
@@ -137,4 +152,29 @@ fn schedules_match_their_formulas() {
     }
     let all_warmup = |epoch| Schedule::Cosine.at(lr, epoch, 1.0, 1.0);
     assert_eq!([0.5, 1.0, 1.5].map(all_warmup), [0.05, 0.1, 0.0], "a schedule that is all warm-up");
+}
+
+#[test]
+fn bits_depend_neither_on_the_level_nor_on_the_chunks() {
+    let mut rng = Rng::new(5);
+    // More than one chunk, the last a part.
+    let size = 40_003;
+    let (start, grads) = (narrow(&rng.normals(size)), narrow(&rng.normals(size)));
+    for optimizer in [Optimizer::adam(1e-2), Optimizer::adamw(1e-2), Optimizer::sgd(0.9, true, 1e-2)] {
+        let run = |level: Level, size: usize| {
+            let (mut weights, mut first) = (start[..size].to_vec(), vec![0.0; size]);
+            let mut second = vec![0.0; if optimizer.moments() > 1 { size } else { 0 }];
+            for step in 1..=3 {
+                let (first, second) = (&mut first[..], &mut second[..]);
+                let parameters = Parameters { weights: &mut weights, grads: &grads[..size], first, second };
+                optimizer.step(0.1, step, parameters, level, &mut Workers::new());
+            }
+            weights
+        };
+        let all = run(Level::BASELINE, size);
+        for level in Level::available() {
+            assert!(all == run(level, size), "{optimizer:?} {level}");
+            assert!(all[..777] == run(level, 777), "{optimizer:?} {level}");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use crate::Error;
 use spikegrad_bptt::{ConfigError, LossConfig, Optimizer, Schedule, optim};
 use spikegrad_models::{Init, Net, NetConfig, PlanReport};
-use spikegrad_tensor::Level;
+use spikegrad_tensor::{Level, Workers};
 use std::time::Instant;
 
 /// All that decides a training run, but for the data.
@@ -103,6 +103,9 @@ pub struct Trainer {
     pub(crate) moments: [Vec<f32>; 2],
     /// Running estimates before the current step, should it fail.
     estimates: Vec<f32>,
+    level: Level,
+    /// Who runs the optimiser.
+    workers: Workers,
 }
 
 impl Trainer {
@@ -126,7 +129,7 @@ impl Trainer {
         let moment = |used: bool| vec![0.0; if used { len } else { 0 }];
         let moments = [moment(true), moment(config.optimizer.moments() > 1)];
         let estimates = net.params().buffers.clone();
-        Ok(Self { config, net, step: 0, moments, estimates })
+        Ok(Self { config, net, step: 0, moments, estimates, level, workers: Workers::new() })
     }
 
     /// The configuration.
@@ -174,7 +177,9 @@ impl Trainer {
             optim::clip(&mut params.grads, limit);
         }
         let [first, second] = &mut self.moments;
-        c.optimizer.step(lr, step, &mut params.weights, &params.grads, first, second);
+        let parameters =
+            optim::Parameters { weights: &mut params.weights, grads: &params.grads, first, second };
+        c.optimizer.step(lr, step, parameters, self.level, &mut self.workers);
         let end = begin.elapsed();
         Ok(StepReport {
             loss: total,
