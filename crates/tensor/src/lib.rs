@@ -33,6 +33,6 @@ pub use error::ShapeError;
 pub use half::HalfTensor;
 pub use lanes::{Kernel, Lanes};
 pub use level::Level;
-pub use parallel::{Scratch, Workers};
+pub use parallel::{Needs, Scratch, Workers};
 pub use spikes::Spikes;
 pub use tensor::{Block, Dims, LANES, Tensor};

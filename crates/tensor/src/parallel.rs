@@ -67,6 +67,44 @@ pub(crate) struct Shared {
     pub lengths: Vec<u16>,
 }
 
+/// Elements that passes take of the buffers, so that memory is known before anything runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// Blocks of packed weights.
+    pub packed: usize,
+    /// Blocks of weight-gradient sums.
+    pub sums: usize,
+    /// Look-up keys.
+    pub keys: usize,
+    /// Columns of spikes by channel.
+    pub columns: usize,
+    /// Blocks of each worker.
+    pub blocks: usize,
+    /// Words of each worker.
+    pub words: usize,
+}
+
+impl Needs {
+    /// What serves both.
+    pub fn most(self, other: Self) -> Self {
+        Self {
+            packed: self.packed.max(other.packed),
+            sums: self.sums.max(other.sums),
+            keys: self.keys.max(other.keys),
+            columns: self.columns.max(other.columns),
+            blocks: self.blocks.max(other.blocks),
+            words: self.words.max(other.words),
+        }
+    }
+
+    /// Bytes, for so many workers.
+    pub fn bytes(&self, workers: usize) -> usize {
+        let blocks = self.packed + self.sums + workers * self.blocks;
+        let columns = self.columns * size_of::<[u64; crate::LANES]>();
+        blocks * size_of::<Block>() + columns + self.keys * 8 + workers * self.words * 2
+    }
+}
+
 /// Returns the first `len` elements, growing the buffer the first time.
 pub(crate) fn first<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) -> &mut [T] {
     if buffer.len() < len {

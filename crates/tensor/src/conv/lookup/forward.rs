@@ -9,16 +9,48 @@
 //! ```
 
 use super::keys::{Grid, PixelKeys};
-use super::{KEY_BITS, KEY_WORDS, Start, Tables, add_selected, build, workspace};
+use super::{KEY_BITS, KEY_WORDS, SCRATCH_BLOCKS, Start, Tables, add_selected, build, workspace};
 use crate::conv::Conv;
 use crate::parallel::{Timeline, first, timelines};
 use crate::tensor::{Block, LANES, Tensor};
-use crate::{Kernel, Lanes, Scratch, Spikes, Workers};
+use crate::{Kernel, Lanes, Needs, Scratch, Spikes, Workers};
 
 /// Pixels of a task: enough that building a table (about 64 additions) costs a few percent of using it.
 const TASK_PIXELS: usize = 4096;
 /// Keys alive together: 8 MiB.
 const CHUNK_KEYS: usize = 1 << 20;
+
+/// How a convolution's forward is cut.
+struct Cut {
+    /// Groups of sources that share keys.
+    triples: usize,
+    /// Images of a task.
+    run: usize,
+    /// Images whose keys are alive together.
+    chunk: usize,
+}
+
+impl Cut {
+    fn new(conv: &Conv) -> Self {
+        let (n, pixels) = (conv.output.n, conv.output.pixels());
+        let triples = conv.sources().div_ceil(KEY_WORDS);
+        let run = TASK_PIXELS.div_ceil(pixels).min(n);
+        let chunk = (CHUNK_KEYS / (triples * pixels)).max(1).next_multiple_of(run).min(n);
+        Self { triples, run, chunk }
+    }
+}
+
+/// What the forward takes of the workers' buffers.
+pub(in crate::conv) fn needs(conv: &Conv) -> Needs {
+    let Cut { triples, chunk, .. } = Cut::new(conv);
+    Needs {
+        packed: conv.output.blocks() * triples * KEY_BITS,
+        keys: chunk * triples * conv.output.pixels(),
+        blocks: SCRATCH_BLOCKS,
+        words: Grid::new(conv).words(),
+        ..Needs::default()
+    }
+}
 
 pub(in crate::conv) fn forward(
     conv: &Conv,
@@ -28,10 +60,8 @@ pub(in crate::conv) fn forward(
     workers: &mut Workers,
 ) {
     let (output, pixels) = (conv.output, conv.output.pixels());
-    let triples = conv.sources().div_ceil(KEY_WORDS);
+    let Cut { triples, run, chunk } = Cut::new(conv);
     let image_keys = triples * pixels;
-    let run = TASK_PIXELS.div_ceil(pixels).min(output.n);
-    let chunk = (CHUNK_KEYS / image_keys).max(1).next_multiple_of(run).min(output.n);
     let mut shared = workers.take_shared();
     let packed = pack(conv, weight, &mut shared.packed, workers);
     let keys = first(&mut shared.keys, chunk * image_keys);

@@ -45,6 +45,11 @@ impl<'a> Grid<'a> {
         self.conv.input.blocks() * self.conv.config.stride.pow(2) * self.plane()
     }
 
+    /// Words that an image's keys are made of: its own and a silent plane.
+    pub fn words(&self) -> usize {
+        self.image() + self.rows * self.pitch
+    }
+
     /// Columns of an image.
     pub fn image_columns(&self) -> usize {
         self.image() / COLUMN_BITS
@@ -95,7 +100,7 @@ impl Kernel for PixelKeys<'_> {
     fn run<V: Lanes>(self) {
         let Self { grid, spikes, keys, words } = self;
         let (output, sources) = (grid.conv.output, grid.conv.sources());
-        words.resize(grid.image() + grid.rows * grid.pitch, 0);
+        words.resize(grid.words(), 0);
         let silent = grid.image();
         words[silent..].fill(0);
         grid.fill(spikes, &mut words[..silent]);

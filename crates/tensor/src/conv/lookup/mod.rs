@@ -23,8 +23,9 @@ mod weight;
 pub(super) use forward::forward;
 pub(super) use weight::backward;
 
-use crate::Lanes;
+use super::Conv;
 use crate::tensor::{Block, LANES};
+use crate::{Lanes, Needs};
 
 /// Bits that select a table row.
 const BITS: usize = 6;
@@ -99,6 +100,11 @@ fn add_registers<V: Lanes, const H: usize>(start: Start, tables: &Tables, keys: 
 
 /// Blocks of scratch that [`workspace`] splits.
 const SCRATCH_BLOCKS: usize = KEY_BITS + TABLES * SUBSETS;
+
+/// What both passes take of the workers' buffers.
+pub(super) fn needs(conv: &Conv) -> Needs {
+    forward::needs(conv).most(weight::needs(conv))
+}
 
 /// Splits a worker's scratch into rows and tables.
 fn workspace(scratch: &mut crate::Scratch) -> (&mut Rows, &mut Tables) {

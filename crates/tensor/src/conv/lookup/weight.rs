@@ -11,11 +11,11 @@
 //! The parts depend on the shape alone, so the bits do not depend on the number of threads.
 
 use super::keys::{ChannelKeys, Columns, Grid, ImageColumns};
-use super::{KEY_BITS, Start, add_selected, build, workspace};
+use super::{KEY_BITS, SCRATCH_BLOCKS, Start, add_selected, build, workspace};
 use crate::conv::Conv;
 use crate::parallel::first;
 use crate::tensor::{Block, LANES, Tensor};
-use crate::{Kernel, Lanes, Scratch, Spikes, Workers};
+use crate::{Kernel, Lanes, Needs, Scratch, Spikes, Workers};
 use std::ops::Range;
 
 /// Tasks a pass is cut into at least.
@@ -25,6 +25,27 @@ const PACKED_GROUPS: usize = 16;
 /// Keys alive together: 8 MiB.
 const CHUNK_KEYS: usize = 1 << 20;
 
+/// Partial sums of each output block, and images whose keys are alive together.
+fn cut(conv: &Conv) -> (usize, usize) {
+    let rows = conv.sources() * LANES;
+    let chunk = CHUNK_KEYS * KEY_BITS / rows / conv.output.pixels();
+    (MIN_TASKS.div_ceil(conv.output.blocks()), chunk.clamp(1, conv.output.n))
+}
+
+/// What the weight gradient takes of the workers' buffers.
+pub(in crate::conv) fn needs(conv: &Conv) -> Needs {
+    let (parts, chunk) = cut(conv);
+    let (grid, rows) = (Grid::new(conv), conv.sources() * LANES);
+    Needs {
+        sums: parts * conv.output.blocks() * rows,
+        keys: (chunk * conv.output.pixels()).div_ceil(KEY_BITS) * rows,
+        columns: chunk * grid.image_columns(),
+        blocks: SCRATCH_BLOCKS,
+        words: grid.words(),
+        ..Needs::default()
+    }
+}
+
 pub(in crate::conv) fn backward(
     conv: &Conv,
     spikes: &Spikes,
@@ -33,8 +54,7 @@ pub(in crate::conv) fn backward(
     workers: &mut Workers,
 ) {
     let rows = conv.sources() * LANES;
-    let parts = MIN_TASKS.div_ceil(conv.output.blocks());
-    let chunk = (CHUNK_KEYS * KEY_BITS / rows / conv.output.pixels()).clamp(1, conv.output.n);
+    let (parts, chunk) = cut(conv);
     let mut shared = workers.take_shared();
     let sums = first(&mut shared.sums, parts * conv.output.blocks() * rows);
     sums.fill(Block::default());
