@@ -306,7 +306,8 @@ impl Net {
             gradients: weights,
             optimizer: moments * weights,
             saved: self.flow.values.iter().map(Value::bytes).sum(),
-            workspace: self.flow.gradients.iter().map(Tensor::bytes).sum(),
+            workspace: self.flow.gradients.iter().map(Tensor::bytes).sum::<usize>()
+                + self.flow.workers.bytes(),
             total: 0,
         };
         for layer in &self.layers {

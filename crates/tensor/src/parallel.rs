@@ -24,10 +24,7 @@ pub struct Scratch {
 impl Scratch {
     /// Returns the first `len` blocks, growing the buffer the first time.
     pub fn blocks(&mut self, len: usize) -> &mut [Block] {
-        if self.blocks.len() < len {
-            self.blocks.resize(len, Block::default());
-        }
-        &mut self.blocks[..len]
+        grown(&mut self.blocks, len)
     }
 
     /// Returns `len` floats of the same buffer.
@@ -37,10 +34,20 @@ impl Scratch {
     }
 }
 
+/// Returns the first `len` blocks of a buffer that grows when it must and never shrinks.
+pub(crate) fn grown(buffer: &mut Vec<Block>, len: usize) -> &mut [Block] {
+    if buffer.len() < len {
+        buffer.resize(len, Block::default());
+    }
+    &mut buffer[..len]
+}
+
 /// The workers that share a pass: one scratch each.
 #[derive(Debug)]
 pub struct Workers {
     scratch: Vec<Scratch>,
+    /// Weights that a pass packs first, for all workers to read. Contents are undefined between passes.
+    pub(crate) packed: Vec<Block>,
 }
 
 impl Default for Workers {
@@ -56,7 +63,13 @@ impl Workers {
         let count = rayon::current_num_threads();
         #[cfg(not(feature = "parallel"))]
         let count = 1;
-        Self { scratch: (0..count).map(|_| Scratch::default()).collect() }
+        Self { scratch: (0..count).map(|_| Scratch::default()).collect(), packed: Vec::new() }
+    }
+
+    /// Bytes of the buffers held now.
+    pub fn bytes(&self) -> usize {
+        let scratch = self.scratch.iter().map(|scratch| scratch.blocks.len());
+        (self.packed.len() + scratch.sum::<usize>()) * size_of::<Block>()
     }
 
     /// How many workers there are.

@@ -12,14 +12,16 @@
 //! |---|---|
 //! | `spike_forward` | y from spikes: additions of weight rows |
 //! | `spike_weight` | dW from spikes: additions of gradient rows |
-//! | `dense` | y from dense values, and dx |
+//! | `dense` | y from dense values, and dx, as register tiles |
 //! | `dense_weight` | dW from dense values |
 
 mod dense;
 mod dense_weight;
+mod register_tile;
 mod spike_forward;
 mod spike_weight;
 
+use crate::parallel::grown;
 use crate::tensor::{Block, Dims, LANES, Tensor};
 use crate::{Level, ShapeError, Spikes, Workers};
 
@@ -38,7 +40,7 @@ pub struct ConvConfig {
 
 /// A convolution planned for one input size: checked, with its weights packed for the kernels.
 ///
-/// Memory: packed weights (twice when an input gradient is wanted) and the weight gradient in blocks.
+/// Memory: packed weights and the weight gradient in blocks. The input gradient's weights lie with the workers.
 #[derive(Clone, Debug)]
 pub struct Conv {
     config: ConvConfig,
@@ -47,7 +49,6 @@ pub struct Conv {
     level: Level,
     spike_weights: Vec<Block>,
     dense_weights: Vec<Block>,
-    transposed_weights: Vec<Block>,
     weight_blocks: Vec<Block>,
     lists: spike_weight::Lists,
 }
@@ -90,7 +91,6 @@ impl Conv {
             level,
             spike_weights: Vec::new(),
             dense_weights: Vec::new(),
-            transposed_weights: Vec::new(),
             weight_blocks: Vec::new(),
             lists: spike_weight::Lists::default(),
         })
@@ -123,8 +123,7 @@ impl Conv {
 
     /// Bytes of packed weights and lists held now.
     pub fn bytes(&self) -> usize {
-        let blocks = self.spike_weights.len() + self.dense_weights.len();
-        let blocks = blocks + self.transposed_weights.len() + self.weight_blocks.len();
+        let blocks = self.spike_weights.len() + self.dense_weights.len() + self.weight_blocks.len();
         blocks * size_of::<Block>() + self.lists.bytes()
     }
 
@@ -254,7 +253,7 @@ fn pack_dense(
     let (ci, co, taps) = (conv.input.c, conv.config.out_channels, conv.taps());
     let (lanes, others) = if lanes_of == LanesOf::Outputs { (co, ci) } else { (ci, co) };
     let other_blocks = others.div_ceil(LANES);
-    packed.resize(lanes.div_ceil(LANES) * other_blocks * taps * LANES, Block::default());
+    let packed = grown(packed, lanes.div_ceil(LANES) * other_blocks * taps * LANES);
     let tasks = packed.chunks_mut(taps * LANES).enumerate();
     workers.run(tasks, |(task, chunk), _| {
         let (lane_block, other_block) = (task / other_blocks, task % other_blocks);
