@@ -1,6 +1,7 @@
-//! Every pass of the convolution, at every level, against the f64 reference.
+//! Every pass of the convolution, at every level, against the f64 reference; `winograd.rs` has the input gradient's
+//! other forms.
 
-use spikegrad_tensor::conv::{Conv, ConvConfig};
+use spikegrad_tensor::conv::{Conv, ConvConfig, InputGradient};
 use spikegrad_tensor::rng::Rng;
 use spikegrad_tensor::{Dims, Level, Spikes, Tensor, Workers};
 use spikegrad_testkit::conv as reference;
@@ -37,7 +38,8 @@ fn case(shape: Shape, binary: bool, level: Level) -> Case {
     let [n, ci, h, w, co, k, stride, pad] = shape;
     let input = Dims::new(n, ci, h, w);
     let config = ConvConfig { out_channels: co, kernel: k, stride, padding: pad };
-    let conv = Conv::plan(input, config, level).expect("a valid shape");
+    let mut conv = Conv::plan(input, config, level).expect("a valid shape");
+    conv.set_input_gradient(InputGradient::Direct);
     let mut rng = Rng::new(7);
     let value = |rng: &mut Rng| if binary { f32::from(rng.uniform() < 0.3) } else { rng.normal() };
     let x = (0..input.len()).map(|_| value(&mut rng)).collect();

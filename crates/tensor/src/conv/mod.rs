@@ -13,6 +13,7 @@
 //! | `spike_forward` | y from spikes: additions of weight rows |
 //! | `spike_weight` | dW from spikes: additions of gradient rows |
 //! | `dense` | y from dense values, and dx, as register tiles |
+//! | `winograd` | dx of 3×3 kernels with stride 1 |
 //! | `dense_weight` | dW from dense values |
 
 mod dense;
@@ -20,7 +21,12 @@ mod dense_weight;
 mod register_tile;
 mod spike_forward;
 mod spike_weight;
+mod winograd;
+mod winograd_form;
 
+pub use winograd::InputGradient;
+
+use self::winograd_form::{F2, F4};
 use crate::parallel::grown;
 use crate::tensor::{Block, Dims, LANES, Tensor};
 use crate::{Level, ShapeError, Spikes, Workers};
@@ -51,6 +57,7 @@ pub struct Conv {
     dense_weights: Vec<Block>,
     weight_blocks: Vec<Block>,
     lists: spike_weight::Lists,
+    input_gradient: InputGradient,
 }
 
 impl Conv {
@@ -93,6 +100,7 @@ impl Conv {
             dense_weights: Vec::new(),
             weight_blocks: Vec::new(),
             lists: spike_weight::Lists::default(),
+            input_gradient: InputGradient::fastest(input, &config),
         })
     }
 
@@ -109,6 +117,18 @@ impl Conv {
     /// Hyper-parameters.
     pub fn config(&self) -> ConvConfig {
         self.config
+    }
+
+    /// How the gradient of the input is computed.
+    pub fn input_gradient(&self) -> InputGradient {
+        self.input_gradient
+    }
+
+    /// Chooses how the gradient of the input is computed, instead of the fastest way. A convolution other than
+    /// 3×3 with stride 1 is always direct.
+    pub fn set_input_gradient(&mut self, form: InputGradient) {
+        let has_form = InputGradient::has_winograd(&self.config);
+        self.input_gradient = if has_form { form } else { InputGradient::Direct };
     }
 
     /// Numbers in the weight, O×I×k×k.
@@ -156,6 +176,8 @@ impl Conv {
     /// | `g` | the planned output | read |
     /// | `weight` | O×I×k×k | read |
     /// | `dx` | the planned input | overwritten, or added to |
+    ///
+    /// Numerics: as [`Conv::input_gradient`] says.
     pub fn backward_input(
         &mut self,
         g: &Tensor,
@@ -165,7 +187,15 @@ impl Conv {
         workers: &mut Workers,
     ) {
         assert_eq!((g.dims(), dx.dims(), weight.len()), (self.output, self.input, self.weight_len()));
-        dense::backward_input(self, g, weight, dx, accumulate, workers);
+        match self.input_gradient {
+            InputGradient::Direct => dense::backward_input(self, g, weight, dx, accumulate, workers),
+            InputGradient::Winograd2 => {
+                winograd::backward_input(F2, self, g, weight, dx, accumulate, workers)
+            }
+            InputGradient::Winograd4 => {
+                winograd::backward_input(F4, self, g, weight, dx, accumulate, workers)
+            }
+        }
     }
 
     /// Adds the weight gradient of a convolution of spikes: dW += g ⋆ o.
