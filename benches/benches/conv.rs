@@ -4,13 +4,27 @@
 //! rate.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use spikegrad_tensor::conv::{Conv, ConvConfig};
+use spikegrad_tensor::conv::{Conv, ConvConfig, InputGradient};
 use spikegrad_tensor::rng::Rng;
 use spikegrad_tensor::{Dims, Level, Spikes, Tensor, Workers};
 
 /// (images, channels, side, density in percent)
-const LAYERS: &[(usize, usize, usize, u32)] =
-    &[(32, 128, 32, 30), (32, 256, 16, 30), (32, 512, 8, 30), (64, 32, 32, 30), (64, 32, 32, 10)];
+const LAYERS: &[(usize, usize, usize, u32)] = &[
+    (32, 128, 32, 30),
+    (32, 256, 16, 30),
+    (32, 512, 8, 30),
+    (64, 32, 32, 30),
+    (64, 32, 32, 10),
+    (256, 64, 16, 30),
+    (256, 128, 8, 30),
+];
+
+/// Ways to the input gradient.
+const FORMS: [(InputGradient, &str); 3] = [
+    (InputGradient::Direct, "direct"),
+    (InputGradient::Winograd2, "winograd2"),
+    (InputGradient::Winograd4, "winograd4"),
+];
 
 fn conv(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("conv3x3");
@@ -30,16 +44,19 @@ fn conv(criterion: &mut Criterion) {
             let weight: Vec<f32> = (0..conv.weight_len()).map(|_| rng.normal()).collect();
             let (mut y, mut dw) = (Tensor::zeros(dims), vec![0.0; weight.len()]);
             group.throughput(Throughput::Elements(2 * conv.macs() * n as u64));
-            let id = |pass| BenchmarkId::new(pass, format!("{n}x{c}@{side}/{density}%/{level}"));
+            let id = |pass: &str| BenchmarkId::new(pass, format!("{n}x{c}@{side}/{density}%/{level}"));
             group.bench_function(id("forward"), |b| {
                 b.iter(|| conv.forward_spikes(&spikes, &weight, &mut y, &mut workers));
             });
             group.bench_function(id("weight_gradient"), |b| {
                 b.iter(|| conv.backward_weight_spikes(&spikes, &g, &mut dw, &mut workers));
             });
-            group.bench_function(id("input_gradient"), |b| {
-                b.iter(|| conv.backward_input(&g, &weight, &mut y, false, &mut workers));
-            });
+            for (form, name) in FORMS {
+                conv.set_input_gradient(form);
+                group.bench_function(id(&format!("input_gradient_{name}")), |b| {
+                    b.iter(|| conv.backward_input(&g, &weight, &mut y, false, &mut workers));
+                });
+            }
         }
     }
 }

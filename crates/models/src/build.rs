@@ -8,7 +8,7 @@ use spikegrad_bptt::{ConfigError, Fire};
 use spikegrad_tensor::conv::{Conv, ConvConfig};
 use spikegrad_tensor::norm::{Affine, Statistics};
 use spikegrad_tensor::pool::AvgPool;
-use spikegrad_tensor::{Dims, HalfTensor, LANES, Level, ShapeError, Spikes, Tensor};
+use spikegrad_tensor::{Dims, HalfTensor, LANES, Level, Needs, ShapeError, Spikes, Tensor};
 use std::f32::consts::FRAC_1_SQRT_2;
 
 /// A list of layers with its buffers.
@@ -20,6 +20,7 @@ pub(crate) struct Built {
     pub gradients: Vec<Tensor>,
     pub gradient_of: Vec<Option<usize>>,
     pub lent: [Tensor; MAX_SOURCES],
+    pub needs: Needs,
 }
 
 struct Builder<'a> {
@@ -51,9 +52,10 @@ pub(crate) fn build(
         NetKind::Mlp => b.mlp()?,
     }
     let lent = make_room_for_y(&mut b.layers, config.memory);
+    let needs = needs(&b.layers, &b.values, input_gradient);
     let (gradients, gradient_of) = share_gradients(&b.layers, &b.dims, input_gradient);
     let Builder { layers, params, values, dims, .. } = b;
-    Ok(Built { layers, params, values, value_dims: dims, gradients, gradient_of, lent })
+    Ok(Built { layers, params, values, value_dims: dims, gradients, gradient_of, lent, needs })
 }
 
 impl Builder<'_> {
@@ -228,6 +230,22 @@ fn make_room_for_y(layers: &mut [Layer], memory: Memory) -> [Tensor; MAX_SOURCES
         }
     }
     lent
+}
+
+/// What the layers take of the workers' buffers.
+fn needs(layers: &[Layer], values: &[Value], input_gradient: bool) -> Needs {
+    let wants = needs_gradient(layers, values.len(), input_gradient);
+    let mut needs = Needs::default();
+    for layer in layers {
+        let Layer::Unit(unit) = layer else { continue };
+        for current in &unit.currents {
+            if let Current::Conv(conv) = current {
+                let spikes = matches!(values[conv.from], Value::Spikes(_));
+                needs = needs.most(conv.conv.needs(spikes, wants[conv.from]));
+            }
+        }
+    }
+    needs
 }
 
 /// Gives every gradient a buffer; buffers are used again once the layers that need them have run backward.

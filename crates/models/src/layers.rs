@@ -114,10 +114,6 @@ impl ConvNorm {
             flow.put_gradient(self.from, dx);
         }
     }
-
-    fn bytes(&self) -> (usize, usize) {
-        (self.kept() + self.statistics.bytes(), self.conv.bytes())
-    }
 }
 
 /// A linear layer whose output is an input current.
@@ -375,11 +371,11 @@ impl Layer {
         flow.put_gradient(from, dx);
     }
 
-    /// Bytes kept for the backward, and bytes of workspace.
+    /// Bytes kept for the backward, and bytes of workspace; the workers' apart.
     pub(crate) fn bytes(&self) -> (usize, usize) {
         match self {
             Layer::Unit(unit) => unit.currents.iter().fold((0, 0), |(saved, work), current| match current {
-                Current::Conv(conv) => (saved + conv.bytes().0, work + conv.bytes().1),
+                Current::Conv(conv) => (saved + conv.kept(), work),
                 Current::Linear(linear) => (saved + linear.y.bytes(), work + linear.unpacked.bytes()),
                 Current::Identity(_) => (saved, work),
             }),

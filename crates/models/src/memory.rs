@@ -55,9 +55,9 @@ impl ConvNorm {
         }
     }
 
-    /// What `memory` keeps of y.
+    /// Bytes kept between forward and backward.
     pub(crate) fn kept(&self) -> usize {
-        self.y.bytes() + self.half.bytes()
+        self.y.bytes() + self.half.bytes() + self.statistics.bytes()
     }
 
     /// Makes room for y, or for what is kept of it.

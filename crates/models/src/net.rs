@@ -6,7 +6,8 @@ use spikegrad_bptt::lif::MAX_SOURCES;
 use spikegrad_bptt::lipschitz::lipschitz;
 use spikegrad_bptt::loss::Logits;
 use spikegrad_bptt::{ConfigError, Fire, LifConfig, LossConfig};
-use spikegrad_tensor::{Dims, LANES, Level, Scratch, Tensor, Workers};
+use spikegrad_tensor::conv::InputGradient;
+use spikegrad_tensor::{Dims, LANES, Level, Needs, Scratch, Tensor, Workers};
 
 /// What layers share while a step runs.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub(crate) struct Flow {
     /// Whether a value's gradient holds something yet.
     pub written: Vec<bool>,
     pub workers: Workers,
+    /// What the layers take of the workers' buffers.
+    pub needs: Needs,
     /// Ones, then as many zeros: the identity as an affine map.
     pub ones: Vec<f32>,
     pub lif: LifConfig,
@@ -151,6 +154,7 @@ impl Net {
             memory: config.memory,
             lent: built.lent,
             workers: Workers::new(),
+            needs: built.needs,
             ones,
             lif: config.lif.clone(),
             fire: config.fire(),
@@ -179,6 +183,18 @@ impl Net {
     /// Images of a batch.
     pub fn batch(&self) -> usize {
         self.flow.batch
+    }
+
+    /// Chooses how convolutions that have Winograd's forms compute their input's gradient, instead of the fastest.
+    pub fn set_gradient_form(&mut self, form: InputGradient) {
+        for layer in &mut self.layers {
+            let Layer::Unit(unit) = layer else { continue };
+            for current in &mut unit.currents {
+                if let Current::Conv(conv) = current {
+                    conv.conv.set_input_gradient(form);
+                }
+            }
+        }
     }
 
     /// Weights, gradients, running estimates.
@@ -318,7 +334,8 @@ impl Net {
             gradients: weights,
             optimizer: moments * weights,
             saved: self.flow.values.iter().map(Value::bytes).sum(),
-            workspace: self.flow.gradients.iter().chain(&self.flow.lent).map(Tensor::bytes).sum(),
+            workspace: self.flow.gradients.iter().chain(&self.flow.lent).map(Tensor::bytes).sum::<usize>()
+                + self.flow.needs.bytes(self.flow.workers.count()),
             total: 0,
         };
         for layer in &self.layers {

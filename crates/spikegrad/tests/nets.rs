@@ -8,6 +8,7 @@ use spikegrad::prelude::{
     Level, LossConfig, LossKind, NetKind, Norm, Optimizer, Reset, Surrogate, TrainConfig, Trainer,
     with_threads,
 };
+use spikegrad::tensor::conv::InputGradient;
 use spikegrad_testkit::check::{FINITE_DIFFERENCE, STEP, dot, finite_difference};
 use spikegrad_testkit::rng::Rng;
 use std::collections::BTreeMap;
@@ -63,6 +64,13 @@ fn tdbn() {
     for mut setup in [lenet(), resnet()] {
         setup.net.norm = Norm::TdBn;
         check_all_levels(&setup, 5);
+    }
+}
+
+#[test]
+fn every_form_of_the_input_gradient() {
+    for gradient in [InputGradient::Direct, InputGradient::Winograd2, InputGradient::Winograd4] {
+        check_all_levels(&Setup { gradient: Some(gradient), ..resnet() }, 1);
     }
 }
 

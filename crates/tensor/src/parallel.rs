@@ -24,7 +24,7 @@ pub struct Scratch {
 impl Scratch {
     /// Returns the first `len` blocks, growing the buffer the first time.
     pub fn blocks(&mut self, len: usize) -> &mut [Block] {
-        first(&mut self.blocks, len)
+        grown(&mut self.blocks, len)
     }
 
     /// Returns `len` floats of the same buffer.
@@ -106,7 +106,7 @@ impl Needs {
 }
 
 /// Returns the first `len` elements, growing the buffer the first time.
-pub(crate) fn first<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) -> &mut [T] {
+pub(crate) fn grown<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) -> &mut [T] {
     if buffer.len() < len {
         buffer.resize(len, T::default());
     }

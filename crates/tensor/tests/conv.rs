@@ -1,6 +1,7 @@
-//! Every pass of the convolution, at every level, against the f64 reference.
+//! Every pass of the convolution, at every level, against the f64 reference; `winograd.rs` has the input gradient's
+//! other forms.
 
-use spikegrad_tensor::conv::{Conv, ConvConfig, SpikeKernel};
+use spikegrad_tensor::conv::{Conv, ConvConfig, InputGradient, SpikeKernel};
 use spikegrad_tensor::rng::Rng;
 use spikegrad_tensor::{Dims, Level, Spikes, Tensor, Workers};
 use spikegrad_testkit::conv as reference;
@@ -51,6 +52,7 @@ fn case(shape: Shape, kind: Input, level: Level) -> Case {
     if let Input::Spikes(kernel) = kind {
         conv = conv.with_spike_kernel(kernel);
     }
+    conv.set_input_gradient(InputGradient::Direct);
     let mut rng = Rng::new(7);
     let value =
         |rng: &mut Rng| if kind == Input::Dense { rng.normal() } else { f32::from(rng.uniform() < 0.3) };

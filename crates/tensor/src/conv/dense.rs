@@ -9,9 +9,10 @@
 //! The forward has one class with all taps and reads every s-th pixel; dx has a class for each residue modulo
 //! the stride, writes every s-th pixel and reads neighbours.
 
+use super::register_tile::{Run, add_outer, cover};
 use super::{Conv, LanesOf, pack_dense};
 use crate::tensor::{Block, Dims, LANES, Tensor};
-use crate::{Kernel, Lanes, Scratch, Workers};
+use crate::{Kernel, Lanes, Needs, Scratch, Workers};
 
 /// Output pixels of a band, so that its source rows stay in the second-level cache.
 const BAND_PIXELS: usize = 256;
@@ -27,27 +28,36 @@ struct Pass<'a> {
     accumulate: bool,
 }
 
-pub(super) fn forward(conv: &mut Conv, x: &Tensor, weight: &[f32], y: &mut Tensor, workers: &mut Workers) {
-    let mut weights = std::mem::take(&mut conv.dense_weights);
-    pack_dense(conv, weight, LanesOf::Outputs, &mut weights, workers);
+pub(super) fn forward(conv: &Conv, x: &Tensor, weight: &[f32], y: &mut Tensor, workers: &mut Workers) {
+    let mut shared = workers.take_shared();
+    let weights = pack_dense(conv, weight, LanesOf::Outputs, &mut shared.packed, workers);
     let (source, target) = (conv.input, conv.output);
-    run(&Pass { conv, source, target, weights: &weights, forward: true, accumulate: false }, x, y, workers);
-    conv.dense_weights = weights;
+    run(&Pass { conv, source, target, weights, forward: true, accumulate: false }, x, y, workers);
+    workers.return_shared(shared);
 }
 
 pub(super) fn backward_input(
-    conv: &mut Conv,
+    conv: &Conv,
     g: &Tensor,
     weight: &[f32],
     dx: &mut Tensor,
     accumulate: bool,
     workers: &mut Workers,
 ) {
-    let mut weights = std::mem::take(&mut conv.transposed_weights);
-    pack_dense(conv, weight, LanesOf::Inputs, &mut weights, workers);
+    let mut shared = workers.take_shared();
+    let weights = pack_dense(conv, weight, LanesOf::Inputs, &mut shared.packed, workers);
     let (source, target) = (conv.output, conv.input);
-    run(&Pass { conv, source, target, weights: &weights, forward: false, accumulate }, g, dx, workers);
-    conv.transposed_weights = weights;
+    run(&Pass { conv, source, target, weights, forward: false, accumulate }, g, dx, workers);
+    workers.return_shared(shared);
+}
+
+/// What a pass takes of the workers' buffers.
+pub(super) fn needs(conv: &Conv, forward: bool) -> Needs {
+    let (source, target) = if forward { (conv.input, conv.output) } else { (conv.output, conv.input) };
+    let packed = conv.input.blocks() * conv.output.blocks() * conv.taps() * LANES;
+    let pass = Pass { conv, source, target, weights: &[], forward, accumulate: false };
+    let border = pass.border(&(0..pass.band()));
+    Needs { packed, blocks: source.blocks() * border.rows * border.cols, ..Needs::default() }
 }
 
 fn run(pass: &Pass<'_>, source: &Tensor, target: &mut Tensor, workers: &mut Workers) {
@@ -76,6 +86,11 @@ struct Border {
 }
 
 impl Pass<'_> {
+    /// Target rows of a band.
+    fn band(&self) -> usize {
+        (BAND_PIXELS / self.target.w).clamp(1, self.target.h).next_multiple_of(self.target_step())
+    }
+
     fn border(&self, rows: &std::ops::Range<usize>) -> Border {
         let (config, w) = (self.conv.config, self.target.w);
         if self.forward {
@@ -144,7 +159,7 @@ impl Kernel for Image<'_> {
     fn run<V: Lanes>(self) {
         let Image { pass, source, target, scratch } = self;
         let (d, t) = (pass.source, pass.target);
-        let band = (BAND_PIXELS / t.w).clamp(1, t.h).next_multiple_of(pass.target_step());
+        let band = pass.band();
         for top in (0..t.h).step_by(band) {
             let rows = top..(top + band).min(t.h);
             let border = pass.border(&rows);
@@ -198,52 +213,38 @@ fn band_of_block<V: Lanes>(
         for first in 0..step.min(pass.target.w) {
             pass.list_taps(border.cols, y, first, taps);
             let count = (pass.target.w - first).div_ceil(step);
-            let mut done = 0;
-            while done < count {
-                let x = first + done * step;
-                let origin = pass.origin(rows, border, y, x);
-                let tile = Tile { pass, border, window, weights, taps, origin };
-                let target = &mut target[y * pass.target.w + x..];
-                let left = count - done;
-                done += match V::WIDTH {
-                    16 if left >= 16 => tile.run::<V, 1, 16>(target),
-                    16 if left >= 8 => tile.run::<V, 1, 8>(target),
-                    16 if left >= 4 => tile.run::<V, 1, 4>(target),
-                    16 => tile.run::<V, 1, 1>(target),
-                    8 if left >= 6 && left != 8 => tile.run::<V, 2, 6>(target),
-                    8 if left >= 4 => tile.run::<V, 2, 4>(target),
-                    8 if left >= 2 => tile.run::<V, 2, 2>(target),
-                    8 => tile.run::<V, 2, 1>(target),
-                    _ if left >= 2 => tile.run::<V, 4, 2>(target),
-                    _ => tile.run::<V, 4, 1>(target),
-                };
-            }
+            let origin = pass.origin(rows, border, y, first);
+            let target = &mut target[y * pass.target.w + first..];
+            cover::<V>(count, &mut Row { pass, border, window, weights, taps, origin, target });
         }
     }
 }
 
-/// P neighbouring positions of a class × one block of output channels, held in registers.
-struct Tile<'a> {
+/// The positions of a class in a row × one block of output channels.
+struct Row<'a> {
     pass: &'a Pass<'a>,
     border: &'a Border,
     window: &'a [Block],
     weights: &'a [Block],
     taps: &'a [(u32, u32)],
+    /// Where in the bordered source the first position reads its first tap.
     origin: usize,
+    /// Begins at the first position.
+    target: &'a mut [Block],
 }
 
-impl Tile<'_> {
-    /// Computes the tile, writes it to `target` and returns P.
+impl Run for Row<'_> {
     #[inline(always)]
-    fn run<V: Lanes, const H: usize, const P: usize>(&self, target: &mut [Block]) -> usize {
+    fn tile<V: Lanes, const H: usize, const P: usize>(&mut self, first: usize) {
         let pass = self.pass;
         let (plane, step) = (self.border.rows * self.border.cols, pass.source_step());
         let source_block = pass.conv.taps() * LANES;
+        let origin = self.origin + first * step;
         let mut acc = [[V::splat(0.0); H]; P];
         for b in 0..pass.source.blocks() {
             let (plane, weights) = (&self.window[b * plane..], &self.weights[b * source_block..]);
             for &(tap, distance) in self.taps {
-                let pixels = &plane[self.origin + distance as usize..][..(P - 1) * step + 1];
+                let pixels = &plane[origin + distance as usize..][..(P - 1) * step + 1];
                 let pixels: [&Block; P] = std::array::from_fn(|p| &pixels[p * step]);
                 let (rows, _) = weights[tap as usize * LANES..].as_chunks::<LANES>();
                 add_outer::<V, H, P>(&mut acc, pixels, &rows[0]);
@@ -251,29 +252,10 @@ impl Tile<'_> {
         }
         let step = pass.target_step();
         for (p, acc) in acc.into_iter().enumerate() {
-            let block = &mut target[p * step].0;
+            let block = &mut self.target[(first + p) * step].0;
             for (h, part) in block.chunks_exact_mut(V::WIDTH).enumerate() {
                 let sum = if pass.accumulate { V::load(part) + acc[h] } else { acc[h] };
                 sum.store(part);
-            }
-        }
-        P
-    }
-}
-
-/// acc[p] += Σ_k pixels[p][k] · rows[k].
-#[inline(always)]
-fn add_outer<V: Lanes, const H: usize, const P: usize>(
-    acc: &mut [[V; H]; P],
-    pixels: [&Block; P],
-    rows: &[Block; LANES],
-) {
-    for (k, row) in rows.iter().enumerate() {
-        let row: [V; H] = std::array::from_fn(|h| V::load(&row.0[h * V::WIDTH..]));
-        for p in 0..P {
-            let x = V::splat(pixels[p].0[k]);
-            for h in 0..H {
-                acc[p][h] = x.fma(row[h], acc[p][h]);
             }
         }
     }

@@ -6,14 +6,20 @@
 //! ```
 
 use super::Conv;
+use crate::parallel::grown;
 use crate::tensor::{Block, LANES, Tensor};
-use crate::{Kernel, Lanes, Workers};
+use crate::{Kernel, Lanes, Needs, Workers};
 
-pub(super) fn backward(conv: &mut Conv, x: &Tensor, g: &Tensor, dw: &mut [f32], workers: &mut Workers) {
-    let mut sums = std::mem::take(&mut conv.weight_blocks);
+/// What the pass takes of the workers' buffers.
+pub(super) fn needs(conv: &Conv) -> Needs {
+    Needs { sums: conv.output.blocks() * conv.sources() * LANES, ..Needs::default() }
+}
+
+pub(super) fn backward(conv: &Conv, x: &Tensor, g: &Tensor, dw: &mut [f32], workers: &mut Workers) {
+    let mut shared = workers.take_shared();
+    let sums = grown(&mut shared.sums, needs(conv).sums);
     let (ci, taps) = (conv.input.c, conv.taps());
     let input_blocks = conv.input.blocks();
-    sums.resize(conv.output.blocks() * input_blocks * taps * LANES, Block::default());
     let tasks = sums.chunks_mut(LANES).enumerate();
     workers.run(tasks, |(task, sums), _| {
         conv.level.run(Task { conv, x, g, task, sums });
@@ -25,7 +31,7 @@ pub(super) fn backward(conv: &mut Conv, x: &Tensor, g: &Tensor, dw: &mut [f32], 
             *dw += sums[task * LANES + i % LANES].0[o % LANES];
         }
     }
-    conv.weight_blocks = sums;
+    workers.return_shared(shared);
 }
 
 /// Sixteen inputs × sixteen outputs of one tap.

@@ -12,16 +12,24 @@
 //! |---|---|
 //! | `lookup` | y and dW from spikes, six multiply-adds in one addition |
 //! | `sparse` | y and dW from few spikes, by lists of the active ones |
-//! | `dense` | y from dense values, and dx |
+//! | `dense` | y from dense values, and dx, as register tiles |
+//! | `winograd` | dx of 3×3 kernels with stride 1 |
 //! | `dense_weight` | dW from dense values |
 
 mod dense;
 mod dense_weight;
 mod lookup;
+mod register_tile;
 mod sparse;
+mod winograd;
+mod winograd_form;
 
+pub use winograd::InputGradient;
+
+use self::winograd_form::{F2, F4};
+use crate::parallel::grown;
 use crate::tensor::{Block, Dims, LANES, Tensor};
-use crate::{Level, ShapeError, Spikes, Workers};
+use crate::{Level, Needs, ShapeError, Spikes, Workers};
 
 /// A convolution's hyper-parameters: square kernel, the same stride and padding in both directions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +58,7 @@ pub enum SpikeKernel {
 
 /// A convolution planned for one input size: checked, with its weights packed for the kernels.
 ///
-/// Memory: packed weights (twice when an input gradient is wanted) and the weight gradient in blocks.
+/// It holds nothing but its plan: packed weights and sums lie with the [`Workers`], once for all convolutions.
 #[derive(Clone, Debug)]
 pub struct Conv {
     config: ConvConfig,
@@ -58,9 +66,7 @@ pub struct Conv {
     output: Dims,
     level: Level,
     spike_kernel: SpikeKernel,
-    dense_weights: Vec<Block>,
-    transposed_weights: Vec<Block>,
-    weight_blocks: Vec<Block>,
+    input_gradient: InputGradient,
 }
 
 impl Conv {
@@ -89,9 +95,7 @@ impl Conv {
             output,
             level,
             spike_kernel: SpikeKernel::default(),
-            dense_weights: Vec::new(),
-            transposed_weights: Vec::new(),
-            weight_blocks: Vec::new(),
+            input_gradient: InputGradient::fastest(input, &config),
         })
     }
 
@@ -115,6 +119,18 @@ impl Conv {
         self.config
     }
 
+    /// How the gradient of the input is computed.
+    pub fn input_gradient(&self) -> InputGradient {
+        self.input_gradient
+    }
+
+    /// Chooses how the gradient of the input is computed, instead of the fastest way. A convolution other than
+    /// 3×3 with stride 1 is always direct.
+    pub fn set_input_gradient(&mut self, form: InputGradient) {
+        let has_form = InputGradient::has_winograd(&self.config);
+        self.input_gradient = if has_form { form } else { InputGradient::Direct };
+    }
+
     /// Numbers in the weight, O×I×k×k.
     pub fn weight_len(&self) -> usize {
         self.config.out_channels * self.input.c * self.taps()
@@ -125,10 +141,18 @@ impl Conv {
         (self.weight_len() * self.output.pixels()) as u64
     }
 
-    /// Bytes of packed weights and lists held now.
-    pub fn bytes(&self) -> usize {
-        let blocks = self.dense_weights.len() + self.transposed_weights.len() + self.weight_blocks.len();
-        blocks * size_of::<Block>()
+    /// What a training step takes of the workers' buffers, the lists of few spikes apart.
+    pub fn needs(&self, spikes: bool, input_gradient: bool) -> Needs {
+        let needs = match spikes {
+            true => lookup::needs(self),
+            false => dense::needs(self, true).most(dense_weight::needs(self)),
+        };
+        match self.input_gradient {
+            _ if !input_gradient => needs,
+            InputGradient::Direct => needs.most(dense::needs(self, false)),
+            InputGradient::Winograd2 => needs.most(winograd::needs(F2, self)),
+            InputGradient::Winograd4 => needs.most(winograd::needs(F4, self)),
+        }
     }
 
     /// Convolves spikes: y = W ∗ o.
@@ -152,7 +176,7 @@ impl Conv {
     /// Convolves dense values: y = W ∗ x. Arguments as [`Conv::forward_spikes`].
     ///
     /// Numerics: fused multiply-adds where the level has them, in the order (channel block, tap, channel).
-    pub fn forward_dense(&mut self, x: &Tensor, weight: &[f32], y: &mut Tensor, workers: &mut Workers) {
+    pub fn forward_dense(&self, x: &Tensor, weight: &[f32], y: &mut Tensor, workers: &mut Workers) {
         assert_eq!((x.dims(), y.dims(), weight.len()), (self.input, self.output, self.weight_len()));
         dense::forward(self, x, weight, y, workers);
     }
@@ -164,8 +188,10 @@ impl Conv {
     /// | `g` | the planned output | read |
     /// | `weight` | O×I×k×k | read |
     /// | `dx` | the planned input | overwritten, or added to |
+    ///
+    /// Numerics: as [`Conv::input_gradient`] says.
     pub fn backward_input(
-        &mut self,
+        &self,
         g: &Tensor,
         weight: &[f32],
         dx: &mut Tensor,
@@ -173,7 +199,15 @@ impl Conv {
         workers: &mut Workers,
     ) {
         assert_eq!((g.dims(), dx.dims(), weight.len()), (self.output, self.input, self.weight_len()));
-        dense::backward_input(self, g, weight, dx, accumulate, workers);
+        match self.input_gradient {
+            InputGradient::Direct => dense::backward_input(self, g, weight, dx, accumulate, workers),
+            InputGradient::Winograd2 => {
+                winograd::backward_input(F2, self, g, weight, dx, accumulate, workers)
+            }
+            InputGradient::Winograd4 => {
+                winograd::backward_input(F4, self, g, weight, dx, accumulate, workers)
+            }
+        }
     }
 
     /// Adds the weight gradient of a convolution of spikes: dW += g ⋆ o.
@@ -196,7 +230,7 @@ impl Conv {
 
     /// Adds the weight gradient of a convolution of dense values: dW += g ⋆ x. Arguments as
     /// [`Conv::backward_weight_spikes`].
-    pub fn backward_weight_dense(&mut self, x: &Tensor, g: &Tensor, dw: &mut [f32], workers: &mut Workers) {
+    pub fn backward_weight_dense(&self, x: &Tensor, g: &Tensor, dw: &mut [f32], workers: &mut Workers) {
         assert_eq!((x.dims(), g.dims(), dw.len()), (self.input, self.output, self.weight_len()));
         dense_weight::backward(self, x, g, dw, workers);
     }
@@ -273,17 +307,17 @@ enum LanesOf {
 }
 
 /// Packs O×I×k×k weights as [lane group][other block][tap][16 of the other][group blocks], zero-padded.
-fn pack_dense(
+fn pack_dense<'a>(
     conv: &Conv,
     weight: &[f32],
     lanes_of: LanesOf,
-    packed: &mut Vec<Block>,
+    packed: &'a mut Vec<Block>,
     workers: &mut Workers,
-) {
+) -> &'a [Block] {
     let (ci, co, taps) = (conv.input.c, conv.config.out_channels, conv.taps());
     let (lanes, others) = if lanes_of == LanesOf::Outputs { (co, ci) } else { (ci, co) };
     let other_blocks = others.div_ceil(LANES);
-    packed.resize(lanes.div_ceil(LANES) * other_blocks * taps * LANES, Block::default());
+    let packed = grown(packed, lanes.div_ceil(LANES) * other_blocks * taps * LANES);
     let tasks = packed.chunks_mut(taps * LANES).enumerate();
     workers.run(tasks, |(task, chunk), _| {
         let (lane_block, other_block) = (task / other_blocks, task % other_blocks);
@@ -298,4 +332,5 @@ fn pack_dense(
             }
         }
     });
+    packed
 }

@@ -11,7 +11,7 @@
 use super::keys::{Grid, PixelKeys};
 use super::{KEY_BITS, KEY_WORDS, SCRATCH_BLOCKS, Start, Tables, add_selected, build, workspace};
 use crate::conv::Conv;
-use crate::parallel::{Timeline, first, timelines};
+use crate::parallel::{Timeline, grown, timelines};
 use crate::tensor::{Block, LANES, Tensor};
 use crate::{Kernel, Lanes, Needs, Scratch, Spikes, Workers};
 
@@ -64,7 +64,7 @@ pub(in crate::conv) fn forward(
     let image_keys = triples * pixels;
     let mut shared = workers.take_shared();
     let packed = pack(conv, weight, &mut shared.packed, workers);
-    let keys = first(&mut shared.keys, chunk * image_keys);
+    let keys = grown(&mut shared.keys, chunk * image_keys);
     let grid = Grid::new(conv);
     let input_image = conv.input.image_blocks();
     for (index, y) in y.blocks_mut().chunks_mut(chunk * output.image_blocks()).enumerate() {
@@ -92,7 +92,7 @@ pub(in crate::conv) fn forward(
 fn pack<'a>(conv: &Conv, weight: &[f32], packed: &'a mut Vec<Block>, workers: &mut Workers) -> &'a [Block] {
     let (ci, co, taps) = (conv.input.c, conv.config.out_channels, conv.taps());
     let block_rows = conv.sources().next_multiple_of(KEY_WORDS) * LANES;
-    let packed = first(packed, conv.output.blocks() * block_rows);
+    let packed = grown(packed, conv.output.blocks() * block_rows);
     workers.run(packed.chunks_mut(LANES).enumerate(), |(task, rows), _| {
         let (block, source) = (task * LANES / block_rows, task % (block_rows / LANES));
         let (input_block, tap) = (source / taps, source % taps);

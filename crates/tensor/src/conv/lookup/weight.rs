@@ -13,7 +13,7 @@
 use super::keys::{ChannelKeys, Columns, Grid, ImageColumns};
 use super::{KEY_BITS, SCRATCH_BLOCKS, Start, add_selected, build, workspace};
 use crate::conv::Conv;
-use crate::parallel::first;
+use crate::parallel::grown;
 use crate::tensor::{Block, LANES, Tensor};
 use crate::{Kernel, Lanes, Needs, Scratch, Spikes, Workers};
 use std::ops::Range;
@@ -56,7 +56,7 @@ pub(in crate::conv) fn backward(
     let rows = conv.sources() * LANES;
     let (parts, chunk) = cut(conv);
     let mut shared = workers.take_shared();
-    let sums = first(&mut shared.sums, parts * conv.output.blocks() * rows);
+    let sums = grown(&mut shared.sums, parts * conv.output.blocks() * rows);
     sums.fill(Block::default());
     for start in (0..conv.output.n).step_by(chunk) {
         let images = start..(start + chunk).min(conv.output.n);
@@ -77,14 +77,14 @@ fn pack<'a>(
     workers: &mut Workers,
 ) -> &'a [u64] {
     let (grid, level, image_words) = (Grid::new(conv), conv.level, conv.input.image_blocks());
-    let columns = first(columns, images.len() * grid.image_columns());
+    let columns = grown(columns, images.len() * grid.image_columns());
     let inputs = spikes.words()[images.start * image_words..].chunks(image_words);
     workers.run(columns.chunks_mut(grid.image_columns()).zip(inputs), |(columns, spikes), scratch| {
         level.run(ImageColumns { grid, spikes, columns, words: &mut scratch.entries });
     });
     let (columns, rows) = (&*columns, conv.sources() * LANES);
     let end = images.len() * conv.output.pixels();
-    let keys = first(keys, end.div_ceil(KEY_BITS) * rows);
+    let keys = grown(keys, end.div_ceil(KEY_BITS) * rows);
     workers.run(keys.chunks_mut(PACKED_GROUPS * rows).enumerate(), |(task, keys), _| {
         let pixels = task * PACKED_GROUPS * KEY_BITS..end;
         level.run(ChannelKeys { grid, columns, pixels, keys });

@@ -11,7 +11,7 @@
 //! additions; narrow groups sum several rows at a time (U) to hide the latency of the adder.
 
 use crate::conv::Conv;
-use crate::parallel::first;
+use crate::parallel::grown;
 use crate::tensor::{Block, Dims, LANES, Tensor};
 use crate::{Kernel, Lanes, Level, Scratch, Spikes, Workers};
 
@@ -51,7 +51,7 @@ fn pack<'a>(
     workers: &mut Workers,
 ) -> &'a [Block] {
     let (ci, co, taps) = (conv.input.c, conv.config.out_channels, conv.taps());
-    let packed = first(packed, conv.output.blocks() * taps * ci);
+    let packed = grown(packed, conv.output.blocks() * taps * ci);
     let tasks = packed.chunks_mut(ci * group).enumerate();
     workers.run(tasks, |(task, rows), _| {
         let (g, tap) = (task / taps, task % taps);
