@@ -37,7 +37,7 @@ fn conv(criterion: &mut Criterion) {
         let spike = |rng: &mut Rng| f32::from(rng.uniform() * 100.0 < density as f32);
         let x = Tensor::from_nchw(dims, &(0..dims.len()).map(|_| spike(&mut rng)).collect::<Vec<_>>());
         let g = Tensor::from_nchw(dims, &(0..dims.len()).map(|_| rng.normal()).collect::<Vec<_>>());
-        let (x, g) = (x.expect("sizes agree"), g.expect("sizes agree"));
+        let (x, mut g) = (x.expect("sizes agree"), g.expect("sizes agree"));
         let spikes = Spikes::from_tensor(&x);
         for level in Level::available() {
             let mut conv = Conv::plan(dims, config, level).expect("a valid shape");
@@ -49,7 +49,7 @@ fn conv(criterion: &mut Criterion) {
                 b.iter(|| conv.forward_spikes(&spikes, &weight, &mut y, &mut workers));
             });
             group.bench_function(id("weight_gradient"), |b| {
-                b.iter(|| conv.backward_weight_spikes(&spikes, &g, &mut dw, &mut workers));
+                b.iter(|| conv.backward_weight_spikes(&spikes, &mut g, &mut dw, &mut workers));
             });
             for (form, name) in FORMS {
                 conv.set_input_gradient(form);

@@ -53,7 +53,7 @@ fn of_conv(conv: &mut Conv, binary: bool, seed: u64) -> Result<[Identity; 2], Sh
     if binary {
         let spikes = Spikes::from_tensor(&image);
         conv.forward_spikes(&spikes, &weight, &mut y, &mut workers);
-        conv.backward_weight_spikes(&spikes, &gradient, &mut dw, &mut workers);
+        conv.backward_weight_spikes(&spikes, &mut gradient.clone(), &mut dw, &mut workers);
     } else {
         conv.forward_dense(&image, &weight, &mut y, &mut workers);
         conv.backward_weight_dense(&image, &gradient, &mut dw, &mut workers);

@@ -64,6 +64,8 @@ pub fn of(source: &Source) -> Flags {
         seed: Some(0),
         precision: name("f32"),
         memory: name("f32"),
+        input_gradient: name("auto"),
+        delta_kernels: name("auto"),
         ..Flags::default()
     }
 }

@@ -149,6 +149,12 @@ settings! {
     /// What a step keeps of activations: f32, bf16 (half the bytes, rounded) or recompute (bits alone)
     #[arg(long, value_name = "NAME", help_heading = "Training")]
     memory: String,
+    /// Input gradient of 3×3 convolutions: auto, direct, winograd2 or winograd4
+    #[arg(long, value_name = "FORM", help_heading = "Training")]
+    input_gradient: String,
+    /// Compute later time steps from the spikes that changed: auto, off or on
+    #[arg(long, value_name = "WHEN", help_heading = "Training")]
+    delta_kernels: String,
 }
 
 impl Flags {

@@ -6,8 +6,9 @@ use crate::flags::Flags;
 use spikegrad::TrainConfig;
 use spikegrad::bptt::{LifConfig, LossConfig, LossKind, Optimizer, Schedule, Surrogate};
 use spikegrad::data::{Augment, ImageSet, Source};
-use spikegrad::models::NetConfig;
+use spikegrad::models::{Kernels, NetConfig};
 use spikegrad::tensor::Level;
+use spikegrad::tensor::conv::{DeltaKernels, InputGradient};
 use std::fmt::Display;
 use std::path::Path;
 use std::str::FromStr;
@@ -246,6 +247,23 @@ fn schedule(flags: &Flags) -> Result<Schedule, Failure> {
     })
 }
 
+/// Chooses how layers are computed.
+fn kernels(flags: &Flags) -> Result<Kernels, Failure> {
+    let forms = ["auto", "direct", "winograd2", "winograd4"];
+    let input_gradient = match choice("input-gradient", &flags.input_gradient, &forms)? {
+        "direct" => Some(InputGradient::Direct),
+        "winograd2" => Some(InputGradient::Winograd2),
+        "winograd4" => Some(InputGradient::Winograd4),
+        _ => None,
+    };
+    let delta = match choice("delta-kernels", &flags.delta_kernels, &["auto", "off", "on"])? {
+        "off" => DeltaKernels::Off,
+        "on" => DeltaKernels::On,
+        _ => DeltaKernels::Auto,
+    };
+    Ok(Kernels { input_gradient, delta })
+}
+
 /// Puts the trainer's configuration together.
 fn train_config(flags: &Flags, surrogate: Surrogate, shape: Shape) -> Result<TrainConfig, Failure> {
     choice("precision", &flags.precision, &["f32"])?;
@@ -266,6 +284,7 @@ fn train_config(flags: &Flags, surrogate: Surrogate, shape: Shape) -> Result<Tra
         timesteps: flags.timesteps.unwrap_or(2),
         lif,
         norm: name("norm", &flags.norm)?,
+        kernels: kernels(flags)?,
         memory: name("memory", &flags.memory)?,
         twin: flags.twin.unwrap_or(false),
         smooth: false,

@@ -73,7 +73,14 @@ impl Builder<'_> {
         conv: ConvConfig,
         in_residual: bool,
     ) -> Result<Current, ConfigError> {
-        let conv = Conv::plan(self.dims[from], conv, self.level).map_err(shape)?;
+        let mut conv = Conv::plan(self.dims[from], conv, self.level).map_err(shape)?;
+        if let Some(form) = self.config.kernels.input_gradient {
+            conv.set_input_gradient(form);
+        }
+        // A still image is one step.
+        if conv.input().n == self.config.steps() * self.batch {
+            conv = conv.with_steps(self.config.steps(), self.config.kernels.delta);
+        }
         let (ConvConfig { out_channels: co, kernel: k, .. }, ci) = (conv.config(), conv.input().c);
         let out = conv.output();
         let tdbn = self.config.norm == Norm::TdBn;

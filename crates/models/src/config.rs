@@ -2,6 +2,7 @@
 
 use crate::Memory;
 use spikegrad_bptt::{ConfigError, Fire, LifConfig};
+use spikegrad_tensor::conv::{DeltaKernels, InputGradient};
 use std::fmt;
 use std::str::FromStr;
 
@@ -60,6 +61,15 @@ names!(Norm, "normalisation": Bn "bn", TdBn "tdbn");
 names!(Init, "initialisation": Uniform "uniform", Kaiming "kaiming");
 names!(Memory, "memory setting": F32 "f32", Bf16 "bf16", Recompute "recompute");
 
+/// How layers compute what they compute; results differ by rounding only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kernels {
+    /// The form of the input gradient; none: the fastest for each layer.
+    pub input_gradient: Option<InputGradient>,
+    /// Whether later time steps are computed from what changed.
+    pub delta: DeltaKernels,
+}
+
 /// A net, its input and its neuron.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NetConfig {
@@ -81,6 +91,8 @@ pub struct NetConfig {
     pub lif: LifConfig,
     /// Normalisation.
     pub norm: Norm,
+    /// How layers are computed.
+    pub kernels: Kernels,
     /// What a training step keeps of activations.
     pub memory: Memory,
     /// The ReLU twin: the same layers, max(0, x) for neurons, one time step.
@@ -102,6 +114,7 @@ impl NetConfig {
             timesteps: 2,
             lif: LifConfig::default(),
             norm: Norm::Bn,
+            kernels: Kernels::default(),
             memory: Memory::F32,
             twin: false,
             smooth: false,

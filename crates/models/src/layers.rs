@@ -101,17 +101,17 @@ impl ConvNorm {
             affine.c.0[c % LANES] = (-a * sum[c] / count) as f32;
         }
         backward_affine(&self.coefficients, dz, &mut self.y, flow.level, &mut flow.workers);
-        let dy = &self.y;
-        let dw = &mut flow.params.grads[self.weight.clone()];
+        if let Some((mut dx, accumulate)) = flow.take_gradient(self.from) {
+            let weight = &flow.params.weights[self.weight.clone()];
+            self.conv.backward_input(&self.y, weight, &mut dx, accumulate, &mut flow.workers);
+            flow.put_gradient(self.from, dx);
+        }
+        // Last, for it may use the gradient up.
+        let (dy, dw) = (&mut self.y, &mut flow.params.grads[self.weight.clone()]);
         match &flow.values[self.from] {
             Value::Spikes(x) => self.conv.backward_weight_spikes(x, dy, dw, &mut flow.workers),
             Value::Dense(x) => self.conv.backward_weight_dense(x, dy, dw, &mut flow.workers),
             Value::Taken => unreachable!("a layer does not read what it writes"),
-        }
-        if let Some((mut dx, accumulate)) = flow.take_gradient(self.from) {
-            let weight = &flow.params.weights[self.weight.clone()];
-            self.conv.backward_input(dy, weight, &mut dx, accumulate, &mut flow.workers);
-            flow.put_gradient(self.from, dx);
         }
     }
 }

@@ -20,7 +20,7 @@ pub mod net;
 pub mod params;
 pub mod safetensors;
 
-pub use config::{Init, NetConfig, NetKind, Norm};
+pub use config::{Init, Kernels, NetConfig, NetKind, Norm};
 pub use memory::Memory;
 pub use net::{Bytes, LayerReport, Net, PlanReport};
 pub use params::Params;

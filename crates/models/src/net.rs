@@ -6,7 +6,6 @@ use spikegrad_bptt::lif::MAX_SOURCES;
 use spikegrad_bptt::lipschitz::lipschitz;
 use spikegrad_bptt::loss::Logits;
 use spikegrad_bptt::{ConfigError, Fire, LifConfig, LossConfig};
-use spikegrad_tensor::conv::InputGradient;
 use spikegrad_tensor::{Dims, LANES, Level, Needs, Scratch, Tensor, Workers};
 
 /// What layers share while a step runs.
@@ -183,18 +182,6 @@ impl Net {
     /// Images of a batch.
     pub fn batch(&self) -> usize {
         self.flow.batch
-    }
-
-    /// Chooses how convolutions that have Winograd's forms compute their input's gradient, instead of the fastest.
-    pub fn set_gradient_form(&mut self, form: InputGradient) {
-        for layer in &mut self.layers {
-            let Layer::Unit(unit) = layer else { continue };
-            for current in &mut unit.currents {
-                if let Current::Conv(conv) = current {
-                    conv.conv.set_input_gradient(form);
-                }
-            }
-        }
     }
 
     /// Weights, gradients, running estimates.

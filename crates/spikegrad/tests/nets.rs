@@ -8,7 +8,7 @@ use spikegrad::prelude::{
     Level, LossConfig, LossKind, NetKind, Norm, Optimizer, Reset, Surrogate, TrainConfig, Trainer,
     with_threads,
 };
-use spikegrad::tensor::conv::InputGradient;
+use spikegrad::tensor::conv::{DeltaKernels, InputGradient};
 use spikegrad_testkit::check::{FINITE_DIFFERENCE, STEP, dot, finite_difference};
 use spikegrad_testkit::rng::Rng;
 use std::collections::BTreeMap;
@@ -69,8 +69,21 @@ fn tdbn() {
 
 #[test]
 fn every_form_of_the_input_gradient() {
-    for gradient in [InputGradient::Direct, InputGradient::Winograd2, InputGradient::Winograd4] {
-        check_all_levels(&Setup { gradient: Some(gradient), ..resnet() }, 1);
+    for form in [InputGradient::Direct, InputGradient::Winograd2, InputGradient::Winograd4] {
+        let mut setup = resnet();
+        setup.net.kernels.input_gradient = Some(form);
+        check_all_levels(&setup, 1);
+    }
+}
+
+#[test]
+fn later_steps_from_what_changed() {
+    for mut setup in [lenet(), resnet()] {
+        setup.net.kernels.delta = DeltaKernels::On;
+        for timesteps in [2, 4] {
+            setup.net.timesteps = timesteps;
+            check_all_levels(&setup, 7);
+        }
     }
 }
 

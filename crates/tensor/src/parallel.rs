@@ -118,6 +118,7 @@ pub(crate) fn grown<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) -> &mut 
 pub struct Workers {
     scratch: Vec<Scratch>,
     shared: Shared,
+    changes: Vec<u16>,
 }
 
 impl Default for Workers {
@@ -133,7 +134,8 @@ impl Workers {
         let count = rayon::current_num_threads();
         #[cfg(not(feature = "parallel"))]
         let count = 1;
-        Self { scratch: (0..count).map(|_| Scratch::default()).collect(), shared: Shared::default() }
+        let scratch = (0..count).map(|_| Scratch::default()).collect();
+        Self { scratch, shared: Shared::default(), changes: Vec::new() }
     }
 
     /// How many workers there are.
@@ -149,6 +151,16 @@ impl Workers {
     /// Keeps the shared buffers for the next pass.
     pub(crate) fn return_shared(&mut self, shared: Shared) {
         self.shared = shared;
+    }
+
+    /// Takes the buffer for changes of spikes, which passes read while they use the shared ones.
+    pub(crate) fn take_changes(&mut self) -> Vec<u16> {
+        std::mem::take(&mut self.changes)
+    }
+
+    /// Keeps the buffer for the next pass.
+    pub(crate) fn return_changes(&mut self, changes: Vec<u16>) {
+        self.changes = changes;
     }
 
     /// Runs `work` on every item. Items are handed out in order, each to the next free worker.
@@ -205,6 +217,20 @@ impl<T> Timeline<'_, T> {
         // SAFETY: `timelines` checked that plane `t` lies in the buffer borrowed for `'a`; planes of different
         // timelines differ in their index within a step, and `&mut self` keeps the two of one apart.
         unsafe { std::slice::from_raw_parts_mut(self.first.add(t * self.step), self.plane) }
+    }
+}
+
+impl<T> Timeline<'_, T> {
+    /// The planes at time steps `t − 1` and `t`. Panics if there are no such steps.
+    #[inline]
+    pub fn pair(&mut self, t: usize) -> (&mut [T], &mut [T]) {
+        assert!((1..self.times).contains(&t));
+        let plane = |t: usize| self.first.wrapping_add(t * self.step);
+        // SAFETY: as in `at`; the two planes lie `step ≥ plane` elements apart.
+        unsafe {
+            let before = std::slice::from_raw_parts_mut(plane(t - 1), self.plane);
+            (before, std::slice::from_raw_parts_mut(plane(t), self.plane))
+        }
     }
 }
 

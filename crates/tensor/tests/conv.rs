@@ -1,7 +1,7 @@
 //! Every pass of the convolution, at every level, against the f64 reference; `winograd.rs` has the input gradient's
 //! other forms.
 
-use spikegrad_tensor::conv::{Conv, ConvConfig, InputGradient, SpikeKernel};
+use spikegrad_tensor::conv::{Conv, ConvConfig, DeltaKernels, InputGradient, SpikeKernel};
 use spikegrad_tensor::rng::Rng;
 use spikegrad_tensor::{Dims, Level, Spikes, Tensor, Workers};
 use spikegrad_testkit::conv as reference;
@@ -39,18 +39,22 @@ struct Case {
 enum Input {
     Dense,
     Spikes(SpikeKernel),
+    /// Spikes of as many steps as there are images, from their changes.
+    Changes,
 }
 
 const INPUTS: &[Input] =
-    &[Input::Dense, Input::Spikes(SpikeKernel::Lookup), Input::Spikes(SpikeKernel::Lists)];
+    &[Input::Dense, Input::Spikes(SpikeKernel::Lookup), Input::Spikes(SpikeKernel::Lists), Input::Changes];
 
 fn case(shape: Shape, kind: Input, level: Level) -> Case {
     let [n, ci, h, w, co, k, stride, pad] = shape;
     let input = Dims::new(n, ci, h, w);
     let config = ConvConfig { out_channels: co, kernel: k, stride, padding: pad };
     let mut conv = Conv::plan(input, config, level).expect("a valid shape");
-    if let Input::Spikes(kernel) = kind {
-        conv = conv.with_spike_kernel(kernel);
+    match kind {
+        Input::Dense => {}
+        Input::Spikes(kernel) => conv = conv.with_spike_kernel(kernel),
+        Input::Changes => conv = conv.with_steps(n, DeltaKernels::On),
     }
     conv.set_input_gradient(InputGradient::Direct);
     let mut rng = Rng::new(7);
@@ -94,7 +98,7 @@ fn passes(c: &mut Case, kind: Input, seed: f32, workers: &mut Workers) -> (Vec<f
     if kind != Input::Dense {
         let spikes = Spikes::from_tensor(&x);
         c.conv.forward_spikes(&spikes, &c.weight, &mut y, workers);
-        c.conv.backward_weight_spikes(&spikes, &g, &mut dw, workers);
+        c.conv.backward_weight_spikes(&spikes, &mut g.clone(), &mut dw, workers);
     } else {
         c.conv.forward_dense(&x, &c.weight, &mut y, workers);
         c.conv.backward_weight_dense(&x, &g, &mut dw, workers);
@@ -116,19 +120,42 @@ fn every_pass_matches_the_reference_at_every_level() {
                 let (y, dx, dw) = passes(&mut c, kind, 0.0, &mut Workers::new());
                 let (x, w, g, s) = (wide(&c.x), wide(&c.weight), wide(&c.g), &c.shape);
                 let name = |pass: &str| format!("{pass} {shape:?} {level} {kind:?}");
-                let (ax, aw, ag) = (abs(&x), abs(&w), abs(&g));
-                let taps = s.k * s.k;
-                let forward = reference::conv_forward(s, &x, &w);
-                assert_sums(&name("y"), &y, &forward, &reference::conv_forward(s, &ax, &aw), s.ci * taps);
+                let (aw, ag, taps) = (abs(&w), abs(&g), s.k * s.k);
+                let Terms { times, x: ax, y_x, dw_g } = terms(&c, kind);
+                let size = reference::conv_forward(s, &y_x, &aw);
+                assert_sums(&name("y"), &y, &reference::conv_forward(s, &x, &w), &size, times * s.ci * taps);
                 let want = reference::conv_input_grad(s, &g, &w);
                 let size = reference::conv_input_grad(s, &ag, &aw);
                 assert_sums(&name("dx"), &dx, &want, &size, s.co * taps);
                 let want = reference::conv_weight_grad(s, &x, &g);
-                let size = reference::conv_weight_grad(s, &ax, &ag);
-                assert_sums(&name("dw"), &dw, &want, &size, s.n * s.out_h() * s.out_w() + 1);
+                let size = reference::conv_weight_grad(s, &ax, &dw_g);
+                assert_sums(&name("dw"), &dw, &want, &size, s.n * s.out_h() * s.out_w() + times);
             }
         }
     }
+}
+
+/// Magnitudes of what is added up: `x` and `dw_g` to dW, `y_x` times the weight to y, in `times` rounds.
+struct Terms {
+    times: usize,
+    x: Vec<f64>,
+    y_x: Vec<f64>,
+    dw_g: Vec<f64>,
+}
+
+/// Each image is a step where changes are summed: y[t] from all changes until t, dW from |o[t] − o[t−1]| and
+/// the gradients from t on.
+fn terms(c: &Case, kind: Input) -> Terms {
+    let (x, g, n) = (abs(&wide(&c.x)), abs(&wide(&c.g)), c.shape.n);
+    if kind != Input::Changes {
+        return Terms { times: 1, y_x: x.clone(), x, dw_g: g };
+    }
+    let (image, out) = (x.len() / n, g.len() / n);
+    let before = |i: usize| if i < image { 0.0 } else { x[i - image] };
+    let changes: Vec<f64> = (0..x.len()).map(|i| (x[i] - before(i)).abs()).collect();
+    let y_x = (0..x.len()).map(|i| changes[i % image..=i].iter().step_by(image).sum()).collect();
+    let dw_g = (0..g.len()).map(|i| g[i..].iter().step_by(out).sum()).collect();
+    Terms { times: n, x: changes, y_x, dw_g }
 }
 
 #[test]
@@ -139,7 +166,12 @@ fn gradients_accumulate_where_promised() {
             let (_, dx, dw) = passes(&mut c, kind, 0.0, &mut Workers::new());
             let (_, dx_on_one, dw_on_one) = passes(&mut c, kind, 1.0, &mut Workers::new());
             assert!(dx.iter().zip(&dx_on_one).all(|(x, on_one)| x + 1.0 == *on_one));
-            assert!(dw.iter().zip(&dw_on_one).all(|(x, on_one)| x + 1.0 == *on_one));
+            // Changes are added in three parts; all else at once.
+            let Terms { x, dw_g, .. } = terms(&c, kind);
+            let mut size = reference::conv_weight_grad(&c.shape, &x, &dw_g);
+            size.iter_mut().for_each(|size| *size = if kind == Input::Changes { *size + 1.0 } else { 0.0 });
+            let want: Vec<f64> = dw.iter().map(|&dw| f64::from(dw + 1.0)).collect();
+            assert_sums(&format!("dw on one {kind:?}"), &dw_on_one, &want, &size, 2 * 3 + 1);
         }
     }
 }

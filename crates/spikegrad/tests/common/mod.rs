@@ -3,7 +3,6 @@
 use spikegrad::models::{Net, NetConfig, NetKind, Norm};
 use spikegrad::prelude::{LifConfig, LossConfig, LossKind, Reset, Surrogate};
 use spikegrad::tensor::Level;
-use spikegrad::tensor::conv::InputGradient;
 use spikegrad_testkit as testkit;
 use spikegrad_testkit::check::{Tolerance, assert_close, largest, narrow, widen};
 use spikegrad_testkit::layout::random_values;
@@ -27,8 +26,6 @@ pub struct Setup {
     /// Largest factor by which a relative change of the weights may move a gradient, if that is limited: deep
     /// smooth nets magnify rounding a thousandfold in places, which says nothing of the code under test.
     pub condition: Option<f64>,
-    /// How convolutions compute their input's gradient, if not the fastest way.
-    pub gradient: Option<InputGradient>,
 }
 
 impl Setup {
@@ -36,7 +33,7 @@ impl Setup {
     pub fn new(kind: NetKind, height: usize, width: usize, scale: f64) -> Self {
         let net = NetConfig { scale, ..NetConfig::new(kind, 3, height, width, 5) };
         let (loss, batch, margin) = (LossConfig::default(), 2, 1e-4);
-        Self { net, loss, beta: 0.0, batch, margin, condition: None, gradient: None }
+        Self { net, loss, beta: 0.0, batch, margin, condition: None }
     }
 
     /// With this neuron.
@@ -161,9 +158,6 @@ impl Case {
     /// The library's net, planned and filled with the case's weights.
     pub fn net(&self, level: Level) -> Net {
         let mut net = Net::plan(&self.setup.net, self.setup.batch, level, true).unwrap();
-        if let Some(form) = self.setup.gradient {
-            net.set_gradient_form(form);
-        }
         let params = net.params_mut();
         for (entries, data) in
             [(&params.entries, &mut params.weights), (&params.buffer_entries, &mut params.buffers)]

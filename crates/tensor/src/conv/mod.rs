@@ -12,10 +12,12 @@
 //! |---|---|
 //! | `lookup` | y and dW from spikes, six multiply-adds in one addition |
 //! | `sparse` | y and dW from few spikes, by lists of the active ones |
+//! | `changes` | y and dW of spikes that repeat themselves in time |
 //! | `dense` | y from dense values, and dx, as register tiles |
 //! | `winograd` | dx of 3×3 kernels with stride 1 |
 //! | `dense_weight` | dW from dense values |
 
+mod changes;
 mod dense;
 mod dense_weight;
 mod lookup;
@@ -26,6 +28,7 @@ mod winograd_form;
 
 pub use winograd::InputGradient;
 
+use self::sparse::Sign;
 use self::winograd_form::{F2, F4};
 use crate::parallel::grown;
 use crate::tensor::{Block, Dims, LANES, Tensor};
@@ -56,6 +59,18 @@ pub enum SpikeKernel {
     Lists,
 }
 
+/// Whether steps after the first are computed from what changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeltaKernels {
+    /// Where so few neurons change that it is faster, decided in each pass.
+    #[default]
+    Auto,
+    /// Never.
+    Off,
+    /// Wherever there is a step after the first.
+    On,
+}
+
 /// A convolution planned for one input size: checked, with its weights packed for the kernels.
 ///
 /// It holds nothing but its plan: packed weights and sums lie with the [`Workers`], once for all convolutions.
@@ -66,6 +81,9 @@ pub struct Conv {
     output: Dims,
     level: Level,
     spike_kernel: SpikeKernel,
+    delta: DeltaKernels,
+    /// Time steps folded into the images.
+    steps: usize,
     input_gradient: InputGradient,
 }
 
@@ -95,6 +113,8 @@ impl Conv {
             output,
             level,
             spike_kernel: SpikeKernel::default(),
+            delta: DeltaKernels::default(),
+            steps: 1,
             input_gradient: InputGradient::fastest(input, &config),
         })
     }
@@ -102,6 +122,20 @@ impl Conv {
     /// Returns the same convolution with spikes computed by `kernel`.
     pub fn with_spike_kernel(self, kernel: SpikeKernel) -> Self {
         Self { spike_kernel: kernel, ..self }
+    }
+
+    /// Returns the same convolution for images of `steps` time steps, time outermost, whose changes it may use.
+    ///
+    /// Panics if the images are not so many equal steps.
+    pub fn with_steps(self, steps: usize, delta: DeltaKernels) -> Self {
+        assert!(steps > 0 && self.input.n.is_multiple_of(steps));
+        Self { steps, delta, ..self }
+    }
+
+    /// The same convolution of another number of images of one step.
+    fn of_images(&self, n: usize) -> Self {
+        let (input, output) = (Dims { n, ..self.input }, Dims { n, ..self.output });
+        Self { input, output, steps: 1, ..self.clone() }
     }
 
     /// Size of the input.
@@ -166,10 +200,11 @@ impl Conv {
     /// Numerics: only additions, in an order that the shape and the share of active neurons decide.
     pub fn forward_spikes(&self, spikes: &Spikes, weight: &[f32], y: &mut Tensor, workers: &mut Workers) {
         assert_eq!((spikes.dims(), y.dims(), weight.len()), (self.input, self.output, self.weight_len()));
-        if self.prefers_lists(spikes) {
-            sparse::forward(self, spikes, weight, y, workers);
-        } else {
-            lookup::forward(self, spikes, weight, y, workers);
+        let (words, y) = (spikes.words(), y.blocks_mut());
+        match self.way(words) {
+            Way::Changes => changes::forward(self, words, weight, y, workers),
+            Way::Lists => sparse::forward(self, words, weight, y, workers),
+            Way::Lookup => lookup::forward(self, words, weight, y, workers),
         }
     }
 
@@ -219,12 +254,19 @@ impl Conv {
     /// | `dw` | O×I×k×k | added to |
     ///
     /// Numerics: only additions, in an order that the shape and the share of active neurons decide.
-    pub fn backward_weight_spikes(&self, spikes: &Spikes, g: &Tensor, dw: &mut [f32], workers: &mut Workers) {
+    pub fn backward_weight_spikes(
+        &self,
+        spikes: &Spikes,
+        g: &mut Tensor,
+        dw: &mut [f32],
+        workers: &mut Workers,
+    ) {
         assert_eq!((spikes.dims(), g.dims(), dw.len()), (self.input, self.output, self.weight_len()));
-        if self.prefers_lists(spikes) {
-            sparse::backward(self, spikes, g, dw, workers);
-        } else {
-            lookup::backward(self, spikes, g, dw, workers);
+        let (words, g) = (spikes.words(), g.blocks_mut());
+        match self.way(words) {
+            Way::Changes => changes::backward_weight(self, words, g, dw, workers),
+            Way::Lists => sparse::backward(self, words, g, Sign::Add, dw, workers),
+            Way::Lookup => lookup::backward(self, words, g, dw, workers),
         }
     }
 
@@ -244,14 +286,34 @@ impl Conv {
         self.input.blocks() * self.taps()
     }
 
-    /// Whether to list the active neurons rather than look their sums up.
-    fn prefers_lists(&self, spikes: &Spikes) -> bool {
-        let wanted = match self.spike_kernel {
-            SpikeKernel::Auto => spikes.rate() < LISTS_BELOW,
-            kernel => kernel == SpikeKernel::Lists,
+    /// The way to compute a pass over these spikes.
+    fn way(&self, words: &[u16]) -> Way {
+        let fits = sparse::fits(self);
+        let few = |count: u64, neurons: usize| (count as f64) < LISTS_BELOW * neurons as f64;
+        let neurons = self.input.len();
+        let spikes = || words.iter().map(|word| u64::from(word.count_ones())).sum();
+        match self.spike_kernel {
+            SpikeKernel::Lookup => return Way::Lookup,
+            SpikeKernel::Lists if fits => return Way::Lists,
+            SpikeKernel::Auto if fits && few(spikes(), neurons) => return Way::Lists,
+            SpikeKernel::Lists | SpikeKernel::Auto => {}
+        }
+        let repeats = match self.delta {
+            _ if self.steps == 1 || !fits => false,
+            DeltaKernels::Off => false,
+            DeltaKernels::On => true,
+            DeltaKernels::Auto => few(changes::count(self, words), neurons - neurons / self.steps),
         };
-        wanted && sparse::fits(self)
+        if repeats { Way::Changes } else { Way::Lookup }
     }
+}
+
+/// A way to compute a pass over spikes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Lookup,
+    Lists,
+    Changes,
 }
 
 /// Share of active neurons below which lists win.

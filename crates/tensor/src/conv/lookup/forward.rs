@@ -12,8 +12,8 @@ use super::keys::{Grid, PixelKeys};
 use super::{KEY_BITS, KEY_WORDS, SCRATCH_BLOCKS, Start, Tables, add_selected, build, workspace};
 use crate::conv::Conv;
 use crate::parallel::{Timeline, grown, timelines};
-use crate::tensor::{Block, LANES, Tensor};
-use crate::{Kernel, Lanes, Needs, Scratch, Spikes, Workers};
+use crate::tensor::{Block, LANES};
+use crate::{Kernel, Lanes, Needs, Scratch, Workers};
 
 /// Pixels of a task: enough that building a table (about 64 additions) costs a few percent of using it.
 const TASK_PIXELS: usize = 4096;
@@ -54,9 +54,9 @@ pub(in crate::conv) fn needs(conv: &Conv) -> Needs {
 
 pub(in crate::conv) fn forward(
     conv: &Conv,
-    spikes: &Spikes,
+    words: &[u16],
     weight: &[f32],
-    y: &mut Tensor,
+    y: &mut [Block],
     workers: &mut Workers,
 ) {
     let (output, pixels) = (conv.output, conv.output.pixels());
@@ -67,10 +67,10 @@ pub(in crate::conv) fn forward(
     let keys = grown(&mut shared.keys, chunk * image_keys);
     let grid = Grid::new(conv);
     let input_image = conv.input.image_blocks();
-    for (index, y) in y.blocks_mut().chunks_mut(chunk * output.image_blocks()).enumerate() {
+    for (index, y) in y.chunks_mut(chunk * output.image_blocks()).enumerate() {
         let images = y.len() / output.image_blocks();
         let keys = &mut keys[..images * image_keys];
-        let inputs = spikes.words()[index * chunk * input_image..].chunks(input_image);
+        let inputs = words[index * chunk * input_image..].chunks(input_image);
         workers.run(keys.chunks_mut(image_keys).zip(inputs), |(keys, spikes), scratch| {
             conv.level.run(PixelKeys { grid, spikes, keys, words: &mut scratch.entries });
         });

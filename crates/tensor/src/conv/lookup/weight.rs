@@ -14,8 +14,8 @@ use super::keys::{ChannelKeys, Columns, Grid, ImageColumns};
 use super::{KEY_BITS, SCRATCH_BLOCKS, Start, add_selected, build, workspace};
 use crate::conv::Conv;
 use crate::parallel::grown;
-use crate::tensor::{Block, LANES, Tensor};
-use crate::{Kernel, Lanes, Needs, Scratch, Spikes, Workers};
+use crate::tensor::{Block, Dims, LANES};
+use crate::{Kernel, Lanes, Needs, Scratch, Workers};
 use std::ops::Range;
 
 /// Tasks a pass is cut into at least.
@@ -48,8 +48,8 @@ pub(in crate::conv) fn needs(conv: &Conv) -> Needs {
 
 pub(in crate::conv) fn backward(
     conv: &Conv,
-    spikes: &Spikes,
-    g: &Tensor,
+    words: &[u16],
+    g: &[Block],
     dw: &mut [f32],
     workers: &mut Workers,
 ) {
@@ -60,7 +60,7 @@ pub(in crate::conv) fn backward(
     sums.fill(Block::default());
     for start in (0..conv.output.n).step_by(chunk) {
         let images = start..(start + chunk).min(conv.output.n);
-        let keys = pack(conv, spikes, images.clone(), &mut shared.columns, &mut shared.keys, workers);
+        let keys = pack(conv, words, images.clone(), &mut shared.columns, &mut shared.keys, workers);
         add_chunk(conv, g, images, keys, parts, sums, workers);
     }
     unpack(conv, sums, dw, workers);
@@ -70,7 +70,7 @@ pub(in crate::conv) fn backward(
 /// Packs the keys of some images.
 fn pack<'a>(
     conv: &Conv,
-    spikes: &Spikes,
+    words: &[u16],
     images: Range<usize>,
     columns: &mut Vec<Columns>,
     keys: &'a mut Vec<u64>,
@@ -78,7 +78,7 @@ fn pack<'a>(
 ) -> &'a [u64] {
     let (grid, level, image_words) = (Grid::new(conv), conv.level, conv.input.image_blocks());
     let columns = grown(columns, images.len() * grid.image_columns());
-    let inputs = spikes.words()[images.start * image_words..].chunks(image_words);
+    let inputs = words[images.start * image_words..].chunks(image_words);
     workers.run(columns.chunks_mut(grid.image_columns()).zip(inputs), |(columns, spikes), scratch| {
         level.run(ImageColumns { grid, spikes, columns, words: &mut scratch.entries });
     });
@@ -95,7 +95,7 @@ fn pack<'a>(
 /// Adds some images' products to the parts of the sums.
 fn add_chunk(
     conv: &Conv,
-    g: &Tensor,
+    g: &[Block],
     images: Range<usize>,
     keys: &[u64],
     parts: usize,
@@ -109,7 +109,7 @@ fn add_chunk(
         if let Some(keys) = keys.chunks(part_groups * rows).nth(part) {
             let first = images.start * pixels + part * part_groups * KEY_BITS;
             let pixels = first..images.end * pixels;
-            conv.level.run(PartSums { g, block, pixels, keys, sums, scratch });
+            conv.level.run(PartSums { output: conv.output, g, block, pixels, keys, sums, scratch });
         }
     });
 }
@@ -137,7 +137,8 @@ fn unpack(conv: &Conv, sums: &mut [Block], dw: &mut [f32], workers: &mut Workers
 
 /// One block of output channels over a part of the pixels.
 struct PartSums<'a> {
-    g: &'a Tensor,
+    output: Dims,
+    g: &'a [Block],
     block: usize,
     pixels: Range<usize>,
     keys: &'a [u64],
@@ -150,12 +151,12 @@ impl Kernel for PartSums<'_> {
 
     #[inline(always)]
     fn run<V: Lanes>(self) {
-        let Self { g, block, pixels, keys, sums, scratch } = self;
+        let Self { output, g, block, pixels, keys, sums, scratch } = self;
         let (rows, tables) = workspace(scratch);
         for (group, keys) in keys.chunks_exact(sums.len()).enumerate() {
             let first = pixels.start + group * KEY_BITS;
             let count = (pixels.end - first).min(KEY_BITS);
-            copy_gradients(g, block, first, &mut rows[..count]);
+            copy_gradients(output, g, block, first, &mut rows[..count]);
             rows[count..].fill(Block::default());
             build::<V>(rows, tables);
             add_selected::<V>(Start::Add, tables, keys, sums);
@@ -165,14 +166,14 @@ impl Kernel for PartSums<'_> {
 
 /// Copies one block of the gradient at pixels `first`…, numbered through the images.
 #[inline(always)]
-fn copy_gradients(g: &Tensor, block: usize, first: usize, rows: &mut [Block]) {
-    let (d, plane) = (g.dims(), g.dims().pixels());
+fn copy_gradients(d: Dims, g: &[Block], block: usize, first: usize, rows: &mut [Block]) {
+    let plane = d.pixels();
     let mut done = 0;
     while done < rows.len() {
         let (image, pixel) = ((first + done) / plane, (first + done) % plane);
         let count = (plane - pixel).min(rows.len() - done);
         let from = (image * d.blocks() + block) * plane + pixel;
-        rows[done..][..count].copy_from_slice(&g.blocks()[from..][..count]);
+        rows[done..][..count].copy_from_slice(&g[from..][..count]);
         done += count;
     }
 }

@@ -12,24 +12,52 @@
 
 use crate::conv::Conv;
 use crate::parallel::grown;
-use crate::tensor::{Block, Dims, LANES, Tensor};
-use crate::{Kernel, Lanes, Level, Scratch, Spikes, Workers};
+use crate::tensor::{Block, Dims, LANES};
+use crate::{Kernel, Lanes, Level, Scratch, Workers};
 
 pub(in crate::conv) fn forward(
     conv: &Conv,
-    spikes: &Spikes,
+    words: &[u16],
     weight: &[f32],
-    y: &mut Tensor,
+    y: &mut [Block],
     workers: &mut Workers,
 ) {
     let mut shared = workers.take_shared();
     let group = group_blocks(conv);
-    let packed = pack(conv, weight, group, &mut shared.packed, workers);
-    let (input, image_out) = (conv.input, conv.output.image_blocks());
-    let images = spikes.words().chunks(input.image_blocks()).zip(y.blocks_mut().chunks_mut(image_out));
-    workers.run(images, |(words, y), scratch| {
-        conv.level.run(Image { conv, words, weights: packed, y, group, scratch });
+    let weights = pack(conv, weight, group, &mut shared.packed, workers);
+    let (image, image_out) = (conv.input.image_blocks(), conv.output.image_blocks());
+    workers.run(words.chunks(image).zip(y.chunks_mut(image_out)), |(on, y), scratch| {
+        conv.level.run(Image { conv, on, change: None, weights, y, group, scratch });
     });
+    workers.return_shared(shared);
+}
+
+/// Convolves the steps after the first from what changed: y[t] = y[t−1] + W ∗ on[t] − W ∗ off[t].
+///
+/// `on` and `off` hold the spikes that appear and vanish at step 1, 2, …; `y` holds step 0 on entry. The
+/// convolution is planned for one step.
+pub(in crate::conv) fn forward_changes(
+    conv: &Conv,
+    [on, off]: [&[u16]; 2],
+    weight: &[f32],
+    y: &mut [Block],
+    workers: &mut Workers,
+) {
+    let mut shared = workers.take_shared();
+    let group = group_blocks(conv);
+    let weights = pack(conv, weight, group, &mut shared.packed, workers);
+    let (image, image_out) = (conv.input.image_blocks(), conv.output.image_blocks());
+    let steps = on.chunks(conv.input.n * image).zip(off.chunks(conv.input.n * image));
+    let mut rest = y;
+    for (on, off) in steps {
+        let (before, after) = rest.split_at_mut(conv.output.n * image_out);
+        let words = on.chunks(image).zip(off.chunks(image));
+        let blocks = before.chunks(image_out).zip(after.chunks_mut(image_out));
+        workers.run(words.zip(blocks), |((on, off), (before, y)), scratch| {
+            conv.level.run(Image { conv, on, change: Some((off, before)), weights, y, group, scratch });
+        });
+        rest = after;
+    }
     workers.return_shared(shared);
 }
 
@@ -67,10 +95,13 @@ fn pack<'a>(
     packed
 }
 
-/// One image's convolution.
+/// One image's convolution, from nothing or from the step before.
 struct Image<'a> {
     conv: &'a Conv,
-    words: &'a [u16],
+    /// Spikes to add.
+    on: &'a [u16],
+    /// Spikes to subtract, and what to start from.
+    change: Option<(&'a [u16], &'a [Block])>,
     weights: &'a [Block],
     y: &'a mut [Block],
     group: usize,
@@ -82,13 +113,20 @@ impl Kernel for Image<'_> {
 
     #[inline(always)]
     fn run<V: Lanes>(self) {
-        let Image { conv, words, weights, y, group, scratch } = self;
+        let Image { conv, on, change, weights, y, group, scratch } = self;
         let Scratch { entries, starts, .. } = scratch;
-        list_active(conv.input, words, entries, starts);
+        starts.clear();
+        entries.resize(2 * conv.input.image_blocks() * LANES, 0);
+        let end = list_active(conv.input, on, 0, entries, starts);
+        if let Some((off, _)) = change {
+            list_active(conv.input, off, end, entries, starts);
+        }
+        let (on, off) = starts.split_at(conv.input.pixels() + 1);
         let group_rows = conv.taps() * conv.input.c * group;
         let group_out = group * conv.output.pixels();
-        for (weights, y) in weights.chunks(group_rows).zip(y.chunks_mut(group_out)) {
-            let sums = Sums { conv, weights, entries, starts };
+        for (g, (weights, y)) in weights.chunks(group_rows).zip(y.chunks_mut(group_out)).enumerate() {
+            let before = change.map(|(_, before)| &before[g * group_out..][..y.len()]);
+            let sums = Sums { conv, weights, entries, on, off, before };
             match (V::WIDTH, group) {
                 (16, 4) => sums.write::<V, 1, 4, 2>(y),
                 (16, 2) => sums.write::<V, 1, 2, 4>(y),
@@ -103,13 +141,17 @@ impl Kernel for Image<'_> {
     }
 }
 
-/// Lists column · ci + channel of each active input, pixel by pixel; `starts[p]` is where pixel p's begin.
+/// Lists column · ci + channel of each active input, pixel by pixel, from entry `end` on, and returns the new end;
+/// one start a pixel, and the end, are appended to `starts`.
 #[inline(always)]
-fn list_active(input: Dims, words: &[u16], entries: &mut Vec<u16>, starts: &mut Vec<u32>) {
+fn list_active(
+    input: Dims,
+    words: &[u16],
+    mut end: usize,
+    entries: &mut [u16],
+    starts: &mut Vec<u32>,
+) -> usize {
     let pixels = input.pixels();
-    entries.resize(input.image_blocks() * LANES, 0);
-    starts.clear();
-    let mut end = 0;
     for p in 0..pixels {
         starts.push(end as u32);
         let column = p % input.w * input.c;
@@ -123,6 +165,7 @@ fn list_active(input: Dims, words: &[u16], entries: &mut Vec<u16>, starts: &mut 
         }
     }
     starts.push(end as u32);
+    end
 }
 
 /// One group of output channels of one image.
@@ -130,7 +173,10 @@ struct Sums<'a> {
     conv: &'a Conv,
     weights: &'a [Block],
     entries: &'a [u16],
-    starts: &'a [u32],
+    /// Where each pixel's entries begin: those to add, and those to subtract, if any.
+    on: &'a [u32],
+    off: &'a [u32],
+    before: Option<&'a [Block]>,
 }
 
 impl Sums<'_> {
@@ -146,13 +192,26 @@ impl Sums<'_> {
             let from = left.saturating_sub(config.padding).min(input.w);
             let to = (left + config.kernel).saturating_sub(config.padding).min(input.w).max(from);
             let mut sums = [[[V::splat(0.0); H]; G]; U];
+            if let Some(before) = self.before {
+                for (sum, plane) in sums[0].iter_mut().zip(before.chunks_exact(out.pixels())) {
+                    *sum = std::array::from_fn(|h| V::load(&plane[q].0[h * V::WIDTH..]));
+                }
+            }
             for ky in 0..config.kernel {
                 let py = (top + ky).wrapping_sub(config.padding);
                 if py < input.h {
-                    let run = self.starts[py * input.w + from]..self.starts[py * input.w + to];
-                    let run = &self.entries[run.start as usize..run.end as usize];
+                    let columns = py * input.w + from..py * input.w + to;
                     let offset = (ky * row_len + config.padding * input.c).wrapping_sub(left * input.c);
-                    add_rows(weights, run, offset, &mut sums);
+                    let run = |starts: &[u32]| starts[columns.start] as usize..starts[columns.end] as usize;
+                    add_rows::<V, H, G, U, false>(weights, &self.entries[run(self.on)], offset, &mut sums);
+                    if !self.off.is_empty() {
+                        add_rows::<V, H, G, U, true>(
+                            weights,
+                            &self.entries[run(self.off)],
+                            offset,
+                            &mut sums,
+                        );
+                    }
                 }
             }
             for (b, plane) in y.chunks_exact_mut(out.pixels()).enumerate() {
@@ -165,9 +224,9 @@ impl Sums<'_> {
     }
 }
 
-/// Adds the rows `entry + offset` of a run.
+/// Adds, or subtracts, the rows `entry + offset` of a run.
 #[inline(always)]
-fn add_rows<V: Lanes, const H: usize, const G: usize, const U: usize>(
+fn add_rows<V: Lanes, const H: usize, const G: usize, const U: usize, const SUBTRACT: bool>(
     weights: &[[Block; G]],
     run: &[u16],
     offset: usize,
@@ -176,20 +235,26 @@ fn add_rows<V: Lanes, const H: usize, const G: usize, const U: usize>(
     let (full, rest) = run.as_chunks::<U>();
     for entries in full {
         for u in 0..U {
-            add_row(&weights[offset.wrapping_add(usize::from(entries[u]))], &mut sums[u]);
+            let row = &weights[offset.wrapping_add(usize::from(entries[u]))];
+            add_row::<V, H, G, SUBTRACT>(row, &mut sums[u]);
         }
     }
     for &entry in rest {
-        add_row(&weights[offset.wrapping_add(usize::from(entry))], &mut sums[0]);
+        let row = &weights[offset.wrapping_add(usize::from(entry))];
+        add_row::<V, H, G, SUBTRACT>(row, &mut sums[0]);
     }
 }
 
-/// Adds one row of G blocks.
+/// Adds, or subtracts, one row of G blocks.
 #[inline(always)]
-fn add_row<V: Lanes, const H: usize, const G: usize>(row: &[Block; G], sum: &mut [[V; H]; G]) {
+fn add_row<V: Lanes, const H: usize, const G: usize, const SUBTRACT: bool>(
+    row: &[Block; G],
+    sum: &mut [[V; H]; G],
+) {
     for (block, sum) in row.iter().zip(sum) {
         for (part, sum) in block.0.chunks_exact(V::WIDTH).zip(sum) {
-            *sum = *sum + V::load(part);
+            let part = V::load(part);
+            *sum = if SUBTRACT { *sum - part } else { *sum + part };
         }
     }
 }

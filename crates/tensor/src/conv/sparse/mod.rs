@@ -3,8 +3,8 @@
 mod forward;
 mod weight;
 
-pub(super) use forward::forward;
-pub(super) use weight::backward;
+pub(super) use forward::{forward, forward_changes};
+pub(super) use weight::{Sign, backward};
 
 use super::Conv;
 

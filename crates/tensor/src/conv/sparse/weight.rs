@@ -13,8 +13,8 @@
 
 use crate::conv::{Conv, ConvConfig, Residue};
 use crate::parallel::grown;
-use crate::tensor::{Dims, LANES, Tensor};
-use crate::{Kernel, Lanes, Scratch, Spikes, Workers};
+use crate::tensor::{Block, Dims, LANES};
+use crate::{Kernel, Lanes, Scratch, Workers};
 
 /// Positions in a band: its gradients of eight channels take at most a third of the first-level cache.
 const BAND_POSITIONS: usize = 256;
@@ -82,10 +82,18 @@ impl Reach {
     }
 }
 
+/// What a pass does to the weight gradient.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::conv) enum Sign {
+    Add,
+    Subtract,
+}
+
 pub(in crate::conv) fn backward(
     conv: &Conv,
-    spikes: &Spikes,
-    g: &Tensor,
+    words: &[u16],
+    g: &[Block],
+    sign: Sign,
     dw: &mut [f32],
     workers: &mut Workers,
 ) {
@@ -105,23 +113,23 @@ pub(in crate::conv) fn backward(
         let bands = entries.chunks_mut(shape.band_entries()).zip(lengths.chunks_mut(shape.band_lengths()));
         let tasks = chunk.clone().zip(bands);
         workers.run(tasks, |(index, (entries, lengths)), _| {
-            list_band(conv, spikes, &band, index, &shape, entries, lengths);
+            list_band(conv, words, &band, index, &shape, entries, lengths);
         });
         let lists = Lists { entries, lengths };
         Accumulate { conv, g, band, shape, chunk, lists, sums, workers }.run();
     }
-    unpack(conv, sums, dw);
+    unpack(conv, sums, sign, dw);
     workers.return_shared(shared);
 }
 
-/// Adds the sums, [register of outputs][input][tap][lane], to dW in O×I×k×k.
-fn unpack(conv: &Conv, sums: &[f32], dw: &mut [f32]) {
+/// Adds the sums, [register of outputs][input][tap][lane], to dW in O×I×k×k, or subtracts them.
+fn unpack(conv: &Conv, sums: &[f32], sign: Sign, dw: &mut [f32]) {
     let (ci, taps) = (conv.input.c, conv.taps());
     let width = register_width(conv);
     for (o, dw) in dw.chunks_mut(ci * taps).enumerate() {
         let group = &sums[o / width * ci * taps * width..];
         for (x, lanes) in dw.iter_mut().zip(group.chunks(width)) {
-            *x += lanes[o % width];
+            *x += if sign == Sign::Add { lanes[o % width] } else { -lanes[o % width] };
         }
     }
 }
@@ -158,7 +166,7 @@ impl ListShape {
 /// Lists where each channel fires in a band, as offsets into the band's bordered gradients.
 fn list_band(
     conv: &Conv,
-    spikes: &Spikes,
+    words: &[u16],
     band: &Band,
     index: usize,
     shape: &ListShape,
@@ -172,7 +180,7 @@ fn list_band(
     lengths.fill(0);
     for (slot, image) in images.enumerate() {
         for b in 0..input.blocks() {
-            let plane = &spikes.words()[(image * input.blocks() + b) * input.pixels()..][..input.pixels()];
+            let plane = &words[(image * input.blocks() + b) * input.pixels()..][..input.pixels()];
             for py in rows.clone() {
                 let row = slot * reach.rows + (config.base(py) as isize - reach.top) as usize;
                 for (px, &word) in plane[py * input.w..][..input.w].iter().enumerate() {
@@ -196,7 +204,7 @@ fn list_band(
 /// Adds a chunk of bands to the sums, one task for each register of outputs and run of input channels.
 struct Accumulate<'a> {
     conv: &'a Conv,
-    g: &'a Tensor,
+    g: &'a [Block],
     band: Band,
     shape: ListShape,
     chunk: std::ops::Range<usize>,
@@ -227,7 +235,7 @@ impl Accumulate<'_> {
 /// One register of output channels against a run of input channels.
 struct Task<'a> {
     conv: &'a Conv,
-    g: &'a Tensor,
+    g: &'a [Block],
     band: Band,
     shape: ListShape,
     chunk: &'a std::ops::Range<usize>,
@@ -248,7 +256,7 @@ impl Kernel for Task<'_> {
         for (slot, index) in chunk.clone().enumerate() {
             let (images, rows) = band.span(index, input);
             let reach = Reach::new(&config, &rows, input.w);
-            let window = copy_gradients::<V>(g, register, images, &reach, scratch);
+            let window = copy_gradients::<V>(conv.output, g, register, images, &reach, scratch);
             let entries = &lists.entries[slot * shape.band_entries()..][..shape.band_entries()];
             let lengths = &lists.lengths[slot * shape.band_lengths()..][..shape.band_lengths()];
             for class in 0..shape.classes {
@@ -269,18 +277,19 @@ impl Kernel for Task<'_> {
 /// Copies the gradients of a band, one register of output channels, with a zero border.
 #[inline(always)]
 fn copy_gradients<'a, V: Lanes>(
-    g: &Tensor,
+    d: Dims,
+    g: &[Block],
     register: usize,
     images: std::ops::Range<usize>,
     reach: &Reach,
     scratch: &'a mut Scratch,
 ) -> &'a [f32] {
-    let (d, plane) = (g.dims(), reach.rows * reach.cols * V::WIDTH);
+    let plane = reach.rows * reach.cols * V::WIDTH;
     let (block, lane) = (register * V::WIDTH / LANES, register * V::WIDTH % LANES);
     let window = scratch.blocks((images.len() * plane).div_ceil(LANES));
     let window: &mut [f32] = bytemuck::cast_slice_mut(window);
     for (image, window) in images.zip(window.chunks_mut(plane)) {
-        let blocks = &g.blocks()[(image * d.blocks() + block) * d.pixels()..][..d.pixels()];
+        let blocks = &g[(image * d.blocks() + block) * d.pixels()..][..d.pixels()];
         for (r, row) in window.chunks_exact_mut(reach.cols * V::WIDTH).enumerate() {
             let y = reach.top + r as isize;
             if y < 0 || y >= d.h as isize {

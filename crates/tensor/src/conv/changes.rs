@@ -1,0 +1,75 @@
+//! The steps after the first, from what changed since the step before.
+//!
+//! A net that sees a still image repeats itself. Convolution is linear in the spikes o, so for t ≥ 1
+//!
+//! ```text
+//! y[t] = y[t−1] + W ∗ (o[t] − o[t−1])
+//! dW  += S[0] ⋆ o[0] + Σ_{t≥1} S[t] ⋆ (o[t] − o[t−1])        S[t] = Σ_{t'≥t} g[t']
+//! ```
+//! the second by summation by parts. Step 0 is looked up, the changes are listed.
+//!
+//! Numerics: y[t] carries the roundings of the steps before it: at most γ of (t + 1)·K additions, K the weights
+//! that meet a pixel.
+
+use super::sparse::Sign;
+use super::{Conv, lookup, sparse};
+use crate::Workers;
+use crate::parallel::{grown, timelines};
+use crate::tensor::Block;
+
+/// Blocks of a plane's piece that a task sums over time.
+const CHUNK: usize = 1 << 8;
+
+/// How many spikes appear or vanish from one step to the next.
+pub(super) fn count(conv: &Conv, words: &[u16]) -> u64 {
+    let step = words.len() / conv.steps;
+    words.iter().zip(&words[step..]).map(|(before, now)| u64::from((before ^ now).count_ones())).sum()
+}
+
+/// Writes the spikes that appear and those that vanish at steps 1, 2, ….
+fn split<'a>(words: &[u16], step: usize, changes: &'a mut Vec<u16>) -> [&'a [u16]; 2] {
+    let len = words.len() - step;
+    let (on, off) = grown(changes, 2 * len).split_at_mut(len);
+    let pairs = words.iter().zip(&words[step..]);
+    for ((before, now), (on, off)) in pairs.zip(on.iter_mut().zip(off.iter_mut())) {
+        (*on, *off) = (now & !before, before & !now);
+    }
+    [on, off]
+}
+
+pub(super) fn forward(conv: &Conv, words: &[u16], weight: &[f32], y: &mut [Block], workers: &mut Workers) {
+    let one = conv.of_images(conv.input.n / conv.steps);
+    let (step, step_out) = (words.len() / conv.steps, y.len() / conv.steps);
+    lookup::forward(&one, &words[..step], weight, &mut y[..step_out], workers);
+    let mut changes = workers.take_changes();
+    sparse::forward_changes(&one, split(words, step, &mut changes), weight, y, workers);
+    workers.return_changes(changes);
+}
+
+/// As the weight gradient, with g overwritten by S.
+pub(super) fn backward_weight(
+    conv: &Conv,
+    words: &[u16],
+    g: &mut [Block],
+    dw: &mut [f32],
+    workers: &mut Workers,
+) {
+    let (steps, n) = (conv.steps, conv.input.n / conv.steps);
+    let (step, step_out) = (words.len() / steps, g.len() / steps);
+    let piece = if step_out.is_multiple_of(CHUNK) { CHUNK } else { conv.output.pixels() };
+    workers.run(timelines(g, steps, piece), |mut g, _| {
+        for t in (1..steps).rev() {
+            let (before, now) = g.pair(t);
+            before.iter_mut().zip(now).for_each(|(before, now)| {
+                before.0.iter_mut().zip(now.0).for_each(|(before, now)| *before += now);
+            });
+        }
+    });
+    lookup::backward(&conv.of_images(n), &words[..step], &g[..step_out], dw, workers);
+    let mut changes = workers.take_changes();
+    let [on, off] = split(words, step, &mut changes);
+    let rest = conv.of_images(n * (steps - 1));
+    sparse::backward(&rest, on, &g[step_out..], Sign::Add, dw, workers);
+    sparse::backward(&rest, off, &g[step_out..], Sign::Subtract, dw, workers);
+    workers.return_changes(changes);
+}
