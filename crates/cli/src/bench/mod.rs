@@ -35,6 +35,11 @@ enum What {
     #[command(after_help = "Example: spikegrad bench peak --threads 1 --json -")]
     Peak(peak::PeakArgs),
 
+    /// Time every kernel of a net, against the measured peak and an f64 reference
+    #[command(
+        after_help = "Example: spikegrad bench layers --net resnet19 --batch 16 --roofline roofline.svg"
+    )]
+    Layers(Box<layers::LayersArgs>),
     /// Time whole training steps on random images; the first is not counted
     #[command(after_help = "Example: spikegrad bench step --net resnet19 --width 0.25 --batch 100 --json -")]
     Step(Box<step::StepArgs>),
@@ -51,6 +56,7 @@ pub fn run(args: BenchArgs) -> Result<(), Failure> {
     match args.what {
         What::Peak(args) => peak::run(args),
 
+        What::Layers(args) => layers::run(*args),
         What::Step(args) => step::run(*args),
         What::Compare(args) => compare::run(args),
     }
