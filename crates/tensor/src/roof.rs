@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | [`multiply_add`] | twelve independent chains x ← x·a + b, no memory | arithmetic |
 //! | [`read`] | Σ x | reading |
-//! | [`write`] | x ← c | writing |
+//! | [`write()`] | x ← c | writing |
 //! | [`triad`] | z ← x + c·y | two streams in, one out |
 //!
 //! The caller times them; measured roofs are what benchmarks are compared with.
