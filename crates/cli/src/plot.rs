@@ -9,21 +9,23 @@ const HEIGHT: f64 = 340.0;
 /// Space around the plotting area: left, right, top, bottom.
 const MARGIN: [f64; 4] = [64.0, 18.0, 62.0, 50.0];
 /// Line colours, told apart by colour-blind readers too.
-const COLOURS: [&str; 6] = ["#2f6fb5", "#d1662a", "#2a8c5f", "#8b4fb0", "#b0413e", "#6b6b6b"];
+pub const COLOURS: [&str; 7] = ["#2f6fb5", "#d1662a", "#2a8c5f", "#8b4fb0", "#b0413e", "#6b6b6b", "#a8801a"];
 /// Points up to which each is marked with a dot.
 const DOTS: usize = 40;
 
 /// A named line.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Line<'a> {
     /// For the legend.
     pub name: &'a str,
     /// (x, y), x ascending; points that are not finite are left out.
     pub points: Vec<(f64, f64)>,
+    /// Dashed and without dots: a bound rather than a measurement.
+    pub dashed: bool,
 }
 
 /// A chart.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Chart<'a> {
     /// Above the chart.
     pub title: &'a str,
@@ -33,6 +35,8 @@ pub struct Chart<'a> {
     pub y: &'a str,
     /// The lines.
     pub lines: Vec<Line<'a>>,
+    /// Whether the y axis begins at 0.
+    pub from_zero: bool,
 }
 
 /// The range of an axis and its ticks.
@@ -84,14 +88,25 @@ impl Axis {
 
 /// Draws charts side by side in one SVG document.
 pub fn document(charts: &[Chart]) -> String {
-    let width = WIDTH * charts.len() as f64;
+    grid(charts, charts.len().max(1))
+}
+
+/// Draws charts in rows of `columns` in one SVG document.
+pub fn grid(charts: &[Chart], columns: usize) -> String {
+    let width = WIDTH * columns as f64;
+    let height = HEIGHT * charts.len().div_ceil(columns).max(1) as f64;
     let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {HEIGHT}\" width=\"{width}\" \
-         height=\"{HEIGHT}\" font-family=\"system-ui, sans-serif\" font-size=\"13\" fill=\"#1f2328\" role=\"img\">\n\
-         <rect width=\"{width}\" height=\"{HEIGHT}\" fill=\"#ffffff\"/>\n"
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
+         height=\"{height}\" font-family=\"system-ui, sans-serif\" font-size=\"13\" fill=\"#1f2328\" role=\"img\">\n\
+         <rect width=\"{width}\" height=\"{height}\" fill=\"#ffffff\"/>\n"
     );
     for (i, chart) in charts.iter().enumerate() {
-        let _ = writeln!(svg, "<g transform=\"translate({} 0)\">", WIDTH * i as f64);
+        let _ = writeln!(
+            svg,
+            "<g transform=\"translate({} {})\">",
+            WIDTH * (i % columns) as f64,
+            HEIGHT * (i / columns) as f64
+        );
         chart.draw(&mut svg);
         svg += "</g>\n";
     }
@@ -103,7 +118,7 @@ impl Chart<'_> {
     fn draw(&self, svg: &mut String) {
         let points = || self.lines.iter().flat_map(|line| &line.points);
         let x = Axis::covering(points().map(|p| p.0), 1.0);
-        let y = Axis::covering(points().map(|p| p.1), 0.0);
+        let y = Axis::covering(points().map(|p| p.1).chain(self.from_zero.then_some(0.0)), 0.0);
         let [left, right, top, bottom] = MARGIN;
         let at_x = |value: f64| left + x.share(value) * (WIDTH - left - right);
         let at_y = |value: f64| HEIGHT - bottom - y.share(value) * (HEIGHT - top - bottom);
@@ -145,18 +160,19 @@ impl Chart<'_> {
         for (line, colour) in self.lines.iter().zip(COLOURS.iter().cycle()) {
             let points = line.points.iter().filter(|p| p.0.is_finite() && p.1.is_finite());
             let points: Vec<(f64, f64)> = points.map(|&(x, y)| (at_x(x), at_y(y))).collect();
+            let dash = if line.dashed { " stroke-dasharray=\"6 4\"" } else { "" };
             let path: Vec<String> = points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
             let _ = writeln!(
                 svg,
-                "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>",
+                "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"{dash}/>",
                 path.join(" ")
             );
-            for (x, y) in points.iter().filter(|_| points.len() <= DOTS) {
+            for (x, y) in points.iter().filter(|_| points.len() <= DOTS && !line.dashed) {
                 let _ = writeln!(svg, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\" fill=\"{colour}\"/>");
             }
             let _ = writeln!(
                 svg,
-                "<path d=\"M{legend} 42h22\" stroke=\"{colour}\" stroke-width=\"2\"/>\
+                "<path d=\"M{legend} 42h22\" stroke=\"{colour}\" stroke-width=\"2\"{dash}/>\
                  <text x=\"{}\" y=\"46.5\">{}</text>",
                 legend + 28.0,
                 line.name
@@ -182,8 +198,8 @@ mod tests {
 
     #[test]
     fn numbers_that_are_not_finite_are_left_out() {
-        let lines = vec![Line { name: "a", points: vec![(1.0, f64::NAN), (2.0, 3.0)] }];
-        let svg = document(&[Chart { title: "t", x: "x", y: "y", lines }]);
+        let lines = vec![Line { name: "a", points: vec![(1.0, f64::NAN), (2.0, 3.0)], ..Line::default() }];
+        let svg = document(&[Chart { title: "t", x: "x", y: "y", lines, ..Chart::default() }]);
         assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
     }
 }

@@ -25,18 +25,20 @@ pub fn curves(metrics: &[Metrics]) -> String {
         x: "epoch",
         y: "loss",
         lines: vec![
-            Line { name: "training", points: points(|m| m.train_loss) },
-            Line { name: "test", points: points(|m| m.test_loss) },
+            Line { name: "training", points: points(|m| m.train_loss), ..Line::default() },
+            Line { name: "test", points: points(|m| m.test_loss), ..Line::default() },
         ],
+        ..Chart::default()
     };
     let accuracy = Chart {
         title: "Accuracy",
         x: "epoch",
         y: "right answers, %",
         lines: vec![
-            Line { name: "training", points: points(|m| 100.0 * m.train_accuracy) },
-            Line { name: "test", points: points(|m| 100.0 * m.test_accuracy) },
+            Line { name: "training", points: points(|m| 100.0 * m.train_accuracy), ..Line::default() },
+            Line { name: "test", points: points(|m| 100.0 * m.test_accuracy), ..Line::default() },
         ],
+        ..Chart::default()
     };
     document(&[loss, accuracy])
 }

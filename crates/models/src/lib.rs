@@ -7,6 +7,7 @@
 //! | [`params`] | one flat allocation of weights and one of gradients, ranges with names |
 //! | [`net`] | a planned net: every buffer, forward, backward |
 //! | [`build`] | ResNet-19, LeNet and MLP as lists of layers |
+//! | [`shapes`] | the kernels that a planned net runs, for benchmarks |
 //! | [`safetensors`], [`names`] | files, and the authors' own parameter names |
 #![forbid(unsafe_code)]
 
@@ -19,8 +20,10 @@ pub mod names;
 pub mod net;
 pub mod params;
 pub mod safetensors;
+pub mod shapes;
 
 pub use config::{Init, Kernels, NetConfig, NetKind, Norm};
 pub use memory::Memory;
 pub use net::{Bytes, LayerReport, Net, PlanReport};
 pub use params::Params;
+pub use shapes::{KernelKind, KernelShape};

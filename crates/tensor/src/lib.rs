@@ -9,6 +9,7 @@
 //! | [`norm`] | batch-norm statistics and gradients |
 //! | [`pool`], [`linear`] | average pooling, flattening, fully connected layers |
 //! | [`parallel`] | work spread over cores with results that do not depend on their number |
+//! | [`roof`] | the most that arithmetic and memory can do, to compare kernels with |
 //!
 //! Activations lie in *channel blocks*: sixteen channels of one pixel are neighbours ([`Block`]), then the
 //! pixels of the image, then the blocks, then the images. Channels past the last real one are zero and stay
@@ -26,6 +27,7 @@ pub mod norm;
 pub mod parallel;
 pub mod pool;
 pub mod rng;
+pub mod roof;
 pub mod spikes;
 pub mod tensor;
 

@@ -1,0 +1,171 @@
+//! `spikegrad bench step`: whole training steps, on random images or, of a net that was trained first, on real ones.
+
+use super::timing::{at_least_one, median, report, threads};
+use crate::dataset::Dataset;
+use crate::failure::Failure;
+use crate::flags::Flags;
+use crate::settings::{Settings, Shape, level};
+use clap::Args;
+use serde_json::{Value, json};
+use spikegrad::data::Batch;
+use spikegrad::data::rng::Rng;
+use spikegrad::{StepReport, Trainer};
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// What `bench step` takes.
+#[derive(Args, Clone, Debug)]
+pub struct StepArgs {
+    #[command(flatten)]
+    flags: Flags,
+    /// Settings from a TOML file, under the flags' names; flags win
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Steps to count
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    steps: usize,
+    /// First take N training steps on the images of --data, then time steps on further ones
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    trained: usize,
+    /// SIMD level: baseline, avx2 or avx512; default: the best
+    #[arg(long, value_name = "NAME")]
+    level: Option<String>,
+    /// Write the figures as JSON to a new file, or to stdout for -
+    #[arg(long, value_name = "FILE")]
+    json: Option<String>,
+}
+
+/// Measures.
+///
+/// # Errors
+/// Settings that make no sense, data that cannot be read, or a step that fails.
+pub fn run(args: StepArgs) -> Result<(), Failure> {
+    at_least_one("--steps", args.steps)?;
+    let given = Flags { net: Some("resnet19".into()), ..Flags::default() };
+    let data = args.flags.data.clone().or_else(|| Some("cifar10:random".into()));
+    if args.trained > 0 && args.flags.data.is_none() {
+        return Err(Failure::Usage("--trained needs --data, whose images it trains on".into()));
+    }
+    let flags = Flags { data, ..args.flags.clone() };
+    let flags = if args.config.is_some() { flags } else { flags.over(given) };
+    let settings = Settings::resolve(flags, args.config.as_deref())?;
+    let figures = measure(&settings, &args)?;
+    report(args.json.as_deref(), &figures, &show(&figures))
+}
+
+/// Uniform random images of any label: one batch, for every step.
+fn random(settings: &Settings, shape: Shape) -> Batch {
+    let mut rng = Rng::keyed(&[settings.seed()]);
+    let batch = settings.batch();
+    let count = batch * shape.channels * shape.height * shape.width;
+    let images = (0..count).map(|_| 4.0 * rng.uniform() - 2.0).collect();
+    let labels = (0..batch).map(|i| (i % shape.classes) as u32).collect();
+    Batch { images, labels, len: batch, channels: shape.channels, height: shape.height, width: shape.width }
+}
+
+/// What is timed.
+struct Subject {
+    trainer: Trainer,
+    /// One for each step, or one for all.
+    batches: Vec<Batch>,
+    /// Epochs trained so far, which set the learning rate.
+    progress: f64,
+}
+
+/// Makes the net, and trains it where that is wanted.
+fn prepare(settings: &Settings, args: &StepArgs) -> Result<Subject, Failure> {
+    let level = level(args.level.as_deref())?;
+    if args.trained == 0 {
+        let shape = Shape::of(&settings.source);
+        let trainer = Trainer::new(settings.train_config(shape), level)?;
+        return Ok(Subject { trainer, batches: vec![random(settings, shape)], progress: 0.0 });
+    }
+    let data = Dataset::load(settings)?;
+    let mut trainer = Trainer::new(settings.train_config(data.shape()), level)?;
+    let loader = data.train_loader(settings)?;
+    let epoch_of = |step: usize| step as f64 / loader.batches() as f64;
+    let mut batches = Vec::new();
+    let all = (0u64..).flat_map(|epoch| loader.epoch(epoch)).take(args.trained + args.steps + 1);
+    // The batches to time are made beforehand, so that no loader works beside the clock.
+    for (step, batch) in all.enumerate() {
+        if step < args.trained {
+            trainer.train_batch(&batch.images, &batch.labels, epoch_of(step))?;
+        } else {
+            batches.push(batch);
+        }
+    }
+    Ok(Subject { trainer, batches, progress: epoch_of(args.trained) })
+}
+
+/// Times the steps.
+fn measure(settings: &Settings, args: &StepArgs) -> Result<Value, Failure> {
+    let Subject { mut trainer, batches, progress } = prepare(settings, args)?;
+    let (config, batch) = (trainer.config().clone(), settings.batch());
+    let (mut seconds, mut reports) = (Vec::new(), Vec::<StepReport>::new());
+    let mut rates = Vec::new();
+    for (step, data) in batches.iter().cycle().take(args.steps + 1).enumerate() {
+        let start = Instant::now();
+        let report = trainer.train_batch(&data.images, &data.labels, progress)?;
+        if step > 0 {
+            seconds.push(start.elapsed().as_secs_f64());
+            reports.push(report);
+            let layers = trainer.rates();
+            rates.push(layers.iter().map(|(_, rate)| rate).sum::<f64>() / layers.len().max(1) as f64);
+        }
+    }
+    let median_of = |part: fn(&StepReport) -> f64| median(&reports.iter().map(part).collect::<Vec<_>>());
+    let median_s = median(&seconds);
+    let net = &config.net;
+    // Forward, input gradient and weight gradient: three passes of 2 FLOPs a MAC.
+    let flops = 6.0 * trainer.plan().macs_per_step as f64 * (batch * net.steps()) as f64;
+    Ok(json!({
+        "net": net.kind.to_string(),
+        "width": net.scale,
+        "batch": batch,
+        "timesteps": net.steps(),
+        "memory": settings.flags.memory,
+        "trained": args.trained,
+        "threads": threads(),
+        "level": level(args.level.as_deref())?.name(),
+        "steps": seconds,
+        "median_s": median_s,
+        "forward_s": median_of(|r| r.forward_s),
+        "backward_s": median_of(|r| r.backward_s),
+        "optimizer_s": median_of(|r| r.optimizer_s),
+        "images_per_s": batch as f64 / median_s,
+        "effective_gflops": flops / median_s / 1e9,
+        "peak_rss_bytes": peak_rss(),
+        "mean_rate": median(&rates),
+    }))
+}
+
+/// The figures in words.
+fn show(figures: &Value) -> String {
+    let number = |key: &str| figures[key].as_f64().unwrap_or(0.0);
+    format!(
+        "{} width {} batch {} T {} on {} threads ({}): {:.3} s a step (forward {:.3}, backward {:.3}, optimiser {:.3}), \
+         {:.1} images/s, {:.1} effective GFLOP/s, mean rate {:.1} %, peak memory {:.0} MiB\n",
+        figures["net"].as_str().unwrap_or(""),
+        figures["width"],
+        figures["batch"],
+        figures["timesteps"],
+        figures["threads"],
+        figures["level"].as_str().unwrap_or(""),
+        number("median_s"),
+        number("forward_s"),
+        number("backward_s"),
+        number("optimizer_s"),
+        number("images_per_s"),
+        number("effective_gflops"),
+        100.0 * number("mean_rate"),
+        number("peak_rss_bytes") / 1_048_576.0
+    )
+}
+
+/// The most memory this process has held, where the system says (Linux), else 0.
+fn peak_rss() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    kilobytes.unwrap_or(0) * 1024
+}
