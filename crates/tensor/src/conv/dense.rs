@@ -9,7 +9,7 @@
 //! The forward has one class with all taps and reads every s-th pixel; dx has a class for each residue modulo
 //! the stride, writes every s-th pixel and reads neighbours.
 
-use super::register_tile::{Run, add_outer, cover};
+use super::register_tile::{Run, add_outer, blocks_at_once, cover, rows_of};
 use super::{Conv, LanesOf, pack_dense};
 use crate::tensor::{Block, Dims, LANES, Tensor};
 use crate::{Kernel, Lanes, Needs, Scratch, Workers};
@@ -109,6 +109,11 @@ impl Pass<'_> {
         Border { top, left, rows: (bottom - top + 1) as usize, cols: (right - left + 1) as usize }
     }
 
+    /// Weight rows of a block of target channels.
+    fn block_rows(&self) -> usize {
+        self.source.blocks() * self.conv.taps() * LANES
+    }
+
     /// Target positions of a class lie this far apart.
     fn target_step(&self) -> usize {
         if self.forward { 1 } else { self.conv.config.stride }
@@ -169,10 +174,11 @@ impl Kernel for Image<'_> {
             for (from, to) in source.chunks(d.pixels()).zip(window.chunks_mut(plane)) {
                 copy_bordered(from, d, &border, to);
             }
-            for block in 0..t.blocks() {
-                let weights = &pass.weights[block * d.blocks() * pass.conv.taps() * LANES..];
-                let target = &mut target[block * t.pixels()..][..t.pixels()];
-                band_of_block::<V>(pass, &rows, &border, window, weights, target, &mut taps);
+            for block in (0..t.blocks()).step_by(blocks_at_once::<V>()) {
+                let blocks = blocks_at_once::<V>().min(t.blocks() - block);
+                let weights = &pass.weights[block * pass.block_rows()..];
+                let target = &mut target[block * t.pixels()..][..blocks * t.pixels()];
+                band_of_blocks::<V>(pass, &rows, &border, window, weights, target, &mut taps);
             }
             scratch.taps = taps;
         }
@@ -197,9 +203,9 @@ fn copy_bordered(plane: &[Block], d: Dims, border: &Border, window: &mut [Block]
     }
 }
 
-/// All positions of a band, one block of output channels.
+/// All positions of a band, neighbouring blocks of output channels.
 #[inline(always)]
-fn band_of_block<V: Lanes>(
+fn band_of_blocks<V: Lanes>(
     pass: &Pass<'_>,
     rows: &std::ops::Range<usize>,
     border: &Border,
@@ -214,13 +220,14 @@ fn band_of_block<V: Lanes>(
             pass.list_taps(border.cols, y, first, taps);
             let count = (pass.target.w - first).div_ceil(step);
             let origin = pass.origin(rows, border, y, first);
+            let blocks = target.len() / pass.target.pixels();
             let target = &mut target[y * pass.target.w + first..];
-            cover::<V>(count, &mut Row { pass, border, window, weights, taps, origin, target });
+            cover::<V>(blocks, count, &mut Row { pass, border, window, weights, taps, origin, target });
         }
     }
 }
 
-/// The positions of a class in a row × one block of output channels.
+/// The positions of a class in a row × neighbouring blocks of output channels.
 struct Row<'a> {
     pass: &'a Pass<'a>,
     border: &'a Border,
@@ -235,27 +242,33 @@ struct Row<'a> {
 
 impl Run for Row<'_> {
     #[inline(always)]
-    fn tile<V: Lanes, const H: usize, const P: usize>(&mut self, first: usize) {
+    fn tile<V: Lanes, const B: usize, const H: usize, const P: usize>(&mut self, first: usize) {
         let pass = self.pass;
         let (plane, step) = (self.border.rows * self.border.cols, pass.source_step());
-        let source_block = pass.conv.taps() * LANES;
+        let (block_rows, source_rows) = (pass.block_rows(), pass.conv.taps() * LANES);
         let origin = self.origin + first * step;
-        let mut acc = [[V::splat(0.0); H]; P];
+        let mut acc = [[[V::splat(0.0); H]; B]; P];
         for b in 0..pass.source.blocks() {
-            let (plane, weights) = (&self.window[b * plane..], &self.weights[b * source_block..]);
+            let (plane, weights) = (&self.window[b * plane..], &self.weights[b * source_rows..]);
             for &(tap, distance) in self.taps {
+                let rows = rows_of(&weights[tap as usize * LANES..], block_rows);
                 let pixels = &plane[origin + distance as usize..][..(P - 1) * step + 1];
-                let pixels: [&Block; P] = std::array::from_fn(|p| &pixels[p * step]);
-                let (rows, _) = weights[tap as usize * LANES..].as_chunks::<LANES>();
-                add_outer::<V, H, P>(&mut acc, pixels, &rows[0]);
+                // Neighbours are told apart, for their addresses then differ by constants.
+                if step == 1 {
+                    add_outer::<V, B, H, P>(&mut acc, std::array::from_fn(|p| &pixels[p]), rows);
+                } else {
+                    add_outer::<V, B, H, P>(&mut acc, std::array::from_fn(|p| &pixels[p * step]), rows);
+                }
             }
         }
         let step = pass.target_step();
         for (p, acc) in acc.into_iter().enumerate() {
-            let block = &mut self.target[(first + p) * step].0;
-            for (h, part) in block.chunks_exact_mut(V::WIDTH).enumerate() {
-                let sum = if pass.accumulate { V::load(part) + acc[h] } else { acc[h] };
-                sum.store(part);
+            for (b, acc) in acc.into_iter().enumerate() {
+                let block = &mut self.target[b * pass.target.pixels() + (first + p) * step].0;
+                for (part, sum) in block.chunks_exact_mut(V::WIDTH).zip(acc) {
+                    let sum = if pass.accumulate { V::load(part) + sum } else { sum };
+                    sum.store(part);
+                }
             }
         }
     }

@@ -1,57 +1,82 @@
-//! The register tile of dense kernels: a run of P pixels × one block of output channels.
+//! The register tile of dense kernels: a run of P pixels × B blocks of output channels.
 
 use crate::Lanes;
 use crate::tensor::{Block, LANES};
 
+/// Accumulators of P outputs × B blocks × H vectors a block.
+pub(super) type Tile<V, const B: usize, const H: usize, const P: usize> = [[[V; H]; B]; P];
+
 /// Neighbouring outputs that are computed a register tile at a time.
 pub(super) trait Run {
-    /// Computes outputs `first..first + P`, each a block of H vectors.
-    fn tile<V: Lanes, const H: usize, const P: usize>(&mut self, first: usize);
+    /// Computes outputs `first..first + P` of B neighbouring blocks, each of H vectors.
+    fn tile<V: Lanes, const B: usize, const H: usize, const P: usize>(&mut self, first: usize);
 }
 
-/// Covers `count` outputs with tiles: the widest that the registers hold, narrower ones at the end.
+/// Blocks of output channels that a tile covers at most.
 ///
-/// A tile needs P·H accumulators, H vectors of weights and one pixel value. Eight accumulators keep two FMA
-/// units of four cycles' latency busy, so 8 = 4 + 4 rather than 6 + 2.
+/// An operand of a multiply-add that comes from memory costs a load; two blocks share it. Narrow vectors
+/// share it among the vectors of one block.
 #[inline(always)]
-pub(super) fn cover<V: Lanes>(count: usize, run: &mut impl Run) {
+pub(super) fn blocks_at_once<V: Lanes>() -> usize {
+    if V::WIDTH == LANES { 2 } else { 1 }
+}
+
+/// Covers `count` outputs of `blocks` ≤ [`blocks_at_once`] blocks with tiles: the widest that the registers
+/// hold, narrower ones at the end.
+///
+/// A tile needs P·B·H accumulators, B·H vectors of weights and one pixel value. Eight accumulators keep two FMA
+/// units of four cycles' latency busy, so 8 = 4 + 4 rather than 6 + 2, and 16 = 8 + 8 rather than 12 + 4.
+#[inline(always)]
+pub(super) fn cover<V: Lanes>(blocks: usize, count: usize, run: &mut impl Run) {
     let mut done = 0;
     while done < count {
-        done += match (V::WIDTH, count - done) {
-            (16, 16..) => tile::<V, 1, 16>(run, done),
-            (16, 8..) => tile::<V, 1, 8>(run, done),
-            (16, 4..) => tile::<V, 1, 4>(run, done),
-            (16, _) => tile::<V, 1, 1>(run, done),
-            (8, 6 | 7 | 9..) => tile::<V, 2, 6>(run, done),
-            (8, 4..) => tile::<V, 2, 4>(run, done),
-            (8, 2..) => tile::<V, 2, 2>(run, done),
-            (8, _) => tile::<V, 2, 1>(run, done),
-            (_, 2..) => tile::<V, 4, 2>(run, done),
-            _ => tile::<V, 4, 1>(run, done),
+        done += match (V::WIDTH, blocks, count - done) {
+            (16, 2, 12..16 | 20..) => tile::<V, 2, 1, 12>(run, done),
+            (16, 2, 8..) => tile::<V, 2, 1, 8>(run, done),
+            (16, 2, 4..) => tile::<V, 2, 1, 4>(run, done),
+            (16, 2, _) => tile::<V, 2, 1, 1>(run, done),
+            (16, _, 16..) => tile::<V, 1, 1, 16>(run, done),
+            (16, _, 8..) => tile::<V, 1, 1, 8>(run, done),
+            (16, _, 4..) => tile::<V, 1, 1, 4>(run, done),
+            (16, _, _) => tile::<V, 1, 1, 1>(run, done),
+            (8, _, 6 | 7 | 9..) => tile::<V, 1, 2, 6>(run, done),
+            (8, _, 4..) => tile::<V, 1, 2, 4>(run, done),
+            (8, _, 2..) => tile::<V, 1, 2, 2>(run, done),
+            (8, _, _) => tile::<V, 1, 2, 1>(run, done),
+            (_, _, 2..) => tile::<V, 1, 4, 2>(run, done),
+            _ => tile::<V, 1, 4, 1>(run, done),
         };
     }
 }
 
 #[inline(always)]
-fn tile<V: Lanes, const H: usize, const P: usize>(run: &mut impl Run, first: usize) -> usize {
-    run.tile::<V, H, P>(first);
+fn tile<V: Lanes, const B: usize, const H: usize, const P: usize>(run: &mut impl Run, first: usize) -> usize {
+    run.tile::<V, B, H, P>(first);
     P
 }
 
-/// `acc[p] += Σ_k pixels[p][k] · rows[k]`.
+/// `acc[p][b] += Σ_k pixels[p][k] · rows[b][k]`.
 #[inline(always)]
-pub(super) fn add_outer<V: Lanes, const H: usize, const P: usize>(
-    acc: &mut [[V; H]; P],
+pub(super) fn add_outer<V: Lanes, const B: usize, const H: usize, const P: usize>(
+    acc: &mut Tile<V, B, H, P>,
     pixels: [&Block; P],
-    rows: &[Block; LANES],
+    rows: [&[Block; LANES]; B],
 ) {
-    for (k, row) in rows.iter().enumerate() {
-        let row: [V; H] = std::array::from_fn(|h| V::load(&row.0[h * V::WIDTH..]));
+    for k in 0..LANES {
+        let rows: [[V; H]; B] = rows.map(|rows| std::array::from_fn(|h| V::load(&rows[k].0[h * V::WIDTH..])));
         for p in 0..P {
             let x = V::splat(pixels[p].0[k]);
-            for h in 0..H {
-                acc[p][h] = x.fma(row[h], acc[p][h]);
+            for b in 0..B {
+                for h in 0..H {
+                    acc[p][b][h] = x.fma(rows[b][h], acc[p][b][h]);
+                }
             }
         }
     }
+}
+
+/// The sixteen rows of each of B blocks, whose rows begin `stride` apart.
+#[inline(always)]
+pub(super) fn rows_of<const B: usize>(rows: &[Block], stride: usize) -> [&[Block; LANES]; B] {
+    std::array::from_fn(|b| &rows[b * stride..].as_chunks().0[0])
 }

@@ -86,10 +86,13 @@ fn add_registers<V: Lanes, const H: usize>(start: Start, tables: &Tables, keys: 
         if start == Start::Add {
             acc = std::array::from_fn(|h| V::load(&sum.0[h * V::WIDTH..]));
         }
+        // Selects with the row's offset in floats: the address then needs no shift of its own.
+        let offsets = key * LANES as u64;
         for (j, table) in tables.iter().enumerate() {
-            let row = &table[(key >> (j * BITS)) as usize % SUBSETS];
+            let offset = (offsets >> (j * BITS)) as usize % (SUBSETS * LANES) / LANES * LANES;
+            let row = &bytemuck::cast_slice::<Block, f32>(table)[offset..][..LANES];
             for (h, acc) in acc.iter_mut().enumerate() {
-                *acc = *acc + V::load(&row.0[h * V::WIDTH..]);
+                *acc = *acc + V::load(&row[h * V::WIDTH..]);
             }
         }
         for (h, acc) in acc.into_iter().enumerate() {
