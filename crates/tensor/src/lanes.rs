@@ -33,6 +33,10 @@ pub trait Lanes:
     /// The mask whose lane `i` is bit `i`.
     fn from_bits(bits: u32) -> Self::Mask;
 
+    /// Asks for the cache line of `src[0]`, for a later load; a hint without effect on results.
+    #[inline(always)]
+    fn prefetch(_src: &[f32]) {}
+
     /// Transposes sixteen words of sixteen bits: bit j of word i becomes bit i of word j.
     #[inline(always)]
     fn transpose_bits(words: &[u16; 16]) -> [u16; 16] {

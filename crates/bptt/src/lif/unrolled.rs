@@ -5,8 +5,8 @@
 //!   for t = 0 … T−1:  x ← Σ sources;  u ← τ·m + x;  m ← reset(u)         forward: o[t] ← u > V_th
 //!   for t = T−1 … 0:  d ← ∂L/∂u;  a ← τ·d;  add d and d·(y − mean)       backward: u[t] derived again
 //! ```
-//! To go faster: each line is a loop over a tile without a branch on the data or the configuration, and every
-//! tensor is read or written once.
+//! To go faster: (1) each line is a loop over a tile without a branch on the data or the configuration; (2) every
+//! tensor is read or written once; (3) tiles to come are prefetched.
 
 use super::{Fire, LifConfig, MAX_SOURCES, PlaneSums, Reset, Source, Unit};
 use crate::sgs::sgs;
@@ -44,6 +44,12 @@ fn tiles(scratch: &mut Scratch, steps: usize) -> (&mut [[Block; TILE]; 2], &mut 
     (&mut two.as_chunks_mut().0[0], trace.as_chunks_mut().0)
 }
 
+/// Asks for the tile after the next: the steps' planes are far apart, and the processor does not foresee the jumps.
+#[inline(always)]
+fn prefetch<V: Lanes>(rest: &[Block]) {
+    rest.iter().skip(TILE).take(TILE).for_each(|block| V::prefetch(&block.0));
+}
+
 /// One block of per-channel constants in registers.
 #[inline(always)]
 fn load<V: Lanes, const H: usize>(constants: &[f32], first: usize) -> [V; H] {
@@ -60,10 +66,12 @@ impl Plane<'_> {
         (t * frames * d.blocks() + self.index) * d.pixels()
     }
 
-    /// A tile of a tensor at step t.
+    /// A tile of a tensor at step t; a later one is asked for.
     #[inline(always)]
-    fn tile<'b>(&self, tensor: &'b Tensor, t: usize, tile: &Range<usize>) -> &'b [Block] {
-        &tensor.blocks()[self.at(tensor.dims().n, t)..][tile.clone()]
+    fn tile<'b, V: Lanes>(&self, tensor: &'b Tensor, t: usize, tile: &Range<usize>) -> &'b [Block] {
+        let (tile, rest) = tensor.blocks()[self.at(tensor.dims().n, t) + tile.start..].split_at(tile.len());
+        prefetch::<V>(rest);
+        tile
     }
 
     /// First channel of this block.
@@ -92,7 +100,7 @@ impl Plane<'_> {
                     let constants = [mean, scale, shift];
                     let [mean, scale, shift]: [[V; H]; 3] = from_fn(|k| load(constants[k], self.channel()));
                     let tiles = x.iter_mut().zip(&mut centred[i]);
-                    for ((x, centred), y) in tiles.zip(self.tile(y, t, tile)) {
+                    for ((x, centred), y) in tiles.zip(self.tile::<V>(y, t, tile)) {
                         for (h, from) in (0..H).map(|h| (h, h * V::WIDTH)) {
                             let y = V::load(&y.0[from..]) - mean[h];
                             y.store(&mut centred.0[from..]);
@@ -271,7 +279,9 @@ impl Backward<'_> {
             a.fill(Block::default());
             over_time.fill(Block::default());
             for (t, [u, centred @ ..]) in trace.iter_mut().enumerate().rev() {
-                let (gradient, d) = (&mut self.gradient.at(t)[tile.clone()], &mut u[..tile.len()]);
+                let (gradient, rest) = self.gradient.at(t)[tile.start..].split_at_mut(tile.len());
+                prefetch::<V>(rest);
+                let d = &mut u[..tile.len()];
                 membrane_gradients::<V, H>(plane.unit, gradient, d, a);
                 add_sums::<V, H>(plane.sources, d, centred, &mut totals);
                 if self.sum_time {

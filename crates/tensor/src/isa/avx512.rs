@@ -49,6 +49,11 @@ impl Lanes for F32x16 {
         unsafe { _mm512_storeu_ps(dst.as_mut_ptr(), self.0) }
     }
     #[inline(always)]
+    fn prefetch(src: &[f32]) {
+        // SAFETY: a prefetch reads nothing and never faults, whatever the address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(src.as_ptr().cast()) }
+    }
+    #[inline(always)]
     fn fma(self, b: Self, c: Self) -> Self {
         // SAFETY: the features are there, as above.
         unsafe { Self(_mm512_fmadd_ps(self.0, b.0, c.0)) }
