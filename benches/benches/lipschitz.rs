@@ -3,8 +3,8 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use spikegrad_benches::{arithmetic_roof, group, id};
 use spikegrad_bptt::lipschitz::lipschitz;
-use spikegrad_tensor::Scratch;
 use spikegrad_tensor::rng::Rng;
+use spikegrad_tensor::{Level, Scratch};
 
 /// Rows and columns of the weights.
 const WEIGHTS: [(usize, usize); 3] = [(64, 27), (128, 1152), (256, 2304)];
@@ -18,9 +18,11 @@ fn term(criterion: &mut Criterion) {
         // The Gram matrix and its product with W, each 2·(smaller side)²·(larger side).
         let flops = 4 * rows.min(columns).pow(2) * rows.max(columns);
         group.throughput(Throughput::Elements(flops as u64));
-        group.bench_function(id("value_and_gradient", &format!("{rows}x{columns}"), "own"), |b| {
-            b.iter(|| lipschitz(1e-4, rows, &weight, &mut grad, &mut scratch));
-        });
+        for level in Level::available() {
+            group.bench_function(id("value_and_gradient", &format!("{rows}x{columns}"), level), |b| {
+                b.iter(|| lipschitz(level, 1e-4, rows, &weight, &mut grad, &mut scratch));
+            });
+        }
     }
     arithmetic_roof(&mut group);
 }

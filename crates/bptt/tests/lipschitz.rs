@@ -1,7 +1,7 @@
 //! The Lipschitz term, wide and tall weights, against the f64 reference.
 
 use spikegrad_bptt::lipschitz::lipschitz;
-use spikegrad_tensor::Scratch;
+use spikegrad_tensor::{Level, Scratch};
 use spikegrad_testkit::check::{Tolerance, assert_close, assert_gradient, gamma, magnitudes, narrow, widen};
 use spikegrad_testkit::lipschitz::{lipschitz_grad, lipschitz_value};
 use spikegrad_testkit::rng::Rng;
@@ -24,6 +24,10 @@ const SHAPES: &[(usize, usize)] = &[
 
 #[test]
 fn value_and_gradient_match_in_both_orientations() {
+    Level::available().into_iter().for_each(check_shapes);
+}
+
+fn check_shapes(level: Level) {
     // One scratch for all: sizes go up and down.
     let mut scratch = Scratch::default();
     for (seed, &(rows, cols)) in SHAPES.iter().enumerate() {
@@ -34,9 +38,9 @@ fn value_and_gradient_match_in_both_orientations() {
                     rng.normals(rows * cols).iter().map(|w| (w / (cols as f64).sqrt()) as f32).collect();
                 let mut grad = vec![start; weight.len()];
                 scratch.floats(rows.max(cols).pow(2)).fill(f32::NAN);
-                let value = lipschitz(beta, rows, &weight, &mut grad, &mut scratch);
+                let value = lipschitz(level, beta, rows, &weight, &mut grad, &mut scratch);
                 let (w, b) = (widen(&weight), f64::from(beta));
-                let what = format!("{rows}×{cols} β {beta} from {start}");
+                let what = format!("{level} {rows}×{cols} β {beta} from {start}");
                 let add = |g: Vec<f64>| g.iter().map(|g| g + f64::from(start)).collect::<Vec<_>>();
                 let want = add(lipschitz_grad(&w, rows, b));
                 // Magnitudes: 2β·(|W||Wᵀ| + I)·|W|.
@@ -59,7 +63,7 @@ fn value_and_gradient_match_in_both_orientations() {
 fn orthonormal_rows_cost_nothing() {
     let weight = [0.6, 0.8, 0.0, -0.8, 0.6, 0.0].map(|x: f32| x);
     let mut grad = [0.0; 6];
-    let value = lipschitz(1.0, 2, &weight, &mut grad, &mut Scratch::default());
+    let value = lipschitz(Level::detect().unwrap(), 1.0, 2, &weight, &mut grad, &mut Scratch::default());
     assert!(value.abs() < 1e-12, "value {value}, want 0, bound 1e-12");
     assert!(grad.iter().all(|g| g.abs() < 1e-6), "gradient {grad:?}, want 0, bound 1e-6");
 }

@@ -250,6 +250,7 @@ impl Net {
 
     /// Adds the Lipschitz term's gradient to every weight of two or more dimensions; returns its value.
     fn lipschitz(&mut self, beta: f32) -> f64 {
+        let level = self.flow.level;
         let Params { entries, weights, grads, .. } = &mut self.flow.params;
         let mut rest = &mut grads[..];
         // Last layers first: they are the large ones, so that the last task to finish is a small one.
@@ -259,7 +260,7 @@ impl Net {
             (entry.shape.len() > 1).then_some((entry, grad, term))
         });
         self.flow.workers.run(tasks, |(entry, grad, term), scratch: &mut Scratch| {
-            *term = lipschitz(beta, entry.shape[0], &weights[entry.range.clone()], grad, scratch);
+            *term = lipschitz(level, beta, entry.shape[0], &weights[entry.range.clone()], grad, scratch);
         });
         self.lipschitz_terms.iter().sum()
     }

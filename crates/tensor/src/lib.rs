@@ -8,6 +8,7 @@
 //! | [`conv`] | convolution over spikes and over dense values, three passes each |
 //! | [`norm`] | batch-norm statistics and gradients |
 //! | [`pool`], [`linear`] | average pooling, flattening, fully connected layers |
+//! | [`gram`] | products of a weight with itself, for the Lipschitz term |
 //! | [`parallel`] | work spread over cores with results that do not depend on their number |
 //! | [`roof`] | the most that arithmetic and memory can do, to compare kernels with |
 //!
@@ -18,6 +19,7 @@
 
 pub mod conv;
 pub mod error;
+pub mod gram;
 pub mod half;
 mod isa;
 pub mod lanes;
@@ -26,6 +28,7 @@ pub mod linear;
 pub mod norm;
 pub mod parallel;
 pub mod pool;
+mod register_tile;
 pub mod rng;
 pub mod roof;
 pub mod spikes;

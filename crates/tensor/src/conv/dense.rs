@@ -9,8 +9,8 @@
 //! The forward has one class with all taps and reads every s-th pixel; dx has a class for each residue modulo
 //! the stride, writes every s-th pixel and reads neighbours.
 
-use super::register_tile::{Run, add_outer, blocks_at_once, cover, rows_of};
 use super::{Conv, LanesOf, pack_dense};
+use crate::register_tile::{Run, add_outer, blocks_at_once, cover, rows_of};
 use crate::tensor::{Block, Dims, LANES, Tensor};
 use crate::{Kernel, Lanes, Needs, Scratch, Workers};
 

@@ -21,7 +21,6 @@ mod changes;
 mod dense;
 mod dense_weight;
 mod lookup;
-mod register_tile;
 mod sparse;
 mod winograd;
 mod winograd_form;

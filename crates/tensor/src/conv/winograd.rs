@@ -20,10 +20,10 @@
 //!
 //! Numerics: fused multiply-adds where the level has them; channels in order, whatever the batches.
 
-use super::register_tile::{Run, add_outer, blocks_at_once, cover, rows_of};
 use super::winograd_form::{BothWays, Form};
 use super::{Conv, ConvConfig};
 use crate::parallel::grown;
+use crate::register_tile::{Product, blocks_at_once, cover};
 use crate::tensor::{Block, Dims, LANES, Tensor};
 use crate::{Kernel, Lanes, Needs, Scratch, Workers};
 
@@ -193,52 +193,20 @@ impl<F: Form<M, A>, const M: usize, const A: usize> Kernel for Group<'_, F, M, A
             for f in 0..A * A {
                 for i in (0..inputs).step_by(blocks_at_once::<V>()) {
                     let blocks = blocks_at_once::<V>().min(inputs - i);
-                    let filters = &pass.filters[(i * A * A + f) * outputs * LANES..];
-                    let values = &v[f * v_stride..][..outputs * count];
-                    let products = &mut p[f * p_stride + i * count..][..blocks * count];
-                    let filter_stride = A * A * outputs * LANES;
-                    cover::<V>(
-                        blocks,
-                        count,
-                        &mut Product { values, filters, filter_stride, products, count },
-                    );
+                    let mut product = Product {
+                        values: &v[f * v_stride..],
+                        value_stride: count,
+                        filters: &pass.filters[(i * A * A + f) * outputs * LANES..],
+                        filter_stride: A * A * outputs * LANES,
+                        inner: outputs,
+                        products: &mut p[f * p_stride + i * count..],
+                        product_stride: count,
+                        accumulate: false,
+                    };
+                    cover::<V>(blocks, count, &mut product);
                 }
             }
             pass.store::<V>(p, p_stride, first, count, target);
-        }
-    }
-}
-
-/// P[f] of neighbouring blocks of input channels.
-struct Product<'a> {
-    /// V[f] as [block of o][tile].
-    values: &'a [Block],
-    /// From U[f] of the first block on, a row for each o.
-    filters: &'a [Block],
-    /// Rows from U[f] of a block to that of the next.
-    filter_stride: usize,
-    /// [block of i][tile].
-    products: &'a mut [Block],
-    /// Tiles.
-    count: usize,
-}
-
-impl Run for Product<'_> {
-    #[inline(always)]
-    fn tile<V: Lanes, const B: usize, const H: usize, const P: usize>(&mut self, first: usize) {
-        let mut acc = [[[V::splat(0.0); H]; B]; P];
-        for (o, values) in self.values.chunks_exact(self.count).enumerate() {
-            let values = &values[first..][..P];
-            let rows = rows_of(&self.filters[o * LANES..], self.filter_stride);
-            add_outer::<V, B, H, P>(&mut acc, std::array::from_fn(|p| &values[p]), rows);
-        }
-        for (p, acc) in acc.into_iter().enumerate() {
-            for (b, acc) in acc.into_iter().enumerate() {
-                let product = &mut self.products[b * self.count + first + p];
-                for (part, sum) in product.0.chunks_exact_mut(V::WIDTH).zip(acc) {
-                    sum.store(part);
-                }
-            }
         }
     }
 }

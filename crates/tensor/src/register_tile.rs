@@ -1,13 +1,13 @@
-//! The register tile of dense kernels: a run of P pixels × B blocks of output channels.
+//! The register tile of dense kernels, a run of P pixels × B blocks of output channels, and products in such tiles.
 
 use crate::Lanes;
 use crate::tensor::{Block, LANES};
 
 /// Accumulators of P outputs × B blocks × H vectors a block.
-pub(super) type Tile<V, const B: usize, const H: usize, const P: usize> = [[[V; H]; B]; P];
+pub(crate) type Tile<V, const B: usize, const H: usize, const P: usize> = [[[V; H]; B]; P];
 
 /// Neighbouring outputs that are computed a register tile at a time.
-pub(super) trait Run {
+pub(crate) trait Run {
     /// Computes outputs `first..first + P` of B neighbouring blocks, each of H vectors.
     fn tile<V: Lanes, const B: usize, const H: usize, const P: usize>(&mut self, first: usize);
 }
@@ -17,7 +17,7 @@ pub(super) trait Run {
 /// An operand of a multiply-add that comes from memory costs a load; two blocks share it. Narrow vectors
 /// share it among the vectors of one block.
 #[inline(always)]
-pub(super) fn blocks_at_once<V: Lanes>() -> usize {
+pub(crate) fn blocks_at_once<V: Lanes>() -> usize {
     if V::WIDTH == LANES { 2 } else { 1 }
 }
 
@@ -27,7 +27,7 @@ pub(super) fn blocks_at_once<V: Lanes>() -> usize {
 /// A tile needs P·B·H accumulators, B·H vectors of weights and one pixel value. Eight accumulators keep two FMA
 /// units of four cycles' latency busy, so 8 = 4 + 4 rather than 6 + 2, and 16 = 8 + 8 rather than 12 + 4.
 #[inline(always)]
-pub(super) fn cover<V: Lanes>(blocks: usize, count: usize, run: &mut impl Run) {
+pub(crate) fn cover<V: Lanes>(blocks: usize, count: usize, run: &mut impl Run) {
     let mut done = 0;
     while done < count {
         done += match (V::WIDTH, blocks, count - done) {
@@ -57,7 +57,7 @@ fn tile<V: Lanes, const B: usize, const H: usize, const P: usize>(run: &mut impl
 
 /// `acc[p][b] += Σ_k pixels[p][k] · rows[b][k]`.
 #[inline(always)]
-pub(super) fn add_outer<V: Lanes, const B: usize, const H: usize, const P: usize>(
+pub(crate) fn add_outer<V: Lanes, const B: usize, const H: usize, const P: usize>(
     acc: &mut Tile<V, B, H, P>,
     pixels: [&Block; P],
     rows: [&[Block; LANES]; B],
@@ -77,6 +77,44 @@ pub(super) fn add_outer<V: Lanes, const B: usize, const H: usize, const P: usize
 
 /// The sixteen rows of each of B blocks, whose rows begin `stride` apart.
 #[inline(always)]
-pub(super) fn rows_of<const B: usize>(rows: &[Block], stride: usize) -> [&[Block; LANES]; B] {
+pub(crate) fn rows_of<const B: usize>(rows: &[Block], stride: usize) -> [&[Block; LANES]; B] {
     std::array::from_fn(|b| &rows[b * stride..].as_chunks().0[0])
+}
+
+/// A matrix product of blocks: `products[c][p]` = Σ_b Σ_k `values[b][p]`[k] · `filters[c][b·16 + k]`.
+pub(crate) struct Product<'a> {
+    /// `values[b][p]` at b·`value_stride` + p.
+    pub values: &'a [Block],
+    pub value_stride: usize,
+    /// A row for each k: `filters[c]` begins at c·`filter_stride`.
+    pub filters: &'a [Block],
+    pub filter_stride: usize,
+    /// Blocks b.
+    pub inner: usize,
+    /// `products[c][p]` at c·`product_stride` + p.
+    pub products: &'a mut [Block],
+    pub product_stride: usize,
+    /// Whether products are added to what is there.
+    pub accumulate: bool,
+}
+
+impl Run for Product<'_> {
+    #[inline(always)]
+    fn tile<V: Lanes, const B: usize, const H: usize, const P: usize>(&mut self, first: usize) {
+        let mut acc = [[[V::splat(0.0); H]; B]; P];
+        for b in 0..self.inner {
+            let values = &self.values[b * self.value_stride + first..][..P];
+            let rows = rows_of(&self.filters[b * LANES..], self.filter_stride);
+            add_outer::<V, B, H, P>(&mut acc, std::array::from_fn(|p| &values[p]), rows);
+        }
+        for (p, acc) in acc.into_iter().enumerate() {
+            for (c, acc) in acc.into_iter().enumerate() {
+                let product = &mut self.products[c * self.product_stride + first + p];
+                for (part, sum) in product.0.chunks_exact_mut(V::WIDTH).zip(acc) {
+                    let sum = if self.accumulate { V::load(part) + sum } else { sum };
+                    sum.store(part);
+                }
+            }
+        }
+    }
 }
