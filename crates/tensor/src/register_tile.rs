@@ -55,14 +55,15 @@ fn tile<V: Lanes, const B: usize, const H: usize, const P: usize>(run: &mut impl
     P
 }
 
-/// `acc[p][b] += Σ_k pixels[p][k] · rows[b][k]`.
+/// `acc[p][b] += Σ_k pixels[p][k] · rows[b][k]`, k < `depth`.
 #[inline(always)]
 pub(crate) fn add_outer<V: Lanes, const B: usize, const H: usize, const P: usize>(
     acc: &mut Tile<V, B, H, P>,
+    depth: usize,
     pixels: [&Block; P],
     rows: [&[Block; LANES]; B],
 ) {
-    for k in 0..LANES {
+    for k in 0..depth.min(LANES) {
         let rows: [[V; H]; B] = rows.map(|rows| std::array::from_fn(|h| V::load(&rows[k].0[h * V::WIDTH..])));
         for p in 0..P {
             let x = V::splat(pixels[p].0[k]);
@@ -105,7 +106,7 @@ impl Run for Product<'_> {
         for b in 0..self.inner {
             let values = &self.values[b * self.value_stride + first..][..P];
             let rows = rows_of(&self.filters[b * LANES..], self.filter_stride);
-            add_outer::<V, B, H, P>(&mut acc, std::array::from_fn(|p| &values[p]), rows);
+            add_outer::<V, B, H, P>(&mut acc, LANES, std::array::from_fn(|p| &values[p]), rows);
         }
         for (p, acc) in acc.into_iter().enumerate() {
             for (c, acc) in acc.into_iter().enumerate() {

@@ -250,14 +250,16 @@ impl Run for Row<'_> {
         let mut acc = [[[V::splat(0.0); H]; B]; P];
         for b in 0..pass.source.blocks() {
             let (plane, weights) = (&self.window[b * plane..], &self.weights[b * source_rows..]);
+            let depth = LANES.min(pass.source.c - b * LANES);
             for &(tap, distance) in self.taps {
                 let rows = rows_of(&weights[tap as usize * LANES..], block_rows);
                 let pixels = &plane[origin + distance as usize..][..(P - 1) * step + 1];
-                // Neighbours are told apart, for their addresses then differ by constants.
-                if step == 1 {
-                    add_outer::<V, B, H, P>(&mut acc, std::array::from_fn(|p| &pixels[p]), rows);
+                // The common case is told apart: its loop is unrolled, its addresses differ by constants.
+                if step == 1 && depth == LANES {
+                    add_outer::<V, B, H, P>(&mut acc, LANES, std::array::from_fn(|p| &pixels[p]), rows);
                 } else {
-                    add_outer::<V, B, H, P>(&mut acc, std::array::from_fn(|p| &pixels[p * step]), rows);
+                    let pixels = std::array::from_fn(|p| &pixels[p * step]);
+                    add_outer::<V, B, H, P>(&mut acc, depth, pixels, rows);
                 }
             }
         }
