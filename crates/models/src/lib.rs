@@ -8,6 +8,8 @@
 //! | [`net`] | a planned net: every buffer, forward, backward |
 //! | [`build`] | ResNet-19, LeNet and MLP as lists of layers |
 //! | [`shapes`] | the kernels that a planned net runs, for benchmarks |
+//! | [`spectral`] | measured Lipschitz constants: the largest singular value of each layer |
+//! | [`operations`] | synaptic operations, counted from the spikes of a forward |
 //! | [`safetensors`], [`names`] | files, and the authors' own parameter names |
 #![forbid(unsafe_code)]
 
@@ -18,12 +20,16 @@ mod layers;
 pub mod memory;
 pub mod names;
 pub mod net;
+pub mod operations;
 pub mod params;
 pub mod safetensors;
 pub mod shapes;
+pub mod spectral;
 
 pub use config::{Init, Kernels, NetConfig, NetKind, Norm};
 pub use memory::Memory;
 pub use net::{Bytes, LayerReport, Net, PlanReport};
+pub use operations::{InputKind, LayerOperations, UnitSpikes};
 pub use params::Params;
 pub use shapes::{KernelKind, KernelShape};
+pub use spectral::{LipschitzConstant, PowerIteration};
