@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use serde_json::Value;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Writes a whole file under a temporary name, then renames it into place.
 ///
@@ -15,6 +15,20 @@ pub fn write(path: &Path, text: &str) -> Result<(), Failure> {
     let temporary = path.with_file_name(name);
     fs::write(&temporary, text).map_err(|why| Failure::at(&temporary, why))?;
     fs::rename(&temporary, path).map_err(|why| Failure::at(path, why))
+}
+
+/// A path that names no file yet, in a folder that is made where it is missing.
+///
+/// # Errors
+/// The file exists; the file system refuses the folder.
+pub fn new_file(path: &Path) -> Result<PathBuf, Failure> {
+    if path.exists() {
+        return Err(Failure::at(path, "exists already; choose another folder"));
+    }
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(|why| Failure::at(folder, why))?;
+    }
+    Ok(path.to_path_buf())
 }
 
 /// Writes figures as JSON to `target`: a new file, or stdout for `-`.
@@ -57,6 +71,27 @@ pub fn table(rows: &[Vec<String>]) -> String {
         text = text.trim_end().to_string() + "\n";
     }
     text
+}
+
+/// Writes a table in Markdown, its first column to the left and the others to the right.
+pub fn markdown(rows: &[Vec<String>]) -> String {
+    let mut text = String::new();
+    for (i, row) in rows.iter().enumerate() {
+        text += &format!("| {} |\n", row.join(" | "));
+        if i == 0 {
+            let rule: Vec<&str> = (0..row.len()).map(|c| if c == 0 { ":--" } else { "--:" }).collect();
+            text += &format!("| {} |\n", rule.join(" | "));
+        }
+    }
+    text
+}
+
+/// A field of a CSV line, in quotes where it has to be.
+pub fn quoted(field: &str) -> String {
+    match field.contains([',', '"', '\n']) {
+        true => format!("\"{}\"", field.replace('"', "\"\"")),
+        false => field.to_string(),
+    }
 }
 
 /// Makes a row of a [`table`].

@@ -11,6 +11,7 @@
 
 use crate::failure::Failure;
 use crate::files;
+use crate::flags::Flags;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
@@ -75,6 +76,26 @@ impl RunFolder {
             }
         }
         Err(Failure::at(runs, "no number is free"))
+    }
+
+    /// Takes `path`, new or begun, for the run with these settings.
+    ///
+    /// # Errors
+    /// It holds a run with other settings, but for where the data lie; the file system refuses.
+    pub fn claim(path: &Path, settings: &Flags) -> Result<Self, Failure> {
+        fs::create_dir_all(path).map_err(|why| Failure::at(path, why))?;
+        let folder = Self(path.to_path_buf());
+        let config = folder.file("config.toml");
+        if config.is_file() {
+            let there = Flags { data: settings.data.clone(), ..Flags::read(&config)? };
+            if there != *settings {
+                return Err(Failure::at(
+                    &config,
+                    "holds other settings than this run's; choose another folder",
+                ));
+            }
+        }
+        Ok(folder)
     }
 
     /// Opens a run's folder.

@@ -10,11 +10,13 @@
 //! | [`shapes`] | the kernels that a planned net runs, for benchmarks |
 //! | [`spectral`] | measured Lipschitz constants: the largest singular value of each layer |
 //! | [`operations`] | synaptic operations, counted from the spikes of a forward |
+//! | [`energy`] | what an inference would cost, by the models of the literature |
 //! | [`safetensors`], [`names`] | files, and the authors' own parameter names |
 #![forbid(unsafe_code)]
 
 pub mod build;
 pub mod config;
+pub mod energy;
 mod json;
 mod layers;
 pub mod memory;
