@@ -6,13 +6,16 @@
 //! | [`memory`] | what is kept between forward and backward: floats, half floats, or bits alone |
 //! | [`params`] | one flat allocation of weights and one of gradients, ranges with names |
 //! | [`net`] | a planned net: every buffer, forward, backward |
-//! | [`build`] | ResNet-19, LeNet and MLP as lists of layers |
+//! | [`build`] | ResNet-19, LeNet, MLP and nets of one's own as lists of layers |
+//! | [`stream`] | prediction step by step, with state that the caller owns |
+//! | [`inspect`] | who looks on while gradients run; neurons and normalisation laid open |
 //! | [`shapes`] | the kernels that a planned net runs, for benchmarks |
 //! | [`safetensors`], [`names`] | files, and the authors' own parameter names |
 #![forbid(unsafe_code)]
 
 pub mod build;
 pub mod config;
+pub mod inspect;
 mod json;
 mod layers;
 pub mod memory;
@@ -21,9 +24,13 @@ pub mod net;
 pub mod params;
 pub mod safetensors;
 pub mod shapes;
+pub mod stream;
 
+pub use build::LayerSpec;
 pub use config::{Init, Kernels, NetConfig, NetKind, Norm};
+pub use inspect::{NormInfo, UnitInfo};
 pub use memory::Memory;
 pub use net::{Bytes, LayerReport, Net, PlanReport};
 pub use params::Params;
 pub use shapes::{KernelKind, KernelShape};
+pub use stream::Stream;
