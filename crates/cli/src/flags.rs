@@ -86,7 +86,7 @@ settings! {
     /// Steepness of the other surrogates
     #[arg(long, value_name = "A", allow_negative_numbers = true, help_heading = "Neuron")]
     alpha: f32,
-    /// Strength δ of surrogate gradient scaling; 0: off
+    /// Strength δ of surrogate gradient scaling, of either sign; 0: off
     #[arg(long, value_name = "D", allow_negative_numbers = true, help_heading = "Neuron")]
     delta: f32,
     /// Loss: ce or tet

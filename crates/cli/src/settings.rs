@@ -170,7 +170,7 @@ fn check_ranges(flags: &Flags) -> Result<(), Failure> {
         ("decay", wide(flags.decay), 0.0, 1.0),
         ("window", wide(flags.window), tiny, most),
         ("alpha", wide(flags.alpha), tiny, most),
-        ("delta", wide(flags.delta), 0.0, most),
+        ("delta", wide(flags.delta), -most, most),
         ("tet-lambda", wide(flags.tet_lambda), 0.0, 1.0),
         ("tet-phi", wide(flags.tet_phi), -most, most),
         ("label-smoothing", wide(flags.label_smoothing), 0.0, 0.999),

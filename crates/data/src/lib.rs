@@ -9,6 +9,7 @@
 //! | hold it as bytes | `image_set.rs` |
 //! | vary it | [`augment`], [`autoaugment`] |
 //! | hand it out in normalised batches | `loader.rs` |
+//! | disturb it, to see what a net withstands | [`noise`] |
 //!
 //! All chance comes from [`rng`], seeded by counters: the order of an epoch depends on (seed, epoch), the
 //! augmentation of an image on (seed, epoch, image), and on nothing else. Batch size, prefetch depth and
@@ -45,6 +46,7 @@ mod files;
 pub mod idx;
 mod image_set;
 mod loader;
+pub mod noise;
 pub use spikegrad_tensor::rng;
 pub mod shapes;
 mod source;
@@ -53,4 +55,5 @@ pub use augment::Augment;
 pub use error::DataError;
 pub use image_set::{ImageSet, Split};
 pub use loader::{Batch, Epoch, Loader, LoaderConfig};
+pub use noise::{Noise, NoiseKind, Space, Spread};
 pub use source::{Normalise, Source};

@@ -10,6 +10,8 @@
 //! | [`stream`] | prediction step by step, with state that the caller owns |
 //! | [`inspect`] | who looks on while gradients run; neurons and normalisation laid open |
 //! | [`shapes`] | the kernels that a planned net runs, for benchmarks |
+//! | [`spectral`] | measured Lipschitz constants: the largest singular value of each layer |
+//! | [`operations`] | synaptic operations, counted from the spikes of a forward |
 //! | [`safetensors`], [`names`] | files, and the authors' own parameter names |
 #![forbid(unsafe_code)]
 
@@ -21,9 +23,11 @@ mod layers;
 pub mod memory;
 pub mod names;
 pub mod net;
+pub mod operations;
 pub mod params;
 pub mod safetensors;
 pub mod shapes;
+pub mod spectral;
 pub mod stream;
 
 pub use build::LayerSpec;
@@ -31,6 +35,8 @@ pub use config::{Init, Kernels, NetConfig, NetKind, Norm};
 pub use inspect::{NormInfo, UnitInfo};
 pub use memory::Memory;
 pub use net::{Bytes, LayerReport, Net, PlanReport};
+pub use operations::{InputKind, LayerOperations, UnitSpikes};
 pub use params::Params;
 pub use shapes::{KernelKind, KernelShape};
+pub use spectral::{LipschitzConstant, PowerIteration};
 pub use stream::Stream;

@@ -104,7 +104,7 @@ impl Net {
     }
 
     /// The name of the weight that begins at `start`, without its ending.
-    fn weight_name(&self, start: usize) -> String {
+    pub(crate) fn weight_name(&self, start: usize) -> String {
         let entry = self.flow.params.entries.iter().find(|entry| entry.range.start == start);
         entry.map_or("", |entry| entry.name.strip_suffix(".weight").unwrap_or(&entry.name)).to_string()
     }

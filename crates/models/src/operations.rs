@@ -1,0 +1,232 @@
+//! Synaptic operations, counted from the activations of the forward that ran.
+//!
+//! An operation is a product of a number that is not zero with a weight that is not zero, at a place where the kernel
+//! meets the image: a spike near a border or under a stride has fewer of them than one in the middle. Those on spikes
+//! are accumulates (AC), those on real numbers multiply-accumulates (MAC). This is NeuroBench's definition
+//! (`Effective_ACs`, `Effective_MACs`; Yik et al., Nature Communications 16, 2025); `Dense` counts the same places
+//! whatever is zero. Biases, batch norm (folded into the weights in inference) and the neurons themselves do not
+//! count, nor do spikes that a shortcut adds as they are.
+//!
+//! ```text
+//! effective = Σ_{i, ky, kx} (weights W[·, i, ky, kx] that are not 0) · (inputs of channel i under tap (ky, kx) that are not 0)
+//! ```
+
+use crate::layers::{Current, Layer, LinearCurrent, Value};
+use crate::net::Net;
+use spikegrad_tensor::conv::ConvConfig;
+use spikegrad_tensor::{Dims, LANES};
+
+/// What a layer reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InputKind {
+    /// Bits: operations are accumulates.
+    Spikes,
+    /// Real numbers: operations are multiply-accumulates.
+    Real,
+}
+
+/// What one layer with weights did in a forward.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerOperations {
+    /// The layer, as its weight is called.
+    pub layer: String,
+    /// What it reads.
+    pub input: InputKind,
+    /// Inputs that were not zero at each time step, over all images.
+    pub active: Vec<u64>,
+    /// Operations at each time step, over all images. A still image is the same at every step.
+    pub effective: Vec<u64>,
+    /// Operations of one image and step if nothing were zero.
+    pub dense: u64,
+    /// Multiply-adds of one image and step by the usual formula, O²·N·k²·M, which counts the padding too.
+    pub macs: u64,
+    /// Numbers that the layer reads of one image and step.
+    pub inputs: u64,
+    /// Numbers that it yields.
+    pub outputs: u64,
+    /// Weights.
+    pub weights: u64,
+    /// Weights that are zero.
+    pub zero_weights: u64,
+}
+
+/// What one layer of neurons did in a forward.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnitSpikes {
+    /// The layer of neurons.
+    pub unit: String,
+    /// Neurons of one image.
+    pub neurons: u64,
+    /// Spikes at each time step, over all images.
+    pub spikes: Vec<u64>,
+}
+
+impl Net {
+    /// Counts what each layer with weights did in the last forward, for the first `images` of the batch.
+    ///
+    /// Panics if the batch is smaller.
+    pub fn operations(&self, images: usize) -> Vec<LayerOperations> {
+        assert!(images <= self.batch(), "{images} images of a batch of {}", self.batch());
+        let mut rows = Vec::new();
+        for layer in &self.layers {
+            match layer {
+                Layer::Unit(unit) => {
+                    for current in &unit.currents {
+                        match current {
+                            Current::Conv(c) => {
+                                let (input, config) = (c.conv.input(), c.conv.config());
+                                rows.push(self.count((c.from, input, config), c.weight.clone(), images));
+                            }
+                            Current::Linear(linear) => rows.push(self.count_linear(linear, images)),
+                            Current::Identity(_) => {}
+                        }
+                    }
+                }
+                Layer::Output(linear) => rows.push(self.count_linear(linear, images)),
+                Layer::Pool { .. } | Layer::Flatten { .. } => {}
+            }
+        }
+        rows
+    }
+
+    /// Counts the spikes of each layer of neurons in the last forward, for the first `images` of the batch. For the
+    /// twins: outputs that are not zero.
+    ///
+    /// Panics if the batch is smaller.
+    pub fn spikes(&self, images: usize) -> Vec<UnitSpikes> {
+        assert!(images <= self.batch(), "{images} images of a batch of {}", self.batch());
+        let units = self.layers.iter().filter_map(|layer| match layer {
+            Layer::Unit(unit) => Some(unit),
+            _ => None,
+        });
+        let spikes = units.map(|unit| {
+            let active = self.active(unit.out, images);
+            let spikes = active.iter().map(|step| step.iter().map(|&n| u64::from(n)).sum()).collect();
+            let neurons = (unit.dims.len() / unit.dims.n) as u64;
+            UnitSpikes { unit: unit.name.clone(), neurons, spikes }
+        });
+        spikes.collect()
+    }
+
+    /// A linear layer is a 1×1 convolution of one pixel.
+    fn count_linear(&self, linear: &LinearCurrent, images: usize) -> LayerOperations {
+        let config = ConvConfig { out_channels: linear.bias.len(), kernel: 1, stride: 1, padding: 0 };
+        self.count((linear.from, self.flow.value_dims[linear.from], config), linear.weight.clone(), images)
+    }
+
+    fn count(
+        &self,
+        (from, input, config): (usize, Dims, ConvConfig),
+        weight: std::ops::Range<usize>,
+        images: usize,
+    ) -> LayerOperations {
+        let taps = Taps::new(input, config);
+        let weights = &self.flow.params.weights[weight.clone()];
+        let connected = connected(weights, input.c, config);
+        let active = self.active(from, images);
+        let everything = vec![1; input.c * input.pixels()];
+        LayerOperations {
+            layer: self.weight_name(weight.start),
+            input: match self.flow.values[from] {
+                Value::Spikes(_) => InputKind::Spikes,
+                _ => InputKind::Real,
+            },
+            active: active.iter().map(|step| step.iter().map(|&n| u64::from(n)).sum()).collect(),
+            effective: active.iter().map(|step| taps.operations(step, &connected)).collect(),
+            dense: taps.operations(&everything, &vec![config.out_channels as u64; connected.len()]),
+            macs: (weights.len() * taps.outputs.0 * taps.outputs.1) as u64,
+            inputs: (input.c * input.pixels()) as u64,
+            outputs: (config.out_channels * taps.outputs.0 * taps.outputs.1) as u64,
+            weights: weights.len() as u64,
+            zero_weights: weights.iter().filter(|w| **w == 0.0).count() as u64,
+        }
+    }
+
+    /// How many of the first `images` are not zero at (channel, pixel), for each time step; one that is the same at
+    /// every step is counted once and repeated.
+    fn active(&self, value: usize, images: usize) -> Vec<Vec<u32>> {
+        let (d, batch) = (self.flow.value_dims[value], self.flow.batch);
+        let frames: Vec<Vec<u32>> = (0..d.n / batch)
+            .map(|t| {
+                let mut counts = vec![0; d.blocks() * LANES * d.pixels()];
+                for image in t * batch..t * batch + images {
+                    self.add_active(value, image, &mut counts);
+                }
+                counts.truncate(d.c * d.pixels());
+                counts
+            })
+            .collect();
+        (0..self.flow.steps).map(|t| frames[t % frames.len()].clone()).collect()
+    }
+
+    /// Adds 1 at each (channel, pixel) of one image that is not zero.
+    fn add_active(&self, value: usize, image: usize, counts: &mut [u32]) {
+        let d = self.flow.value_dims[value];
+        let (pixels, len) = (d.pixels(), d.image_blocks());
+        let mut add = |at: usize, lane: usize, active: bool| {
+            counts[(at / pixels * LANES + lane) * pixels + at % pixels] += u32::from(active);
+        };
+        match &self.flow.values[value] {
+            Value::Spikes(spikes) => {
+                for (at, word) in spikes.words()[image * len..][..len].iter().enumerate() {
+                    (0..LANES).for_each(|lane| add(at, lane, word >> lane & 1 == 1));
+                }
+            }
+            Value::Dense(dense) => {
+                for (at, block) in dense.blocks()[image * len..][..len].iter().enumerate() {
+                    (0..LANES).for_each(|lane| add(at, lane, block.0[lane] != 0.0));
+                }
+            }
+            Value::Taken => unreachable!("no layer runs"),
+        }
+    }
+}
+
+/// Weights that are not zero, for each (input channel, tap).
+fn connected(weights: &[f32], channels: usize, config: ConvConfig) -> Vec<u64> {
+    let taps = config.kernel * config.kernel;
+    let mut connected = vec![0; channels * taps];
+    for row in weights.chunks(channels * taps) {
+        connected.iter_mut().zip(row).for_each(|(count, w)| *count += u64::from(*w != 0.0));
+    }
+    connected
+}
+
+/// Which inputs meet which tap of a kernel.
+struct Taps {
+    input: Dims,
+    outputs: (usize, usize),
+    config: ConvConfig,
+}
+
+impl Taps {
+    fn new(input: Dims, config: ConvConfig) -> Self {
+        let ConvConfig { kernel, stride, padding, .. } = config;
+        let outputs = |length: usize| (length + 2 * padding - kernel) / stride + 1;
+        Self { input, outputs: (outputs(input.h), outputs(input.w)), config }
+    }
+
+    /// The input row (or column) under tap `k` at output `q`, if it is not padding.
+    fn under(&self, q: usize, k: usize, length: usize) -> Option<usize> {
+        let at = (q * self.config.stride + k).checked_sub(self.config.padding)?;
+        (at < length).then_some(at)
+    }
+
+    /// Σ over (channel, tap) of its connected weights times the active inputs under it.
+    fn operations(&self, active: &[u32], connected: &[u64]) -> u64 {
+        let Dims { h, w, .. } = self.input;
+        let kernel = self.config.kernel;
+        let mut sum = 0;
+        for (at, &weights) in connected.iter().enumerate() {
+            let (channel, ky, kx) = (at / (kernel * kernel), at / kernel % kernel, at % kernel);
+            let plane = &active[channel * h * w..][..h * w];
+            let mut met = 0;
+            for y in (0..self.outputs.0).filter_map(|q| self.under(q, ky, h)) {
+                let columns = (0..self.outputs.1).filter_map(|q| self.under(q, kx, w));
+                met += columns.map(|x| u64::from(plane[y * w + x])).sum::<u64>();
+            }
+            sum += weights * met;
+        }
+        sum
+    }
+}
