@@ -276,6 +276,7 @@ fn train_config(flags: &Flags, surrogate: Surrogate, shape: Shape) -> Result<Tra
     };
     let net = NetConfig {
         kind: name("net", &flags.net)?,
+        layers: Vec::new(),
         channels: shape.channels,
         height: shape.height,
         width: shape.width,

@@ -60,6 +60,15 @@ fn seeds_pair_the_cells_of_a_grid() {
     let told = points[1]["difference"]["mean"].as_f64().unwrap();
     assert!((told - mean).abs() < 1e-12, "told {told}, by hand {mean}");
     assert!(points[0]["difference"].is_null());
+    // SGS leaves every gradient alone at δ = 0, and scales by up to δ·|u − o| elsewhere.
+    let factor = |point: usize| points[point]["cells"][0]["census"]["factor"].clone();
+    let counts: Vec<u64> = serde_json::from_value(factor(0)["bins"].clone()).unwrap();
+    assert!(counts[10] > 0 && counts.iter().sum::<u64>() == counts[10], "{counts:?}");
+    assert_eq!(factor(0)["largest"].as_f64(), Some(0.0));
+    // The window of the default rectangle is as wide as the threshold is high: |u − o| < 0.5.
+    let largest = factor(1)["largest"].as_f64().unwrap();
+    assert!(largest > 0.1 && largest <= 0.25, "{largest}");
+    assert_eq!(factor(1)["outside"], 0);
     // A cell is a run like any other.
     folder.succeed(&format!("train {SMALL} --epochs 1 --delta 0.5 --seed 2 --out b"));
     let cell = "a/cells/delta=0.5_seed=2/checkpoint.safetensors";

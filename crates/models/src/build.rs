@@ -1,4 +1,6 @@
-//! ResNet-19, LeNet and MLP as lists of layers; which buffers their gradients share.
+//! ResNet-19, LeNet, MLP and nets of one's own as lists of layers; which buffers their gradients share.
+
+mod custom;
 
 use crate::layers::{ConvNorm, Current, Layer, LinearCurrent, UnitLayer, Value};
 use crate::net::LayerReport;
@@ -10,6 +12,8 @@ use spikegrad_tensor::norm::{Affine, Statistics};
 use spikegrad_tensor::pool::AvgPool;
 use spikegrad_tensor::{Dims, HalfTensor, LANES, Level, Needs, ShapeError, Spikes, Tensor};
 use std::f32::consts::FRAC_1_SQRT_2;
+
+pub use custom::LayerSpec;
 
 /// A list of layers with its buffers.
 pub(crate) struct Built {
@@ -47,6 +51,7 @@ pub(crate) fn build(
     let mut b = Builder { config, batch, level, layers, params, values: Vec::new(), dims: Vec::new() };
     b.dense(Dims::new(batch, config.channels, config.height, config.width));
     match config.kind {
+        _ if !config.layers.is_empty() => b.custom()?,
         NetKind::ResNet19 => b.resnet19()?,
         NetKind::LeNet => b.lenet()?,
         NetKind::Mlp => b.mlp()?,
@@ -169,25 +174,15 @@ impl Builder<'_> {
     }
 
     fn resnet19(&mut self) -> Result<(), ConfigError> {
-        let conv =
-            |out_channels, kernel, stride| ConvConfig { out_channels, kernel, stride, padding: kernel / 2 };
-        let stem = self.conv(("conv1", "bn1"), 0, conv(self.config.scaled(64)?, 3, 1), false)?;
+        let stem = ConvConfig { out_channels: self.config.scaled(64)?, kernel: 3, stride: 1, padding: 1 };
+        let stem = self.conv(("conv1", "bn1"), 0, stem, false)?;
         let mut x = self.unit("spike", vec![stem]);
         let stages = [(3, 128, 1), (3, 256, 2), (2, 512, 2)];
         for (stage, (blocks, base, stride)) in stages.into_iter().enumerate() {
             for block in 0..blocks {
                 let (stride, co) = (if block == 0 { stride } else { 1 }, self.config.scaled(base)?);
-                let name = |part: &str| format!("layer{}.{block}.{part}", stage + 1);
-                let first = self.conv((&name("conv1"), &name("bn1")), x, conv(co, 3, stride), false)?;
-                let inner = self.unit(&name("spike1"), vec![first]);
-                let second = self.conv((&name("conv2"), &name("bn2")), inner, conv(co, 3, 1), true)?;
-                let shortcut = if block == 0 {
-                    let names = (&name("downsample.0")[..], &name("downsample.1")[..]);
-                    self.conv(names, x, conv(co, 1, stride), true)?
-                } else {
-                    Current::Identity(x)
-                };
-                x = self.unit(&name("spike2"), vec![second, shortcut]);
+                let name = format!("layer{}.{block}", stage + 1);
+                x = self.residual(&name, x, (co, stride), block == 0)?;
             }
         }
         let d = self.dims[x];

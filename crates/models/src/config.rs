@@ -1,6 +1,6 @@
 //! Which net.
 
-use crate::Memory;
+use crate::{LayerSpec, Memory};
 use spikegrad_bptt::{ConfigError, Fire, LifConfig};
 use spikegrad_tensor::conv::{DeltaKernels, InputGradient};
 use std::fmt;
@@ -75,6 +75,8 @@ pub struct Kernels {
 pub struct NetConfig {
     /// Architecture.
     pub kind: NetKind,
+    /// Layers of one's own, before a linear read-out; where there are any, `kind` and `scale` have no say.
+    pub layers: Vec<LayerSpec>,
     /// Channels of the image.
     pub channels: usize,
     /// Rows of the image.
@@ -106,6 +108,7 @@ impl NetConfig {
     pub fn new(kind: NetKind, channels: usize, height: usize, width: usize, classes: usize) -> Self {
         Self {
             kind,
+            layers: Vec::new(),
             channels,
             height,
             width,
@@ -119,6 +122,22 @@ impl NetConfig {
             twin: false,
             smooth: false,
         }
+    }
+
+    /// A net of one's own with the authors' neuron and batch norm, T = 2: `layers`, then a linear read-out.
+    pub fn custom(
+        layers: &[LayerSpec],
+        channels: usize,
+        height: usize,
+        width: usize,
+        classes: usize,
+    ) -> Self {
+        Self { layers: layers.to_vec(), ..Self::new(NetKind::Mlp, channels, height, width, classes) }
+    }
+
+    /// What files call the net: its kind, or `custom`.
+    pub fn name(&self) -> String {
+        if self.layers.is_empty() { self.kind.to_string() } else { "custom".into() }
     }
 
     /// Time steps that are computed: 1 for the ReLU twin.
@@ -153,7 +172,8 @@ impl NetConfig {
     /// Names the first that makes no sense.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.lif.check()?;
-        let least = if self.kind == NetKind::Mlp { 1 } else { 8 };
+        (1..).zip(&self.layers).try_for_each(|(k, layer)| layer.check(k))?;
+        let least = if self.kind == NetKind::Mlp || !self.layers.is_empty() { 1 } else { 8 };
         if self.timesteps == 0 {
             return Err(ConfigError("timesteps is 0, must be at least 1".into()));
         }

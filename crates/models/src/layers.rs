@@ -179,14 +179,18 @@ impl UnitLayer {
             }
         }
         let mut out = std::mem::take(&mut flow.values[self.out]);
+        let mut membranes = flow.membranes.get_mut(self.out).map(std::mem::take);
         let (unit, sources, workers) = unit(&self.currents, self.dims, flow);
         let output = match &mut out {
             Value::Spikes(spikes) => Output::Spikes(spikes),
             Value::Dense(dense) => Output::Dense(dense),
             Value::Taken => unreachable!("one layer writes a value"),
         };
-        unit.forward(&sources[..self.currents.len()], output, workers);
+        unit.forward_from(membranes.as_mut(), &sources[..self.currents.len()], output, workers);
         flow.values[self.out] = out;
+        if let Some(membranes) = membranes {
+            flow.membranes[self.out] = membranes;
+        }
         self.return_buffers(flow);
     }
 
@@ -199,9 +203,11 @@ impl UnitLayer {
         }
         let (mut du, written) = flow.take_gradient(self.out).expect("a unit's output has a gradient");
         assert!(written, "something reads {}", self.name);
+        let recorder = flow.recorder.clone();
+        let listener = recorder.as_deref().map(|recorder| (recorder, self.out));
         let (unit, sources, workers) = unit(&self.currents, self.dims, flow);
         let sources = &sources[..self.currents.len()];
-        unit.backward(sources, &mut du, &mut self.sums, workers);
+        unit.backward_recorded(sources, &mut du, &mut self.sums, workers, listener);
         if unit.is_static(sources) {
             du.resize(Dims { n: self.dims.n / unit.steps, ..self.dims });
         }

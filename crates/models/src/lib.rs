@@ -6,7 +6,9 @@
 //! | [`memory`] | what is kept between forward and backward: floats, half floats, or bits alone |
 //! | [`params`] | one flat allocation of weights and one of gradients, ranges with names |
 //! | [`net`] | a planned net: every buffer, forward, backward |
-//! | [`build`] | ResNet-19, LeNet and MLP as lists of layers |
+//! | [`build`] | ResNet-19, LeNet, MLP and nets of one's own as lists of layers |
+//! | [`stream`] | prediction step by step, with state that the caller owns |
+//! | [`inspect`] | who looks on while gradients run; neurons and normalisation laid open |
 //! | [`shapes`] | the kernels that a planned net runs, for benchmarks |
 //! | [`spectral`] | measured Lipschitz constants: the largest singular value of each layer |
 //! | [`operations`] | synaptic operations, counted from the spikes of a forward |
@@ -17,6 +19,7 @@
 pub mod build;
 pub mod config;
 pub mod energy;
+pub mod inspect;
 mod json;
 mod layers;
 pub mod memory;
@@ -27,11 +30,15 @@ pub mod params;
 pub mod safetensors;
 pub mod shapes;
 pub mod spectral;
+pub mod stream;
 
+pub use build::LayerSpec;
 pub use config::{Init, Kernels, NetConfig, NetKind, Norm};
+pub use inspect::{NormInfo, UnitInfo};
 pub use memory::Memory;
 pub use net::{Bytes, LayerReport, Net, PlanReport};
 pub use operations::{InputKind, LayerOperations, UnitSpikes};
 pub use params::Params;
 pub use shapes::{KernelKind, KernelShape};
 pub use spectral::{LipschitzConstant, PowerIteration};
+pub use stream::Stream;

@@ -3,10 +3,12 @@
 use crate::layers::{Current, Layer, LinearCurrent, Value};
 use crate::{Memory, NetConfig, Params, build};
 use spikegrad_bptt::lif::MAX_SOURCES;
+use spikegrad_bptt::lif::record::Recorder;
 use spikegrad_bptt::lipschitz::lipschitz;
 use spikegrad_bptt::loss::Logits;
 use spikegrad_bptt::{ConfigError, Fire, LifConfig, LossConfig};
 use spikegrad_tensor::{Dims, LANES, Level, Needs, Scratch, Tensor, Workers};
+use std::sync::Arc;
 
 /// What layers share while a step runs.
 #[derive(Debug)]
@@ -24,6 +26,10 @@ pub(crate) struct Flow {
     pub lent: [Tensor; MAX_SOURCES],
     /// Whether a value's gradient holds something yet.
     pub written: Vec<bool>,
+    /// Membranes of a stream, each at the number of its unit's output; none outside a stream.
+    pub membranes: Vec<Tensor>,
+    /// Who looks on in the backward.
+    pub recorder: Option<Arc<dyn Recorder>>,
     pub workers: Workers,
     /// What the layers take of the workers' buffers.
     pub needs: Needs,
@@ -152,6 +158,8 @@ impl Net {
             value_dims: built.value_dims,
             memory: config.memory,
             lent: built.lent,
+            membranes: Vec::new(),
+            recorder: None,
             workers: Workers::new(),
             needs: built.needs,
             ones,

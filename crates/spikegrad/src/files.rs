@@ -1,6 +1,7 @@
 //! Weights and complete states in files.
 
 use crate::{Error, Trainer};
+use spikegrad_models::Net;
 use spikegrad_models::names::canonical;
 use spikegrad_models::safetensors::{File, View, write};
 use std::collections::BTreeMap;
@@ -67,8 +68,7 @@ impl Trainer {
     /// A missing or surplus name, a wrong shape, a number that is not finite, aliases that disagree. The trainer
     /// is then unchanged.
     pub fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<(), Error> {
-        let file = File::read(path)?;
-        self.load(&file, false)
+        load_weights(&mut self.net, path.as_ref())
     }
 
     /// Reads a state written by [`Trainer::save_state`] and returns the caller's strings.
@@ -91,7 +91,7 @@ impl Trainer {
             }
         }
         let step = file.meta("step")?;
-        self.load(&file, true)?;
+        load(&mut self.net, &file, true)?;
         self.step = step;
         self.moments = moments;
         Ok(extra_of(&file))
@@ -101,7 +101,7 @@ impl Trainer {
         let net = &self.config.net;
         let mut metadata = BTreeMap::from([
             ("format".to_string(), FORMAT.to_string()),
-            ("net".to_string(), net.kind.to_string()),
+            ("net".to_string(), net.name()),
             ("width".to_string(), net.scale.to_string()),
             ("timesteps".to_string(), net.timesteps.to_string()),
             ("classes".to_string(), net.classes.to_string()),
@@ -119,50 +119,54 @@ impl Trainer {
         });
         views.collect()
     }
+}
 
-    fn load(&mut self, file: &File, with_moments: bool) -> Result<(), Error> {
-        let mut found: BTreeMap<String, (String, Vec<usize>, Vec<f32>)> = BTreeMap::new();
-        for entry in &file.tensors {
-            let name = canonical(&entry.name);
-            let ignored =
-                name.ends_with("num_batches_tracked") || with_moments && name.starts_with("moment.");
-            if ignored {
-                continue;
-            }
-            let data = finite(file, &entry.name)?;
-            if let Some((other, _, before)) = found.get(&name)
-                && *before != data
-            {
-                let both = format!("{other:?} and {:?}", entry.name);
-                return Err(file.error(format!("{both} both name {name:?} and disagree")).into());
-            }
-            found.insert(name, (entry.name.clone(), entry.shape.clone(), data));
+/// Reads weights and running estimates into a net, which is unchanged by a file that does not fit.
+pub(crate) fn load_weights(net: &mut Net, path: &Path) -> Result<(), Error> {
+    load(net, &File::read(path)?, false)
+}
+
+fn load(net: &mut Net, file: &File, with_moments: bool) -> Result<(), Error> {
+    let mut found: BTreeMap<String, (String, Vec<usize>, Vec<f32>)> = BTreeMap::new();
+    for entry in &file.tensors {
+        let name = canonical(&entry.name);
+        let ignored = name.ends_with("num_batches_tracked") || with_moments && name.starts_with("moment.");
+        if ignored {
+            continue;
         }
-        let params = self.net.params();
-        let mut weights = params.weights.clone();
-        let mut buffers = params.buffers.clone();
-        let lists = [(&params.entries, &mut weights), (&params.buffer_entries, &mut buffers)];
-        for (entries, into) in lists {
-            for entry in entries {
-                let Some((name, shape, data)) = found.remove(&entry.name) else {
-                    return Err(file.error(format!("no tensor {:?}", entry.name)).into());
-                };
-                if shape != entry.shape {
-                    let want = &entry.shape;
-                    let what = format!("tensor {name:?} has shape {shape:?}, the net expects {want:?}");
-                    return Err(file.error(what).into());
-                }
-                into[entry.range.clone()].copy_from_slice(&data);
-            }
+        let data = finite(file, &entry.name)?;
+        if let Some((other, _, before)) = found.get(&name)
+            && *before != data
+        {
+            let both = format!("{other:?} and {:?}", entry.name);
+            return Err(file.error(format!("{both} both name {name:?} and disagree")).into());
         }
-        if let Some((name, ..)) = found.into_values().next() {
-            return Err(file.error(format!("tensor {name:?} is none of the net's")).into());
-        }
-        let params = self.net.params_mut();
-        params.weights = weights;
-        params.buffers = buffers;
-        Ok(())
+        found.insert(name, (entry.name.clone(), entry.shape.clone(), data));
     }
+    let params = net.params();
+    let mut weights = params.weights.clone();
+    let mut buffers = params.buffers.clone();
+    let lists = [(&params.entries, &mut weights), (&params.buffer_entries, &mut buffers)];
+    for (entries, into) in lists {
+        for entry in entries {
+            let Some((name, shape, data)) = found.remove(&entry.name) else {
+                return Err(file.error(format!("no tensor {:?}", entry.name)).into());
+            };
+            if shape != entry.shape {
+                let want = &entry.shape;
+                let what = format!("tensor {name:?} has shape {shape:?}, the net expects {want:?}");
+                return Err(file.error(what).into());
+            }
+            into[entry.range.clone()].copy_from_slice(&data);
+        }
+    }
+    if let Some((name, ..)) = found.into_values().next() {
+        return Err(file.error(format!("tensor {name:?} is none of the net's")).into());
+    }
+    let params = net.params_mut();
+    params.weights = weights;
+    params.buffers = buffers;
+    Ok(())
 }
 
 /// The numbers of a tensor, all finite.

@@ -24,13 +24,19 @@
 
 mod error;
 pub mod files;
+mod fit;
 pub mod gradcheck;
+pub mod microscope;
 pub mod parity;
+mod predictor;
 mod threads;
 mod trainer;
 
 pub use error::Error;
+pub use fit::{EpochReport, Progress};
+pub use predictor::Predictor;
 pub use spikegrad_bptt as bptt;
+#[cfg(feature = "data")]
 pub use spikegrad_data as data;
 pub use spikegrad_models as models;
 pub use spikegrad_tensor as tensor;
@@ -39,10 +45,13 @@ pub use trainer::{StepReport, TrainConfig, Trainer};
 
 /// What most programs need.
 pub mod prelude {
+    pub use crate::bptt::UserSurrogate;
     pub use crate::bptt::{LifConfig, LossConfig, LossKind, Optimizer, Reset, Schedule, Surrogate};
-    pub use crate::models::{Init, NetConfig, NetKind, Norm};
+    pub use crate::models::{Init, LayerSpec, NetConfig, NetKind, Norm, Stream};
     pub use crate::tensor::Level;
-    pub use crate::{Error, StepReport, TrainConfig, Trainer, with_threads};
+    pub use crate::{
+        EpochReport, Error, Predictor, Progress, StepReport, TrainConfig, Trainer, with_threads,
+    };
 }
 
 /// The README's example, compiled and run with the documentation's.

@@ -102,8 +102,8 @@ pub struct Trainer {
     pub(crate) step: u64,
     pub(crate) moments: [Vec<f32>; 2],
     /// Running estimates before the current step, should it fail.
-    estimates: Vec<f32>,
-    level: Level,
+    pub(crate) estimates: Vec<f32>,
+    pub(crate) level: Level,
     /// Who runs the optimiser.
     workers: Workers,
 }

@@ -3,54 +3,13 @@
 //! The one exception is foreign: `matrixmultiply` takes a packing buffer for each product of a linear layer and gives
 //! it back. There is one for each product that the net's equations have, so the count must be exact.
 
+mod counting;
+
+use counting::{ALL, LARGE, LARGE_BYTES};
 use spikegrad::prelude::{Level, NetConfig, NetKind, Optimizer, TrainConfig, Trainer, with_threads};
 use spikegrad_testkit::check::narrow;
 use spikegrad_testkit::rng::Rng;
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-
-/// The system's allocator, counting.
-struct Counting;
-
-static ALL: AtomicUsize = AtomicUsize::new(0);
-static LARGE: AtomicUsize = AtomicUsize::new(0);
-
-/// From here on an allocation is large: rayon's own lists are smaller.
-const LARGE_BYTES: usize = 4096;
-
-fn count(bytes: usize) {
-    ALL.fetch_add(1, SeqCst);
-    LARGE.fetch_add(usize::from(bytes >= LARGE_BYTES), SeqCst);
-}
-
-// SAFETY: every call is handed on to the system's allocator as it came; counting touches atomics only.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size());
-        // SAFETY: the caller keeps `alloc`'s contract.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count(layout.size());
-        // SAFETY: the caller keeps `alloc_zeroed`'s contract.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn realloc(&self, data: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count(size);
-        // SAFETY: the caller keeps `realloc`'s contract.
-        unsafe { System.realloc(data, layout, size) }
-    }
-
-    unsafe fn dealloc(&self, data: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps `dealloc`'s contract.
-        unsafe { System.dealloc(data, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+use std::sync::atomic::Ordering::SeqCst;
 
 /// Matrix products of a step of ResNet-19: y, dx and dW of two linear layers.
 const PRODUCTS: usize = 3 * 2;

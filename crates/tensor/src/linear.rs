@@ -58,7 +58,13 @@ pub fn gemm(alpha: f32, a: Matrix<'_>, b: Matrix<'_>, beta: f32, c: &mut [f32], 
     }
 }
 
+/// Rows up to which `linear` is dot products: packing matrices would cost more than multiplying them.
+const FEW: usize = 4;
+
 /// y = x·Wᵀ + b for feature vectors x (n, in), W (out, in), b (out): y is overwritten.
+///
+/// Numerics: a row's result depends on how many rows there are only through which of two orders sums are taken in, one
+/// up to four rows and one beyond. Up to four rows nothing is allocated.
 pub fn linear(x: &Tensor, weight: &[f32], bias: &[f32], y: &mut Tensor) {
     let (xd, yd) = (features(x.dims()), features(y.dims()));
     let w = Matrix::new(weight, (yd.c, xd.c), xd.c);
@@ -67,8 +73,29 @@ pub fn linear(x: &Tensor, weight: &[f32], bias: &[f32], y: &mut Tensor) {
         row[..yd.c].copy_from_slice(bias);
         row[yd.c..].fill(0.0);
     }
+    if xd.n <= FEW {
+        return dots(x, weight, y);
+    }
     let x = Matrix::new(x.floats(), (xd.n, xd.c), xd.blocks() * LANES);
     gemm(1.0, x, w.t(), 1.0, y.floats_mut(), stride);
+}
+
+/// y += x·Wᵀ, each row of W read once: a sum for each of sixteen lanes, then the lanes.
+fn dots(x: &Tensor, weight: &[f32], y: &mut Tensor) {
+    let (inputs, stride) = (x.dims().c, y.dims().blocks() * LANES);
+    let rows = x.floats().chunks(x.dims().blocks() * LANES);
+    for (o, w) in weight.chunks(inputs).enumerate() {
+        let (blocks, rest) = w.as_chunks::<LANES>();
+        for (n, x) in rows.clone().enumerate() {
+            let mut sums = [0.0f32; LANES];
+            let (x, last) = x.split_at(blocks.len() * LANES);
+            for (x, w) in x.as_chunks::<LANES>().0.iter().zip(blocks) {
+                (0..LANES).for_each(|l| sums[l] += x[l] * w[l]);
+            }
+            sums.iter_mut().zip(last.iter().zip(rest)).for_each(|(sum, (x, w))| *sum += x * w);
+            y.floats_mut()[n * stride + o] += sums.iter().sum::<f32>();
+        }
+    }
 }
 
 /// dx = g·W: dx is overwritten.

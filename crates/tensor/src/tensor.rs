@@ -6,9 +6,20 @@ use crate::ShapeError;
 pub const LANES: usize = 16;
 
 /// Sixteen neighbouring channels of one pixel: a cache line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[repr(C, align(64))]
 pub struct Block(pub [f32; LANES]);
+
+// SAFETY: all bits zero are sixteen times 0.0.
+#[allow(unsafe_code)]
+unsafe impl bytemuck::Zeroable for Block {}
+
+// SAFETY: sixteen floats fill its 64 bytes, so there is no padding, and any bits are floats; written out rather than
+// derived, for the derive would cost every embedder four more crates to build.
+#[allow(unsafe_code)]
+unsafe impl bytemuck::Pod for Block {}
+
+const _: () = assert!(size_of::<Block>() == size_of::<[f32; LANES]>());
 
 /// The size of an activation: `n` images (time steps folded in, time outermost) of `c`×`h`×`w`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -17,11 +17,13 @@
 //!
 //! ∂L/∂x\[t\] = ∂L/∂u\[t\] and a\[t−1\] = τ·∂L/∂u\[t\]. Nothing but y and the spikes is kept: u is derived again.
 
+pub mod record;
 mod unrolled;
 
 use crate::{ConfigError, Surrogate};
+use record::Listener;
 use spikegrad_tensor::parallel::timelines;
-use spikegrad_tensor::{Dims, LANES, Level, Scratch, Spikes, Tensor, Workers};
+use spikegrad_tensor::{Block, Dims, LANES, Level, Scratch, Spikes, Tensor, Workers};
 use std::str::FromStr;
 use unrolled::{Backward, Forward, Out, Plane};
 
@@ -188,20 +190,40 @@ pub const MAX_SOURCES: usize = 2;
 pub type PlaneSums = [[f64; LANES]; 1 + MAX_SOURCES];
 
 impl Unit<'_> {
-    /// Unrolls the neurons over all steps: outputs are overwritten.
+    /// Unrolls the neurons over all steps, membranes beginning at 0: outputs are overwritten.
     pub fn forward(&self, sources: &[Source<'_>], output: Output<'_>, workers: &mut Workers) {
+        self.forward_from(None, sources, output, workers);
+    }
+
+    /// As [`Unit::forward`], but membranes (batch, c, h, w) begin at what `membranes` holds, which is overwritten with
+    /// what the last step leaves: a stream unrolled in pieces has the same bits as in one.
+    pub fn forward_from(
+        &self,
+        membranes: Option<&mut Tensor>,
+        sources: &[Source<'_>],
+        output: Output<'_>,
+        workers: &mut Workers,
+    ) {
         let hw = self.dims.pixels();
-        let run = |index: usize, out: Out<'_>, scratch: &mut Scratch| {
-            self.level.run(Forward { plane: self.plane(sources, index), out, scratch });
+        let frame = Dims { n: self.dims.n / self.steps, ..self.dims };
+        let mut membranes = membranes.map(|membranes| {
+            assert_eq!(membranes.dims(), frame);
+            membranes.blocks_mut().chunks_mut(hw)
+        });
+        let mut next = move || membranes.as_mut().and_then(Iterator::next);
+        let run = |index: usize, out: Out<'_>, membranes: Option<&mut [Block]>, scratch: &mut Scratch| {
+            self.level.run(Forward { plane: self.plane(sources, index), out, membranes, scratch });
         };
         match output {
             Output::Spikes(spikes) => {
                 let planes = timelines(spikes.words_mut(), self.steps, hw).enumerate();
-                workers.run(planes, |(i, words), scratch| run(i, Out::Words(words), scratch));
+                let planes = planes.map(move |(i, words)| (i, words, next()));
+                workers.run(planes, |(i, words, m), scratch| run(i, Out::Words(words), m, scratch));
             }
             Output::Dense(dense) => {
                 let planes = timelines(dense.blocks_mut(), self.steps, hw).enumerate();
-                workers.run(planes, |(i, blocks), scratch| run(i, Out::Blocks(blocks), scratch));
+                let planes = planes.map(move |(i, blocks)| (i, blocks, next()));
+                workers.run(planes, |(i, blocks, m), scratch| run(i, Out::Blocks(blocks), m, scratch));
             }
         }
     }
@@ -223,13 +245,25 @@ impl Unit<'_> {
         sums: &mut [PlaneSums],
         workers: &mut Workers,
     ) {
+        self.backward_recorded(sources, gradient, sums, workers, None);
+    }
+
+    /// As [`Unit::backward`], with somebody looking on.
+    pub fn backward_recorded(
+        &self,
+        sources: &[Source<'_>],
+        gradient: &mut Tensor,
+        sums: &mut [PlaneSums],
+        workers: &mut Workers,
+        listener: Option<Listener<'_>>,
+    ) {
         assert_eq!(gradient.dims(), self.dims);
         let sum_time = self.is_static(sources);
         let planes = timelines(gradient.blocks_mut(), self.steps, self.dims.pixels());
         let tasks = planes.zip(sums.iter_mut()).enumerate();
         workers.run(tasks, |(index, (gradient, sums)), scratch| {
             let plane = self.plane(sources, index);
-            self.level.run(Backward { plane, gradient, sum_time, sums, scratch });
+            self.level.run(Backward { plane, gradient, sum_time, sums, listener, scratch });
         });
     }
 

@@ -8,15 +8,16 @@
 //! To go faster: (1) each line is a loop over a tile without a branch on the data or the configuration; (2) every
 //! tensor is read or written once; (3) tiles to come are prefetched.
 
+use super::record::{Charged, Listener, Place, hand_over};
 use super::{Fire, LifConfig, MAX_SOURCES, PlaneSums, Reset, Source, Unit};
-use crate::sgs::sgs;
+use crate::sgs::{factor, sgs};
 use spikegrad_tensor::parallel::Timeline;
 use spikegrad_tensor::{Block, Kernel, LANES, Lanes, Scratch, Tensor};
 use std::array::from_fn;
 use std::ops::Range;
 
 /// Pixels of a tile. Sums over a tile are `f32`, sums of tiles `f64`.
-const TILE: usize = 16;
+pub(super) const TILE: usize = 16;
 
 /// What a tile keeps of one step: u, later ∂L/∂u, and y − mean of the affine sources.
 ///
@@ -82,6 +83,13 @@ impl Plane<'_> {
     /// Channels of this block; the lanes past them are padding.
     fn channels(&self) -> usize {
         (self.unit.dims.c - self.channel()).min(LANES)
+    }
+
+    /// Where a tile lies, for who looks on.
+    fn place(&self, layer: usize, step: usize, pixels: &Range<usize>) -> Place {
+        let channels = self.channel()..self.channel() + self.channels();
+        let image = self.index / self.unit.dims.blocks();
+        Place { layer, step, image, channels, pixels: pixels.clone() }
     }
 
     /// x[t] of a tile, the sum of the sources; `centred` receives y − mean of each affine one.
@@ -172,6 +180,8 @@ fn output<V: Lanes>(lif: &LifConfig, fire: Fire, u: V) -> V {
 pub(super) struct Forward<'a> {
     pub plane: Plane<'a>,
     pub out: Out<'a>,
+    /// m of before the first step, then of the last; 0 before where there is none.
+    pub membranes: Option<&'a mut [Block]>,
     pub scratch: &'a mut Scratch,
 }
 
@@ -197,7 +207,10 @@ impl Forward<'_> {
         for first in (0..unit.dims.pixels()).step_by(TILE) {
             let tile = first..(first + TILE).min(unit.dims.pixels());
             let (x, m) = (&mut x[..tile.len()], &mut m[..tile.len()]);
-            m.fill(Block::default());
+            match &self.membranes {
+                Some(before) => m.copy_from_slice(&before[tile.clone()]),
+                None => m.fill(Block::default()),
+            }
             for t in 0..unit.steps {
                 self.plane.current::<V, H>(t, &tile, x, centred);
                 self.plane.charge::<V, H>(x, m);
@@ -208,6 +221,9 @@ impl Forward<'_> {
                         fire_blocks::<V, H>(unit, channels, x, &mut blocks.at(t)[tile.clone()]);
                     }
                 }
+            }
+            if let Some(after) = &mut self.membranes {
+                after[tile].copy_from_slice(m);
             }
         }
     }
@@ -244,6 +260,8 @@ pub(super) struct Backward<'a> {
     /// Whether step 0 takes the sum over time.
     pub sum_time: bool,
     pub sums: &'a mut PlaneSums,
+    /// Who looks on, if anybody.
+    pub listener: Option<Listener<'a>>,
     pub scratch: &'a mut Scratch,
 }
 
@@ -273,7 +291,12 @@ impl Backward<'_> {
             m.fill(Block::default());
             for (t, [u, centred @ ..]) in trace.iter_mut().enumerate() {
                 plane.current::<V, H>(t, &tile, &mut u[..tile.len()], centred);
-                plane.charge::<V, H>(&mut u[..tile.len()], m);
+                let x = self.listener.map(|_| *u);
+                let u = &mut u[..tile.len()];
+                plane.charge::<V, H>(u, m);
+                if let (Some((recorder, layer)), Some(x)) = (self.listener, &x) {
+                    recorder.charged(plane.place(layer, t, &tile), Charged { x: &x[..u.len()], u, m });
+                }
             }
             let (a, mut totals) = (m, [[V::splat(0.0); H]; 1 + MAX_SOURCES]);
             a.fill(Block::default());
@@ -282,6 +305,10 @@ impl Backward<'_> {
                 let (gradient, rest) = self.gradient.at(t)[tile.start..].split_at_mut(tile.len());
                 prefetch::<V>(rest);
                 let d = &mut u[..tile.len()];
+                if let Some((recorder, layer)) = self.listener {
+                    let place = plane.place(layer, t, &tile);
+                    hand_over::<V, H>(recorder, place, plane.unit, (gradient, d, a));
+                }
                 membrane_gradients::<V, H>(plane.unit, gradient, d, a);
                 add_sums::<V, H>(plane.sources, d, centred, &mut totals);
                 if self.sum_time {
@@ -380,14 +407,39 @@ fn gradient_tile<V: Lanes, const H: usize>(
 /// ∂L/∂u of one step from e = ∂L/∂o, a = ∂L/∂m and u: the table at the top of the module.
 #[inline(always)]
 pub fn membrane_gradient<V: Lanes>(lif: &LifConfig, fire: Fire, reset: Reset, e: V, a: V, u: V) -> V {
+    terms(lif, fire, reset, e, a, u).gradient
+}
+
+/// What ∂L/∂u of one step is made of.
+pub(super) struct Terms<V> {
+    /// The spike.
+    pub o: V,
+    /// G, the total gradient at the spike.
+    pub total: V,
+    /// h(u).
+    pub h: V,
+    /// The factor of surrogate gradient scaling; 1 where there is no spike.
+    pub factor: V,
+    /// ∂L/∂u.
+    pub gradient: V,
+}
+
+/// Computes a row of the table at the top of the module; terms that nobody reads cost nothing.
+#[inline(always)]
+pub(super) fn terms<V: Lanes>(lif: &LifConfig, fire: Fire, reset: Reset, e: V, a: V, u: V) -> Terms<V> {
     let (zero, one, threshold) = (V::splat(0.0), V::splat(1.0), V::splat(lif.threshold));
     if fire == Fire::Relu {
-        return V::select(u.gt(zero), e, zero);
+        let h = V::select(u.gt(zero), one, zero);
+        return Terms { o: u.max(zero), total: e, h, factor: one, gradient: V::select(u.gt(zero), e, zero) };
     }
     let o = output(lif, fire, u);
     let through_reset = if reset.is_hard() { a * u } else { threshold * a };
     let total = if reset.is_attached() { e - through_reset } else { e };
     let h = lif.surrogate.derivative(u - threshold);
-    let spike = if fire == Fire::Spike { sgs(total, h, u, o, V::splat(lif.delta)) } else { total * h };
-    spike + if reset.is_hard() { a * (one - o) } else { a }
+    let delta = V::splat(lif.delta);
+    let (factor, spike) = match fire {
+        Fire::Spike => (factor(total, u, o, delta), sgs(total, h, u, o, delta)),
+        _ => (one, total * h),
+    };
+    Terms { o, total, h, factor, gradient: spike + if reset.is_hard() { a * (one - o) } else { a } }
 }

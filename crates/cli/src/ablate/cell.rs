@@ -1,5 +1,6 @@
 //! One cell: trained to its end, scored, its result kept.
 
+use super::census::Census;
 use super::grid::{Cell, Plan};
 use crate::failure::Failure;
 use crate::files::{self, print};
@@ -24,6 +25,8 @@ pub struct CellResult {
     pub train_accuracy: f64,
     /// Mean firing rate in the last training batch.
     pub mean_rate: f64,
+    /// What SGS had to do.
+    pub census: Census,
     /// Accuracy under noise.
     pub noise: Vec<CurveScores>,
 }
@@ -67,10 +70,14 @@ fn read(path: &Path) -> Result<Option<CellResult>, Failure> {
 
 /// Takes the figures of a finished run, and scores it under noise.
 fn measure(finished: Finished, plan: &Plan) -> Result<Option<CellResult>, Failure> {
-    let Finished { mut trainer, test, metrics, .. } = finished;
+    let Finished { mut trainer, train, test, metrics } = finished;
     let Some(last) = metrics.last() else {
         return Err(Failure::input("a run without epochs has no result"));
     };
+    let Some(batch) = train.epoch(0).next() else {
+        return Err(Failure::input("there is no training image"));
+    };
+    let census = Census::take(&mut trainer, &batch)?;
     let mut noise = Vec::new();
     for curve in &plan.noise {
         let Some(scores) = CurveScores::measure(&mut trainer, &test, curve)? else { return Ok(None) };
@@ -83,6 +90,7 @@ fn measure(finished: Finished, plan: &Plan) -> Result<Option<CellResult>, Failur
         train_loss: last.train_loss,
         train_accuracy: last.train_accuracy,
         mean_rate: last.mean_rate,
+        census,
         noise,
     }))
 }

@@ -14,6 +14,7 @@
 //! | `noise.svg` | accuracy under noise, where the plan asks for it |
 
 mod cell;
+mod census;
 mod grid;
 mod paired;
 mod table;

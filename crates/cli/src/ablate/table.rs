@@ -23,6 +23,10 @@ struct Row {
     accuracy: Summary,
     best: Summary,
     train_accuracy: Summary,
+    /// Share of membranes inside the surrogate's window.
+    inside: Summary,
+    /// Mean |SGS factor − 1|.
+    scaling: Summary,
     /// Differences of the accuracy to the first point's, seed by seed; none for the first itself.
     differences: Option<(Vec<f64>, Summary)>,
 }
@@ -52,6 +56,8 @@ impl Table {
                 accuracy: Summary::of(&accuracy),
                 best: Summary::of(&column(|r| r.best_accuracy)),
                 train_accuracy: Summary::of(&column(|r| r.train_accuracy)),
+                inside: Summary::of(&column(|r| r.census.mean_inside)),
+                scaling: Summary::of(&column(|r| r.census.factor.mean_size())),
                 differences: (i > 0).then_some((differences, summary)),
                 results,
             }
@@ -73,7 +79,9 @@ impl Table {
             "training, %",
             "difference, points",
             "95 % (t)",
-            "95 % (bootstrap)"
+            "95 % (bootstrap)",
+            "in window, %",
+            "|SGS factor − 1|"
         ]];
         for row in &self.rows {
             let mut cells = row![
@@ -89,6 +97,8 @@ impl Table {
                 }
                 None => row!["baseline", "", ""],
             });
+            cells.push(format!("{:.1}", 100.0 * row.inside.mean));
+            cells.push(format!("{:.1e}", row.scaling.mean));
             rows.push(cells);
         }
         rows
@@ -108,10 +118,10 @@ impl Table {
     pub fn csv(&self) -> String {
         let mut text =
             "point,seeds,accuracy_mean,accuracy_sd,best_mean,best_sd,difference_mean,t_low,t_high,\
-                        bootstrap_low,bootstrap_high\n"
+                        bootstrap_low,bootstrap_high,inside_mean,scaling_mean\n"
                 .to_string();
         let bounds = |interval: Option<(f64, f64)>| interval.map_or(",".into(), |(a, b)| format!("{a},{b}"));
-        for Row { label, accuracy, best, differences, .. } in &self.rows {
+        for Row { label, accuracy, best, differences, inside, scaling, .. } in &self.rows {
             let (label, n) = (quoted(label), accuracy.n);
             let values =
                 [accuracy.mean, accuracy.deviation, best.mean, best.deviation].map(|x| x.to_string());
@@ -119,7 +129,8 @@ impl Table {
                 Some((_, s)) => format!("{},{},{}", s.mean, bounds(s.t_interval), bounds(s.bootstrap)),
                 None => ",,,,".into(),
             };
-            text += &format!("{label},{n},{},{rest}\n", values.join(","));
+            let (inside, scaling) = (inside.mean, scaling.mean);
+            text += &format!("{label},{n},{},{rest},{inside},{scaling}\n", values.join(","));
         }
         text
     }
@@ -137,6 +148,8 @@ impl Table {
                 "accuracy": summary(&row.accuracy),
                 "best_accuracy": summary(&row.best),
                 "train_accuracy": summary(&row.train_accuracy),
+                "inside_window": summary(&row.inside),
+                "mean_scaling": summary(&row.scaling),
                 "difference": row.differences.as_ref().map(|(_, s)| summary(s)),
                 "cells": row.results,
             })

@@ -1,0 +1,90 @@
+//! A look into the backward: what every neuron holds at every step, handed to whoever asks.
+//!
+//! The kernel itself hands it over, tile by tile, while it runs; there is no second implementation to agree with it.
+//! Nobody asking costs one comparison a tile.
+
+use super::Unit;
+use super::unrolled::{TILE, terms};
+use spikegrad_tensor::{Block, Lanes};
+use std::fmt::Debug;
+use std::ops::Range;
+
+/// Where a tile of neurons lies: neighbouring pixels of up to sixteen channels, at one time step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Number of the layer, as who asks numbers them.
+    pub layer: usize,
+    /// Time step.
+    pub step: usize,
+    /// Image of the batch.
+    pub image: usize,
+    /// Channels; lane l of a block is channel `channels.start + l`, lanes past the last are padding.
+    pub channels: Range<usize>,
+    /// Pixels, row by row; block i is pixel `pixels.start + i`.
+    pub pixels: Range<usize>,
+}
+
+/// What a step holds on its way forward, one block a pixel.
+#[derive(Clone, Copy, Debug)]
+pub struct Charged<'a> {
+    /// x\[t\], the input current.
+    pub x: &'a [Block],
+    /// u\[t\], the membrane before the reset.
+    pub u: &'a [Block],
+    /// m\[t\], the membrane after the reset.
+    pub m: &'a [Block],
+}
+
+/// What a step holds on its way back, one block a pixel.
+#[derive(Clone, Copy, Debug)]
+pub struct Returned<'a> {
+    /// o\[t\], the spike.
+    pub o: &'a [Block],
+    /// e\[t\] = ∂L/∂o\[t\], from the layers above.
+    pub e: &'a [Block],
+    /// a\[t\] = ∂L/∂m\[t\], from the steps after.
+    pub a: &'a [Block],
+    /// G\[t\], the total gradient at the spike.
+    pub total: &'a [Block],
+    /// h(u\[t\]), the base surrogate.
+    pub h: &'a [Block],
+    /// max(0, 1 + δ·sign(G)·(u − o)), the factor of surrogate gradient scaling.
+    pub factor: &'a [Block],
+    /// ∂L/∂u\[t\], which is ∂L/∂x\[t\] too.
+    pub du: &'a [Block],
+}
+
+/// Who looks on while [`Unit::backward_recorded`] runs; several threads call it, in no fixed order of tiles.
+pub trait Recorder: Debug + Send + Sync {
+    /// Takes a tile at a step, while the membranes are derived again: steps from 0 to T − 1.
+    fn charged(&self, place: Place, values: Charged<'_>);
+    /// Takes a tile at a step, while the gradients run backward: steps from T − 1 to 0.
+    fn returned(&self, place: Place, values: Returned<'_>);
+}
+
+/// A recorder, and the number of the layer it listens to.
+pub type Listener<'a> = (&'a dyn Recorder, usize);
+
+/// Hands over a tile on its way back, just before the kernel turns u into ∂L/∂u.
+#[inline(always)]
+pub(super) fn hand_over<V: Lanes, const H: usize>(
+    recorder: &dyn Recorder,
+    place: Place,
+    unit: &Unit<'_>,
+    (e, u, a): (&[Block], &[Block], &[Block]),
+) {
+    let [mut o, mut total, mut h, mut factor, mut du] = [[Block::default(); TILE]; 5];
+    for i in 0..e.len() {
+        for from in (0..H).map(|h| h * V::WIDTH) {
+            let [e, u, a] = [e, u, a].map(|tile| V::load(&tile[i].0[from..]));
+            let terms = terms(unit.lif, unit.fire, unit.lif.reset, e, a, u);
+            terms.o.store(&mut o[i].0[from..]);
+            terms.total.store(&mut total[i].0[from..]);
+            terms.h.store(&mut h[i].0[from..]);
+            terms.factor.store(&mut factor[i].0[from..]);
+            terms.gradient.store(&mut du[i].0[from..]);
+        }
+    }
+    let [o, total, h, factor, du] = [&o, &total, &h, &factor, &du].map(|tile| &tile[..e.len()]);
+    recorder.returned(place, Returned { o, e, a, total, h, factor, du });
+}

@@ -1,0 +1,72 @@
+//! A planned net laid open: its neurons, who looks on while gradients run, its normalisation.
+
+use crate::Net;
+use crate::layers::{Current, Layer};
+use spikegrad_bptt::lif::record::Recorder;
+use spikegrad_tensor::Dims;
+use std::sync::Arc;
+
+/// A layer of neurons.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnitInfo {
+    /// Its name.
+    pub name: String,
+    /// The number under which a [`Recorder`] hears of it.
+    pub layer: usize,
+    /// Its size, `n` being time steps × batch.
+    pub dims: Dims,
+}
+
+/// What a batch norm measured in the last forward, beside its running estimates.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NormInfo {
+    /// Its name.
+    pub name: String,
+    /// Mean of each channel, last used.
+    pub mean: Vec<f32>,
+    /// Variance of each channel, last used, biased.
+    pub var: Vec<f32>,
+    /// Running mean of each channel.
+    pub running_mean: Vec<f32>,
+    /// Running variance of each channel, unbiased.
+    pub running_var: Vec<f32>,
+}
+
+impl Net {
+    /// Lets `recorder` look on in every backward from now on, or nobody.
+    pub fn record(&mut self, recorder: Option<Arc<dyn Recorder>>) {
+        self.flow.recorder = recorder;
+    }
+
+    /// Lists the layers of neurons in the order of the forward.
+    pub fn units(&self) -> Vec<UnitInfo> {
+        let units = self.layers.iter().filter_map(|layer| match layer {
+            Layer::Unit(unit) => Some(UnitInfo { name: unit.name.clone(), layer: unit.out, dims: unit.dims }),
+            _ => None,
+        });
+        units.collect()
+    }
+
+    /// Lists the batch norms in the order of the forward.
+    pub fn norms(&self) -> Vec<NormInfo> {
+        let params = self.params();
+        let mut norms = Vec::new();
+        for layer in &self.layers {
+            let Layer::Unit(unit) = layer else { continue };
+            for current in &unit.currents {
+                let Current::Conv(conv) = current else { continue };
+                let entry = params.buffer_entries.iter().find(|entry| entry.range == conv.mean);
+                let name = entry.and_then(|entry| entry.name.strip_suffix(".running_mean")).unwrap_or("");
+                let channels = conv.gamma.len();
+                norms.push(NormInfo {
+                    name: name.to_string(),
+                    mean: conv.statistics.mean[..channels].to_vec(),
+                    var: conv.statistics.var[..channels].to_vec(),
+                    running_mean: params.buffers[conv.mean.clone()].to_vec(),
+                    running_var: params.buffers[conv.var.clone()].to_vec(),
+                });
+            }
+        }
+        norms
+    }
+}

@@ -1,0 +1,99 @@
+//! Prediction step by step: the net keeps nothing between steps, whoever reads the stream owns its state.
+
+use crate::layers::Layer;
+use crate::{Net, NetConfig};
+use spikegrad_bptt::ConfigError;
+use spikegrad_tensor::{Dims, Tensor};
+use std::mem::{swap, take};
+
+/// The state of a stream: membranes of every neuron, and the sum of the read-outs so far.
+///
+/// It belongs to the caller: one net serves many streams, and a clone is a point to come back to.
+#[derive(Clone, Debug)]
+pub struct Stream {
+    /// Of each unit's neurons, at the number of the unit's output; empty for other values.
+    membranes: Vec<Tensor>,
+    sum: Vec<f64>,
+    mean: Vec<f32>,
+    steps: u64,
+}
+
+impl Stream {
+    /// Goes back to the beginning: membranes at rest, no step taken.
+    pub fn reset(&mut self) {
+        self.membranes.iter_mut().for_each(|m| m.floats_mut().fill(0.0));
+        self.sum.fill(0.0);
+        self.mean.fill(0.0);
+        self.steps = 0;
+    }
+
+    /// Steps taken since the beginning.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// The logits (batch, classes), mean over the steps so far: what training minimises the loss of.
+    pub fn mean_logits(&self) -> &[f32] {
+        &self.mean
+    }
+
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        self.membranes.iter().map(Tensor::bytes).sum::<usize>() + 8 * self.sum.len() + 4 * self.mean.len()
+    }
+}
+
+impl Net {
+    /// The configuration of a net that takes one step at a time.
+    pub fn stepwise(config: &NetConfig) -> NetConfig {
+        NetConfig { timesteps: 1, ..config.clone() }
+    }
+
+    /// Makes the state of a new stream.
+    ///
+    /// # Errors
+    /// The net was planned for more than one time step.
+    pub fn stream(&self) -> Result<Stream, ConfigError> {
+        if self.flow.steps != 1 {
+            let steps = self.flow.steps;
+            return Err(ConfigError(format!("net is planned for {steps} time steps, a stream needs 1")));
+        }
+        let mut membranes = vec![Tensor::default(); self.flow.values.len()];
+        for layer in &self.layers {
+            if let Layer::Unit(unit) = layer {
+                membranes[unit.out] = Tensor::zeros(Dims { n: self.flow.batch, ..unit.dims });
+            }
+        }
+        let logits = self.flow.batch * self.config().classes;
+        Ok(Stream { membranes, sum: vec![0.0; logits], mean: vec![0.0; logits], steps: 0 })
+    }
+
+    /// Whether a stream was made by this net, or by one of the same layers and batch.
+    pub fn accepts(&self, stream: &Stream) -> bool {
+        let fits = |layer: &Layer| match layer {
+            Layer::Unit(unit) => {
+                stream.membranes[unit.out].dims() == Dims { n: self.flow.batch, ..unit.dims }
+            }
+            _ => true,
+        };
+        stream.membranes.len() == self.flow.values.len() && self.layers.iter().all(fits)
+    }
+
+    /// Takes a stream one time step further with a frame (batch, c, h, w), with the running statistics; returns the
+    /// step's logits (batch, classes). Nothing is allocated.
+    ///
+    /// Panics if `frame` is not [`Net::images_len`] long or `stream` is another net's.
+    pub fn step(&mut self, frame: &[f32], stream: &mut Stream) -> &[f32] {
+        assert_eq!(stream.membranes.len(), self.flow.values.len(), "the stream is this net's");
+        self.flow.membranes = take(&mut stream.membranes);
+        self.forward(frame, false);
+        swap(&mut self.flow.membranes, &mut stream.membranes);
+        stream.steps += 1;
+        let logits = self.mean_logits();
+        for ((sum, mean), &logit) in stream.sum.iter_mut().zip(&mut stream.mean).zip(logits) {
+            *sum += f64::from(logit);
+            *mean = (*sum / stream.steps as f64) as f32;
+        }
+        logits
+    }
+}

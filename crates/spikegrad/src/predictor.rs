@@ -1,0 +1,89 @@
+//! Prediction on a stream, one time step at a time.
+
+use crate::{Error, Trainer, files};
+use spikegrad_models::{Net, NetConfig, Stream};
+use spikegrad_tensor::Level;
+use std::path::Path;
+
+/// A net that reads streams step by step; the state of a stream is the caller's.
+///
+/// A step takes a frame, charges every neuron once, and gives logits; after [`Predictor::stream`] nothing is allocated
+/// any more. Frames may differ (an event camera) or stay the same (a still image): T steps on one image are what a
+/// trainer of T steps predicts.
+///
+/// ```
+/// use spikegrad::prelude::*;
+///
+/// let net = NetConfig { scale: 0.25, timesteps: 4, ..NetConfig::new(NetKind::Mlp, 1, 4, 4, 3) };
+/// let mut trainer = Trainer::new(TrainConfig { batch: 1, ..TrainConfig::new(net) }, Level::detect()?)?;
+/// let image = [0.5; 16];
+/// let want = trainer.predict(&image)?;
+///
+/// let mut predictor = Predictor::of(&trainer, 1)?;
+/// let mut stream = predictor.stream();
+/// for _ in 0..4 {
+///     predictor.step(&image, &mut stream)?;
+/// }
+/// assert_eq!(stream.mean_logits(), want);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Predictor {
+    net: Net,
+}
+
+impl Predictor {
+    /// Plans a net for frames of `batch` streams side by side; its weights are zero until they are loaded.
+    ///
+    /// # Errors
+    /// A hyper-parameter or a size makes no sense.
+    pub fn new(net: &NetConfig, batch: usize, level: Level) -> Result<Self, Error> {
+        Ok(Self { net: Net::plan(&Net::stepwise(net), batch, level, false)? })
+    }
+
+    /// Copies a trainer's net as it stands, at the trainer's level.
+    ///
+    /// # Errors
+    /// A batch of 0.
+    pub fn of(trainer: &Trainer, batch: usize) -> Result<Self, Error> {
+        let mut predictor = Self::new(&trainer.config.net, batch, trainer.level)?;
+        let (from, to) = (trainer.net.params(), predictor.net.params_mut());
+        to.weights.copy_from_slice(&from.weights);
+        to.buffers.copy_from_slice(&from.buffers);
+        Ok(predictor)
+    }
+
+    /// Reads weights and running estimates, under PyTorch's or the authors' names.
+    ///
+    /// # Errors
+    /// As [`Trainer::load_weights`]; the predictor is then unchanged.
+    pub fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<(), Error> {
+        files::load_weights(&mut self.net, path.as_ref())
+    }
+
+    /// Begins a stream.
+    pub fn stream(&self) -> Stream {
+        self.net.stream().unwrap_or_else(|_| unreachable!("planned for one step at a time"))
+    }
+
+    /// Takes a stream one step further with a frame (batch·C·H·W) and returns the step's logits (batch·classes);
+    /// [`Stream::mean_logits`] has their mean. Membranes and sums in `stream` are overwritten; nothing is allocated.
+    ///
+    /// # Errors
+    /// A frame of the wrong size, or the stream of another net; the stream is then unchanged.
+    pub fn step(&mut self, frame: &[f32], stream: &mut Stream) -> Result<&[f32], Error> {
+        let (got, want) = (frame.len(), self.net.images_len());
+        if got != want {
+            return Err(Error::Batch(format!("got a frame of {got} numbers, planned for {want}")));
+        }
+        if !self.net.accepts(stream) {
+            return Err(Error::Batch("the stream was made by a net of another shape".into()));
+        }
+        Ok(self.net.step(frame, stream))
+    }
+
+    /// The planned net.
+    pub fn net(&self) -> &Net {
+        &self.net
+    }
+}
