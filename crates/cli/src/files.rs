@@ -3,7 +3,9 @@
 use crate::failure::Failure;
 use serde_json::Value;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Writes a whole file under a temporary name, then renames it into place.
 ///
@@ -38,7 +40,7 @@ pub fn new_file(path: &Path) -> Result<PathBuf, Failure> {
 pub fn write_json(target: &str, value: &Value) -> Result<(), Failure> {
     let text = format!("{value:#}\n");
     if target == "-" {
-        print(&text);
+        write_all(std::io::stdout().lock(), &text);
         return Ok(());
     }
     let path = Path::new(target);
@@ -48,11 +50,25 @@ pub fn write_json(target: &str, value: &Value) -> Result<(), Failure> {
     write(path, &text)
 }
 
-/// Prints to stdout; a reader that went away (`| head`) is no error.
+/// Whether stdout is for JSON alone.
+static JSON_ON_STDOUT: AtomicBool = AtomicBool::new(false);
+
+/// Keeps stdout for JSON where `--json -` asks for it: what [`print`] is given goes to stderr from now on.
+pub fn keep_stdout_for_json(target: Option<&str>) {
+    JSON_ON_STDOUT.store(target == Some("-"), Ordering::Relaxed);
+}
+
+/// Prints to stdout, or to stderr where stdout is for JSON.
 pub fn print(text: &str) {
-    use std::io::Write;
-    let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    match JSON_ON_STDOUT.load(Ordering::Relaxed) {
+        true => write_all(std::io::stderr().lock(), text),
+        false => write_all(std::io::stdout().lock(), text),
+    }
+}
+
+/// Writes to a stream; a reader that went away (`| head`) is no error.
+fn write_all(mut stream: impl Write, text: &str) {
+    let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
 }
 
 /// Prints a table with its first column to the left and the others to the right.

@@ -138,6 +138,7 @@ pub fn run(args: TrainArgs) -> Result<(), Failure> {
     if stop_after.is_nan() || stop_after <= 0.0 {
         return Err(Failure::Usage(format!("--stop-after is {stop_after}, must be above 0")));
     }
+    files::keep_stdout_for_json(args.json.as_deref());
     let mut run = match &args.resume {
         Some(folder) => Run::resume(folder, &args, stop_after)?,
         None => Run::start(&args, stop_after)?,

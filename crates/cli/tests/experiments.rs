@@ -5,6 +5,7 @@ mod common;
 use common::{Folder, SMALL};
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// A grid of four points and two seeds whose cells train within a second.
@@ -165,4 +166,37 @@ fn energy_adds_up_what_was_counted() {
     folder.write("constants.toml", other.replace("mac = 46", "mac = true").as_bytes());
     folder.fail(1, "energy run --constants constants.toml", &["constants.toml", "true"]);
     folder.fail(2, "energy run --images 0", &["--images is 0"]);
+}
+
+#[test]
+fn every_plan_of_the_results_runs_in_small() {
+    let results = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/results");
+    let plans: Vec<PathBuf> = std::fs::read_dir(&results)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .collect();
+    assert!(plans.len() >= 3, "{plans:?}");
+    let folder = Folder::new();
+    let small = "--data synthetic:shapes --width 0.05 --limit 100 --holdout 50 --epochs 1 --seeds 2";
+    for plan in plans {
+        let out = plan.file_stem().unwrap().to_str().unwrap().to_string();
+        let table: Value = serde_json::from_str(
+            folder
+                .succeed(&format!(
+                    "ablate --config {} {small} --noise-levels 0.1 --out {out} --json -",
+                    plan.display()
+                ))
+                .rsplit_once("report.html and checkpoint.safetensors\n")
+                .unwrap()
+                .1,
+        )
+        .unwrap();
+        let points = table["points"].as_array().unwrap();
+        assert!(
+            points.len() >= 3 && points.iter().all(|point| point["accuracy"]["n"] == 2),
+            "{out}: {points:?}"
+        );
+        assert!(folder.list(&out).contains(&"ablation.svg".to_string()));
+    }
 }

@@ -65,6 +65,7 @@ pub fn run(args: AblateArgs) -> Result<(), Failure> {
     let plan = Plan::resolve(&args)?;
     let folder = args.out.clone().unwrap_or_else(|| Path::new("ablations").join(plan.title()));
     interrupt::listen()?;
+    files::keep_stdout_for_json(args.json.as_deref());
     let cells = plan.cells()?;
     let mut results: Vec<(Cell, CellResult)> = Vec::new();
     let count = cells.len();
