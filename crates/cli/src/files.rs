@@ -2,21 +2,18 @@
 
 use crate::failure::Failure;
 use serde_json::Value;
+use spikegrad::models::durable::replace;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Writes a whole file under a temporary name, then renames it into place.
+/// Writes a file whole or not at all.
 ///
 /// # Errors
 /// Whatever the file system says, with the path.
 pub fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(".tmp");
-    let temporary = path.with_file_name(name);
-    fs::write(&temporary, text).map_err(|why| Failure::at(&temporary, why))?;
-    fs::rename(&temporary, path).map_err(|why| Failure::at(path, why))
+    replace(path, text.as_bytes()).map_err(|why| Failure::at(path, why))
 }
 
 /// A path that names no file yet, in a folder that is made where it is missing.

@@ -3,7 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`flags`], [`defaults`], [`settings`] | from flags and a TOML file to a checked configuration |
-//! | [`dataset`], [`score`], [`train`], [`eval`] | training and scoring |
+//! | [`dataset`], [`score`], [`train`], [`when`], [`eval`] | training and scoring |
 //! | [`run_folder`], [`report`], [`plot`], [`dot_plot`], [`bars`] | what a run leaves behind |
 //! | [`checkpoint`] | a trained net that a command looks at |
 //! | [`ablate`], [`robustness`], [`energy`] | the paper's experiments |
@@ -38,6 +38,7 @@ mod run_folder;
 mod score;
 mod settings;
 mod train;
+mod when;
 
 use clap::{Parser, Subcommand};
 use failure::Failure;

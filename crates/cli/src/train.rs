@@ -9,6 +9,7 @@ use crate::report::{self, Report};
 use crate::run_folder::{Metrics, RunFolder};
 use crate::score::score;
 use crate::settings::{CONFIG, Settings, level};
+use crate::when::When;
 use crate::{files, interrupt};
 use clap::Args;
 use serde_json::json;
@@ -42,6 +43,9 @@ pub struct TrainArgs {
     /// Stop after so many epochs (1.5: in the middle of the second), to resume later
     #[arg(long, value_name = "EPOCHS")]
     stop_after: Option<f64>,
+    /// Write a checkpoint every so many epochs (2, 0.5) or minutes (10m); default: every epoch
+    #[arg(long, value_name = "EPOCHS|MINUTESm")]
+    checkpoint_every: Option<String>,
     /// SIMD level: baseline, avx2 or avx512; default: the best
     #[arg(long, value_name = "NAME")]
     level: Option<String>,
@@ -126,7 +130,7 @@ struct Run {
     metrics: Vec<Metrics>,
     /// Firing rates of the last training batch.
     rates: BTreeMap<String, f64>,
-    stop_after: f64,
+    when: When,
 }
 
 /// Trains.
@@ -134,14 +138,11 @@ struct Run {
 /// # Errors
 /// Wrong settings, bad data, a folder in use, numbers that are no longer finite.
 pub fn run(args: TrainArgs) -> Result<(), Failure> {
-    let stop_after = args.stop_after.unwrap_or(f64::INFINITY);
-    if stop_after.is_nan() || stop_after <= 0.0 {
-        return Err(Failure::Usage(format!("--stop-after is {stop_after}, must be above 0")));
-    }
+    let when = When::of(args.stop_after, args.checkpoint_every.as_deref())?;
     files::keep_stdout_for_json(args.json.as_deref());
     let mut run = match &args.resume {
-        Some(folder) => Run::resume(folder, &args, stop_after)?,
-        None => Run::start(&args, stop_after)?,
+        Some(folder) => Run::resume(folder, &args, when)?,
+        None => Run::start(&args, when)?,
     };
     interrupt::listen()?;
     if run.train()? && run.trainer.config().beta > 0.0 {
@@ -175,16 +176,21 @@ pub struct Finished {
     pub metrics: Vec<Metrics>,
 }
 
-/// Trains the run of `settings` in `path`, from its beginning or from where it stopped; none where Ctrl-C stops it.
+/// Trains the run of `settings` in a folder claimed for it, from its beginning or from where it stopped; none where
+/// Ctrl-C stops it.
 ///
 /// # Errors
-/// The folder holds a run with other settings; all that training can end with.
-pub fn train_in(path: &Path, settings: Settings, level: Option<&str>) -> Result<Option<Finished>, Failure> {
+/// All that training can end with.
+pub fn train_in(
+    folder: RunFolder,
+    settings: Settings,
+    level: Option<&str>,
+) -> Result<Option<Finished>, Failure> {
     let prepared = prepare(&settings, level)?;
-    let folder = RunFolder::claim(path, &settings.flags)?;
+    let when = When::default();
     let mut run = match folder.file(STATE).is_file() {
-        true => Run::take_up(settings, prepared, folder, f64::INFINITY)?,
-        false => Run::begin(settings, prepared, folder, f64::INFINITY)?,
+        true => Run::take_up(settings, prepared, folder, when)?,
+        false => Run::begin(settings, prepared, folder, when)?,
     };
     let ended = run.train()?;
     let Run { trainer, train, test, metrics, .. } = run;
@@ -193,15 +199,15 @@ pub fn train_in(path: &Path, settings: Settings, level: Option<&str>) -> Result<
 
 impl Run {
     /// Starts a new run. The folder is made last, when nothing can be wrong with the settings any more.
-    fn start(args: &TrainArgs, stop_after: f64) -> Result<Self, Failure> {
+    fn start(args: &TrainArgs, when: When) -> Result<Self, Failure> {
         let settings = Settings::resolve(args.flags.clone(), args.config.as_deref())?;
         let prepared = prepare(&settings, args.level.as_deref())?;
         let folder = RunFolder::create(args.out.as_deref(), &settings.title())?;
-        Self::begin(settings, prepared, folder, stop_after)
+        Self::begin(settings, prepared, folder, when)
     }
 
     /// Takes up the run in `path`.
-    fn resume(path: &Path, args: &TrainArgs, stop_after: f64) -> Result<Self, Failure> {
+    fn resume(path: &Path, args: &TrainArgs, when: When) -> Result<Self, Failure> {
         let folder = RunFolder::open(path)?;
         if let Some(name) = args.flags.given().into_iter().find(|name| name != "data") {
             let why = format!("--resume continues with the run's own settings; leave --{name} out");
@@ -213,7 +219,7 @@ impl Run {
         if !state.is_file() {
             return Err(Failure::at(&state, "no such file: the run stopped before its first checkpoint"));
         }
-        Self::take_up(settings, prepared, folder, stop_after)
+        Self::take_up(settings, prepared, folder, when)
     }
 
     /// Begins a run in a folder of its own.
@@ -221,7 +227,7 @@ impl Run {
         settings: Settings,
         (trainer, train, test): Prepared,
         folder: RunFolder,
-        stop_after: f64,
+        when: When,
     ) -> Result<Self, Failure> {
         folder.write("config.toml", &settings.flags.to_toml()?)?;
         print(&format!(
@@ -233,7 +239,7 @@ impl Run {
             folder.path().display()
         ));
         let (at, metrics, rates) = (Position::default(), Vec::new(), BTreeMap::new());
-        Ok(Self { settings, folder, trainer, train, test, at, metrics, rates, stop_after })
+        Ok(Self { settings, folder, trainer, train, test, at, metrics, rates, when })
     }
 
     /// Continues from the state in the folder.
@@ -241,7 +247,7 @@ impl Run {
         settings: Settings,
         (mut trainer, train, test): Prepared,
         folder: RunFolder,
-        stop_after: f64,
+        when: When,
     ) -> Result<Self, Failure> {
         let state = folder.file(STATE);
         let saved = trainer.load_state(&state).map_err(Failure::input)?;
@@ -251,13 +257,14 @@ impl Run {
         folder.write_metrics(&metrics)?;
         let path = folder.path().display();
         print(&format!("resuming {path} at epoch {}, batch {}\n", at.epoch + 1, at.batch + 1));
-        Ok(Self { settings, folder, trainer, train, test, at, metrics, rates, stop_after })
+        Ok(Self { settings, folder, trainer, train, test, at, metrics, rates, when })
     }
 
     /// Trains until the last epoch, `--stop-after` or Ctrl-C; true where it was the last epoch.
     fn train(&mut self) -> Result<bool, Failure> {
         let (epochs, batches) = (self.settings.epochs(), self.train.batches());
         let progress = Progress::new(epochs, batches, self.at.epoch * batches + self.at.batch);
+        self.when.start(self.done());
         while self.at.epoch < epochs {
             if self.must_stop() || !self.epoch(&progress)? {
                 progress.finish();
@@ -274,10 +281,14 @@ impl Run {
         Ok(true)
     }
 
+    /// Epochs done, with the part of the one at work.
+    fn done(&self) -> f64 {
+        self.at.epoch as f64 + self.at.batch as f64 / self.train.batches() as f64
+    }
+
     /// Tells whether to stop before the next batch.
     fn must_stop(&self) -> bool {
-        let done = self.at.epoch as f64 + self.at.batch as f64 / self.train.batches() as f64;
-        interrupt::asked() || done >= self.stop_after
+        interrupt::asked() || self.when.stops(self.done())
     }
 
     /// Trains the rest of an epoch, scores and writes; false when told to stop on the way.
@@ -307,6 +318,9 @@ impl Run {
             let images = at.images as f64;
             let (loss, accuracy) = (at.loss / images, at.correct as f64 / images);
             progress.batch((epoch + 1, at.batch, batches), loss, accuracy, images / at.seconds.max(1e-9));
+            if self.at.batch < batches && self.when.is_due(self.done()) {
+                self.save()?;
+            }
         }
         let Some(score) = score(&mut self.trainer, &self.test, None, true)? else { return Ok(false) };
         let (at, rates) = (self.at, self.rates.clone());
@@ -337,7 +351,9 @@ impl Run {
             self.save_weights("best.safetensors")?;
         }
         self.at.next_epoch();
-        self.save()?;
+        if self.when.is_due(self.done()) || self.at.epoch == self.settings.epochs() {
+            self.save()?;
+        }
         let report = Report { settings: &self.settings.flags, metrics: &self.metrics };
         self.folder.write("curves.svg", &report::curves(&self.metrics))?;
         self.folder.write("report.html", &report.html()?)

@@ -52,10 +52,10 @@ pub fn result(
         return Ok(Some(result));
     }
     print(&format!("cell {number} of {count}: {} seed {}\n", cell.label(), cell.seed));
-    let Some(finished) = train_in(home, cell.settings.clone(), level)? else { return Ok(None) };
+    let Some(finished) = train_in(folder, cell.settings.clone(), level)? else { return Ok(None) };
     let Some(result) = measure(finished, plan)? else { return Ok(None) };
     let text = serde_json::to_string_pretty(&result).map_err(Failure::input)?;
-    files::write(&folder.file(RESULT), &(text + "\n"))?;
+    files::write(&home.join(RESULT), &(text + "\n"))?;
     Ok(Some(result))
 }
 
