@@ -41,6 +41,7 @@ pub mod augment;
 pub mod autoaugment;
 pub mod cifar;
 mod error;
+pub mod events;
 mod files;
 pub mod idx;
 mod image_set;
