@@ -10,7 +10,7 @@ use crate::settings::{CONFIG, Settings, level};
 use clap::Args;
 use serde_json::json;
 use spikegrad::Trainer;
-use spikegrad::data::ImageSet;
+use spikegrad::data::SampleSet;
 use spikegrad::files::extra;
 use std::path::{Path, PathBuf};
 
@@ -100,7 +100,7 @@ fn settings(args: &EvalArgs, checkpoint: &Path) -> Result<Settings, Failure> {
 }
 
 /// Puts the score in words.
-fn show(checkpoint: &Path, score: &Score, test: &ImageSet) -> String {
+fn show(checkpoint: &Path, score: &Score, test: &SampleSet) -> String {
     let mut text = format!(
         "{}: accuracy {:.2} %, loss {:.4} on {} images\n",
         checkpoint.display(),
@@ -108,12 +108,13 @@ fn show(checkpoint: &Path, score: &Score, test: &ImageSet) -> String {
         score.loss,
         test.len()
     );
-    if test.classes > PRINTABLE {
+    let classes = test.classes();
+    if classes > PRINTABLE {
         return text;
     }
-    let name = |k: usize| test.class_names.get(k).cloned().unwrap_or_else(|| k.to_string());
+    let name = |k: usize| test.class_names().get(k).cloned().unwrap_or_else(|| k.to_string());
     let mut head = row!["true \\ answer"];
-    head.extend((0..test.classes).map(|k| k.to_string()));
+    head.extend((0..classes).map(|k| k.to_string()));
     head.push("right".into());
     let mut rows = vec![head];
     for (label, counts) in score.confusion.iter().enumerate() {

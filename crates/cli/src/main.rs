@@ -2,7 +2,7 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`flags`], [`defaults`], [`settings`] | from flags and a TOML file to a checked configuration |
+//! | [`flags`], [`defaults`], [`settings`], [`event_settings`] | from flags and a TOML file to a checked configuration |
 //! | [`dataset`], [`score`], [`train`], [`eval`] | training and scoring |
 //! | [`run_folder`], [`report`], [`plot`] | what a run leaves behind |
 //! | [`gradcheck`], [`parity`] | proofs |
@@ -14,6 +14,7 @@ mod bench;
 mod dataset;
 mod defaults;
 mod eval;
+mod event_settings;
 mod failure;
 mod files;
 mod flags;

@@ -29,7 +29,7 @@ impl Score {
 /// # Errors
 /// What the net reports.
 pub fn score(trainer: &mut Trainer, loader: &Loader, stoppable: bool) -> Result<Option<Score>, Failure> {
-    let classes = loader.set().classes;
+    let classes = loader.set().classes();
     let mut confusion = vec![vec![0u64; classes]; classes];
     let (mut loss, mut right) = (0.0, 0u64);
     for batch in loader.epoch(0) {

@@ -1,4 +1,4 @@
-//! Images for training: the readers, the augmentations and the loader of spikegrad.
+//! Images and recordings of event cameras for training: the readers, the augmentations and the loader of spikegrad.
 //!
 //! The way of an image, one file a step:
 //!
@@ -9,6 +9,8 @@
 //! | hold it as bytes | `image_set.rs` |
 //! | vary it | [`augment`], [`autoaugment`] |
 //! | hand it out in normalised batches | `loader.rs` |
+//!
+//! The way of an event is told in [`events`]; frames join images in `sample_set.rs`.
 //!
 //! All chance comes from [`rng`], seeded by counters: the order of an epoch depends on (seed, epoch), the
 //! augmentation of an image on (seed, epoch, image), and on nothing else. Batch size, prefetch depth and
@@ -46,6 +48,7 @@ mod files;
 pub mod idx;
 mod image_set;
 mod loader;
+mod sample_set;
 pub use spikegrad_tensor::rng;
 pub mod shapes;
 mod source;
@@ -54,4 +57,5 @@ pub use augment::Augment;
 pub use error::DataError;
 pub use image_set::{ImageSet, Split};
 pub use loader::{Batch, Epoch, Loader, LoaderConfig};
+pub use sample_set::SampleSet;
 pub use source::{Normalise, Source};

@@ -40,7 +40,7 @@ pub use trainer::{StepReport, TrainConfig, Trainer};
 /// What most programs need.
 pub mod prelude {
     pub use crate::bptt::{LifConfig, LossConfig, LossKind, Optimizer, Reset, Schedule, Surrogate};
-    pub use crate::models::{Init, NetConfig, NetKind, Norm};
+    pub use crate::models::{Init, Input, NetConfig, NetKind, Norm};
     pub use crate::tensor::Level;
     pub use crate::{Error, StepReport, TrainConfig, Trainer, with_threads};
 }
