@@ -7,6 +7,7 @@
 //! | [`run_folder`], [`report`], [`plot`] | what a run leaves behind |
 //! | [`gradcheck`], [`parity`] | proofs |
 //! | [`plan`], [`info`], [`mod@bench`] | sizes and times |
+//! | [`film`], [`recording`], [`render`] | event recordings: made, summed up, drawn |
 #![forbid(unsafe_code)]
 
 mod adjoint;
@@ -17,6 +18,7 @@ mod eval;
 mod event_settings;
 mod failure;
 mod files;
+mod film;
 mod flags;
 mod gradcheck;
 mod info;
@@ -26,6 +28,8 @@ mod parity;
 mod plan;
 mod plot;
 mod progress;
+mod recording;
+mod render;
 mod report;
 mod run_folder;
 mod score;
@@ -72,9 +76,14 @@ enum Command {
         after_help = "Example: spikegrad plan --net resnet19 --data cifar10:any --batch 100 --timesteps 2"
     )]
     Plan(Box<plan::PlanArgs>),
-    /// Show what a checkpoint, a run or a data set holds
+    /// Show what a checkpoint, a run, a data set or a recording of events holds
     #[command(after_help = "Example: spikegrad info runs/lenet-shapes-1/best.safetensors")]
     Info(info::InfoArgs),
+    /// Film an image data set with a simulated event camera
+    #[command(
+        after_help = "Example: spikegrad film --data cifar10:data/cifar-10-batches-bin --limit 1000 --out filmed"
+    )]
+    Film(film::FilmArgs),
     /// Measure speed
     #[command(after_help = "Example: spikegrad bench step --net resnet19 --width 0.25 --json -")]
     Bench(bench::BenchArgs),
@@ -90,6 +99,7 @@ impl Command {
             Self::Gradcheck(args) => gradcheck::run(*args),
             Self::Plan(args) => plan::run(*args),
             Self::Info(args) => info::run(args),
+            Self::Film(args) => film::run(args),
             Self::Bench(args) => bench::run(args),
         }
     }
