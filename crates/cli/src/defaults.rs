@@ -31,7 +31,7 @@ fn row(source: &Source) -> Row {
         }
         Source::Shapes => Row { net: "lenet", batch: 50, epochs: 6, lr: 2e-3, augment: "none", timesteps: 2 },
         Source::NMnist(_) => {
-            Row { net: "eventnet", batch: 20, epochs: 20, lr: 2e-3, augment: "none", timesteps: 10 }
+            Row { net: "eventnet", batch: 20, epochs: 20, lr: 2e-3, augment: "roll,drop", timesteps: 10 }
         }
         Source::Cifar10Dvs(_) | Source::Events(_) => {
             Row { net: "vggsnn", batch: 20, epochs: 100, lr: 1e-3, augment: "flip,roll", timesteps: 10 }

@@ -60,7 +60,6 @@ impl Decode for Aedat2 {
         }
         let records = bytes[used..].chunks_exact(RECORD);
         let end = bytes.len() - records.remainder().len();
-        sink.events.reserve(records.len());
         for (k, record) in records.enumerate() {
             let word = |at: usize| u32::from_be_bytes(std::array::from_fn(|k| record[at + k]));
             let (address, t) = (word(0), u64::from(word(4)));
@@ -74,6 +73,10 @@ impl Decode for Aedat2 {
             }
         }
         Ok(end)
+    }
+
+    fn least_record(&self) -> Option<usize> {
+        Some(RECORD)
     }
 }
 

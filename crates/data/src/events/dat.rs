@@ -59,6 +59,10 @@ impl Decode for Dat {
     fn missing(&self) -> Option<String> {
         (!self.announced).then(|| "type and size of the events".into())
     }
+
+    fn least_record(&self) -> Option<usize> {
+        Some(RECORD)
+    }
 }
 
 /// Encodes events.

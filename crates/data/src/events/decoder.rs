@@ -61,6 +61,11 @@ pub(super) trait Decode {
     /// more behind it.
     fn decode(&mut self, bytes: &[u8], sink: &mut Sink) -> Result<usize, Fault>;
 
+    /// The fewest bytes that an event takes, where they are not packed.
+    fn least_record(&self) -> Option<usize> {
+        None
+    }
+
     /// Says what is missing when the bytes end between two pieces; `None` where they may.
     fn missing(&self) -> Option<String> {
         None

@@ -39,7 +39,6 @@ impl Decode for Evt2 {
         }
         let words = bytes[start..].chunks_exact(WORD);
         let end = bytes.len() - words.remainder().len();
-        sink.events.reserve(words.len());
         let mut base = self.base();
         for (k, word) in words.enumerate() {
             let word = u32_at(word, 0);
@@ -72,6 +71,10 @@ impl Decode for Evt2 {
 
     fn missing(&self) -> Option<String> {
         self.header.open.then(|| "words behind the header".into())
+    }
+
+    fn least_record(&self) -> Option<usize> {
+        Some(WORD)
     }
 }
 

@@ -32,18 +32,23 @@ pub(super) struct FiveByte {
 
 impl Decode for FiveByte {
     fn decode(&mut self, bytes: &[u8], sink: &mut Sink) -> Result<usize, Fault> {
-        let records = bytes.chunks_exact(RECORD);
-        let used = bytes.len() - records.remainder().len();
-        sink.events.reserve(records.len());
-        for record in records {
-            if record[1] == OVERFLOW_ROW {
+        let (records, _) = bytes.as_chunks::<RECORD>();
+        for part in records.split_inclusive(|record| record[1] == OVERFLOW_ROW) {
+            let (last, before) = part.split_last().expect("a part has a record");
+            let added = self.added;
+            sink.events.extend(before.iter().map(|record| event(added, record)));
+            if last[1] == OVERFLOW_ROW {
                 self.added += OVERFLOW;
                 sink.skip("overflows of time (counted into the times)", 1);
-                continue;
+            } else {
+                sink.events.push(event(added, last));
             }
-            sink.events.push(Event { t: self.added + time(record), ..pixel(record) });
         }
-        Ok(used)
+        Ok(records.len() * RECORD)
+    }
+
+    fn least_record(&self) -> Option<usize> {
+        Some(RECORD)
     }
 }
 
@@ -52,8 +57,8 @@ pub(super) fn time(record: &[u8]) -> u64 {
     u64::from(u32::from_be_bytes([0, record[2] & 0x7f, record[3], record[4]]))
 }
 
-fn pixel(record: &[u8]) -> Event {
-    Event { t: 0, x: record[0].into(), y: record[1].into(), on: record[2] & 0x80 != 0 }
+fn event(added: u64, record: &[u8; RECORD]) -> Event {
+    Event { t: added + time(record), x: record[0].into(), y: record[1].into(), on: record[2] & 0x80 != 0 }
 }
 
 /// Encodes events as records.

@@ -70,6 +70,10 @@ pub fn read_from(path: &Path, mut source: impl Read, size: Option<u64>) -> Resul
     }
     let format = EventFormat::detect(&buffer, size).map_err(|what| fail(0, what))?;
     let (mut decoder, mut sink, mut at) = (format.decoder(), Sink::default(), 0u64);
+    if let (Some(size), Some(record)) = (size, decoder.least_record()) {
+        // No more than four times what is there, and only if it is to be had.
+        let _ = sink.events.try_reserve_exact(size as usize / record);
+    }
     loop {
         let used = decoder
             .decode(&buffer, &mut sink)
