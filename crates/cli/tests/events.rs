@@ -11,7 +11,8 @@ use std::fs;
 const FILM: &str = "film --data synthetic:shapes --limit 60 --test-limit 20 --size 24 --loops 1 --leg-ms 10";
 
 fn recording() -> Events {
-    let event = |k: u64| Event { t: 20 * k, x: (7 * k % 30) as u16, y: (k % 20) as u16, on: k % 3 != 0 };
+    let event =
+        |k: u64| Event { t: 20 * k, x: (7 * k % 30) as u16, y: (k % 20) as u16, on: !k.is_multiple_of(3) };
     Events::new(Sensor { width: 30, height: 20 }, (0..500).map(event).collect())
 }
 

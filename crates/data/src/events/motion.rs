@@ -33,6 +33,9 @@ struct Spot {
     contrast: f32,
 }
 
+/// Recordings with their labels.
+pub type Labelled = Vec<(Events, u16)>;
+
 /// Films `train` and `test` recordings from `seed`, with their labels.
 ///
 /// Recording i of a part depends on (seed, part, i) alone and its class is i mod 8, so that every prefix is balanced.
@@ -43,7 +46,7 @@ struct Spot {
 /// assert!(train[0].0.len() > 100);
 /// ```
 #[must_use]
-pub fn generate(train: usize, test: usize, seed: u64) -> (Vec<(Events, u16)>, Vec<(Events, u16)>) {
+pub fn generate(train: usize, test: usize, seed: u64) -> (Labelled, Labelled) {
     let part = |count: usize, stream: u64| {
         let one = |i: usize| {
             let class = i % NAMES.len();
