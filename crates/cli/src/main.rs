@@ -2,13 +2,14 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`flags`], [`defaults`], [`settings`] | from flags and a TOML file to a checked configuration |
+//! | [`flags`], [`defaults`], [`settings`], [`event_settings`] | from flags and a TOML file to a checked configuration |
 //! | [`dataset`], [`score`], [`train`], [`when`], [`eval`] | training and scoring |
 //! | [`run_folder`], [`report`], [`plot`], [`dot_plot`], [`bars`] | what a run leaves behind |
 //! | [`checkpoint`] | a trained net that a command looks at |
 //! | [`ablate`], [`robustness`], [`energy`] | the paper's experiments |
 //! | [`gradcheck`], [`parity`] | proofs |
 //! | [`plan`], [`info`], [`mod@bench`] | sizes and times |
+//! | [`film`], [`recording`], [`render`] | event recordings: made, summed up, drawn |
 #![forbid(unsafe_code)]
 
 mod ablate;
@@ -21,8 +22,10 @@ mod defaults;
 mod dot_plot;
 mod energy;
 mod eval;
+mod event_settings;
 mod failure;
 mod files;
+mod film;
 mod flags;
 mod gradcheck;
 mod info;
@@ -32,6 +35,8 @@ mod parity;
 mod plan;
 mod plot;
 mod progress;
+mod recording;
+mod render;
 mod report;
 mod robustness;
 mod run_folder;
@@ -91,9 +96,14 @@ enum Command {
         after_help = "Example: spikegrad plan --net resnet19 --data cifar10:any --batch 100 --timesteps 2"
     )]
     Plan(Box<plan::PlanArgs>),
-    /// Show what a checkpoint, a run or a data set holds
+    /// Show what a checkpoint, a run, a data set or a recording of events holds
     #[command(after_help = "Example: spikegrad info runs/lenet-shapes-1/best.safetensors")]
     Info(info::InfoArgs),
+    /// Film an image data set with a simulated event camera
+    #[command(
+        after_help = "Example: spikegrad film --data cifar10:data/cifar-10-batches-bin --limit 1000 --out filmed"
+    )]
+    Film(film::FilmArgs),
     /// Measure speed
     #[command(after_help = "Example: spikegrad bench step --net resnet19 --width 0.25 --json -")]
     Bench(bench::BenchArgs),
@@ -112,6 +122,7 @@ impl Command {
             Self::Gradcheck(args) => gradcheck::run(*args),
             Self::Plan(args) => plan::run(*args),
             Self::Info(args) => info::run(args),
+            Self::Film(args) => film::run(args),
             Self::Bench(args) => bench::run(args),
         }
     }
