@@ -6,6 +6,7 @@
 //! | [`dataset`], [`score`], [`train`], [`eval`] | training and scoring |
 //! | [`run_folder`], [`report`], [`plot`] | what a run leaves behind |
 //! | [`gradcheck`], [`parity`] | proofs |
+//! | [`mod@trace`] | neurons and gradients, step by step |
 //! | [`plan`], [`info`], [`mod@bench`] | sizes and times |
 #![forbid(unsafe_code)]
 
@@ -20,6 +21,7 @@ mod flags;
 mod gradcheck;
 mod info;
 mod interrupt;
+mod opened;
 mod oracle;
 mod parity;
 mod plan;
@@ -29,6 +31,7 @@ mod report;
 mod run_folder;
 mod score;
 mod settings;
+mod trace;
 mod train;
 
 use clap::{Parser, Subcommand};
@@ -66,6 +69,9 @@ enum Command {
         after_help = "Example: spikegrad gradcheck --net lenet --surrogate arctan --reset soft --timesteps 3"
     )]
     Gradcheck(Box<gradcheck::GradcheckArgs>),
+    /// Show neurons and the gradient that flows back through them, step by step
+    #[command(after_help = "Example: spikegrad trace --layers spike2 --reset soft")]
+    Trace(Box<trace::TraceArgs>),
     /// Show parameters, operations and memory before training
     #[command(
         after_help = "Example: spikegrad plan --net resnet19 --data cifar10:any --batch 100 --timesteps 2"
@@ -87,6 +93,7 @@ impl Command {
             Self::Eval(args) => eval::run(args),
             Self::Parity(args) => parity::run(args),
             Self::Gradcheck(args) => gradcheck::run(*args),
+            Self::Trace(args) => trace::run(*args),
             Self::Plan(args) => plan::run(*args),
             Self::Info(args) => info::run(args),
             Self::Bench(args) => bench::run(args),

@@ -140,7 +140,8 @@ impl Noise {
             Spread::Variance => self.level.sqrt(),
         } as f32;
         let pixels = image.len() / normalise.mean.len();
-        for (plane, (&mean, &std)) in image.chunks_mut(pixels).zip(normalise.mean.iter().zip(&normalise.std)) {
+        for (plane, (&mean, &std)) in image.chunks_mut(pixels).zip(normalise.mean.iter().zip(&normalise.std))
+        {
             for x in plane {
                 let noise = sigma * rng.normal();
                 *x = match self.space {

@@ -54,7 +54,12 @@ pub struct LipschitzConstant {
 
 impl PowerIteration {
     /// Runs the iteration with `step`, which turns a unit vector v into Aᵀ A v and returns ‖A v‖.
-    fn run(&self, layer: String, v: &mut [f32], mut step: impl FnMut(&mut [f32]) -> f64) -> LipschitzConstant {
+    fn run(
+        &self,
+        layer: String,
+        v: &mut [f32],
+        mut step: impl FnMut(&mut [f32]) -> f64,
+    ) -> LipschitzConstant {
         let mut rng = Rng::new(self.seed);
         v.iter_mut().for_each(|x| *x = rng.normal());
         let mut sigmas: Vec<f64> = Vec::with_capacity(self.rounds);
@@ -62,7 +67,8 @@ impl PowerIteration {
         while sigmas.len() < self.rounds && !settled {
             normalise(v);
             let sigma = step(v);
-            settled = sigmas.iter().nth_back(SPAN - 1).is_some_and(|old| sigma - old <= self.tolerance * sigma);
+            settled =
+                sigmas.iter().nth_back(SPAN - 1).is_some_and(|old| sigma - old <= self.tolerance * sigma);
             sigmas.push(sigma);
         }
         let sigma = sigmas.last().copied().unwrap_or(0.0);
@@ -132,7 +138,8 @@ impl Net {
         let inputs = weight.len() / layer.bias.len();
         let mut v = vec![0.0; inputs];
         iteration.run(self.weight_name(layer.weight.start), &mut v, |v| {
-            let dot = |row: &[f32]| row.iter().zip(&*v).map(|(w, x)| f64::from(*w) * f64::from(*x)).sum::<f64>();
+            let dot =
+                |row: &[f32]| row.iter().zip(&*v).map(|(w, x)| f64::from(*w) * f64::from(*x)).sum::<f64>();
             let y: Vec<f64> = weight.chunks(inputs).map(dot).collect();
             let mut back = vec![0.0; inputs];
             for (row, y) in weight.chunks(inputs).zip(&y) {

@@ -67,11 +67,13 @@ fn constants_are_the_largest_singular_values() {
         let net = case.net(level);
         let constants = net.lipschitz_constants(&ITERATION);
         let get = |name: &str| {
-            let found = constants.iter().find(|c| c.layer == name).unwrap_or_else(|| panic!("{name} is there"));
+            let found =
+                constants.iter().find(|c| c.layer == name).unwrap_or_else(|| panic!("{name} is there"));
             assert!(found.settled, "{found:?}");
             found.sigma
         };
-        let of = |name: &str| net.params().entries.iter().find(|e| e.name == format!("{name}.weight")).unwrap();
+        let of =
+            |name: &str| net.params().entries.iter().find(|e| e.name == format!("{name}.weight")).unwrap();
         // Stem, a kernel of stride 2, a 1×1 kernel of stride 2.
         for (name, norm, side, stride) in [
             ("conv1", "bn1", 8, 1),
