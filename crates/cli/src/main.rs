@@ -6,7 +6,7 @@
 //! | [`dataset`], [`score`], [`train`], [`eval`] | training and scoring |
 //! | [`run_folder`], [`report`], [`plot`] | what a run leaves behind |
 //! | [`gradcheck`], [`parity`] | proofs |
-//! | [`mod@trace`] | neurons and gradients, step by step |
+//! | [`mod@trace`], [`doctor`] | neurons and gradients, step by step; what stands out |
 //! | [`plan`], [`info`], [`mod@bench`] | sizes and times |
 #![forbid(unsafe_code)]
 
@@ -14,6 +14,7 @@ mod adjoint;
 mod bench;
 mod dataset;
 mod defaults;
+mod doctor;
 mod eval;
 mod failure;
 mod files;
@@ -72,6 +73,9 @@ enum Command {
     /// Show neurons and the gradient that flows back through them, step by step
     #[command(after_help = "Example: spikegrad trace --layers spike2 --reset soft")]
     Trace(Box<trace::TraceArgs>),
+    /// Examine a run's neurons, gradients, normalisation and Lipschitz constants, with a suggestion each
+    #[command(after_help = "Example: spikegrad doctor runs/lenet-shapes-1 --html doctor.html")]
+    Doctor(Box<doctor::DoctorArgs>),
     /// Show parameters, operations and memory before training
     #[command(
         after_help = "Example: spikegrad plan --net resnet19 --data cifar10:any --batch 100 --timesteps 2"
@@ -94,6 +98,7 @@ impl Command {
             Self::Parity(args) => parity::run(args),
             Self::Gradcheck(args) => gradcheck::run(*args),
             Self::Trace(args) => trace::run(*args),
+            Self::Doctor(args) => doctor::run(*args),
             Self::Plan(args) => plan::run(*args),
             Self::Info(args) => info::run(args),
             Self::Bench(args) => bench::run(args),

@@ -7,7 +7,7 @@ use common::Folder;
 #[test]
 fn every_help_ends_with_an_example() {
     let folder = Folder::new();
-    for command in ["", "train", "eval", "parity", "gradcheck", "trace", "plan", "info"] {
+    for command in ["", "train", "eval", "parity", "gradcheck", "trace", "doctor", "plan", "info"] {
         let help = folder.succeed(&format!("{command} --help"));
         let last = help.trim_end().lines().last().unwrap_or("");
         assert!(last.starts_with("Example: spikegrad "), "{command}: {last}");
@@ -28,7 +28,7 @@ fn gradients_pass_for_nets_resets_and_surrogates() {
         let out = folder.succeed(&format!("gradcheck {case}"));
         assert!(out.contains("ok; worst: "), "{case}: {out}");
     }
-    folder.fail(1, "gradcheck --net mlp --tolerance 1e-15", &["above the tolerance", "weight"]);
+    folder.fail(1, "gradcheck --net mlp --tolerance 1e-15", &["above the tolerance", "fc"]);
 }
 
 #[test]
