@@ -5,7 +5,7 @@
 //! | [`flags`], [`defaults`], [`settings`] | from flags and a TOML file to a checked configuration |
 //! | [`dataset`], [`score`], [`train`], [`eval`] | training and scoring |
 //! | [`run_folder`], [`report`], [`plot`] | what a run leaves behind |
-//! | [`gradcheck`], [`parity`] | proofs |
+//! | [`gradcheck`], [`parity`], [`exercise`] | proofs; a reader's gradients graded |
 //! | [`mod@trace`], [`doctor`] | neurons and gradients, step by step; what stands out |
 //! | [`plan`], [`info`], [`mod@bench`] | sizes and times |
 #![forbid(unsafe_code)]
@@ -16,6 +16,7 @@ mod dataset;
 mod defaults;
 mod doctor;
 mod eval;
+mod exercise;
 mod failure;
 mod files;
 mod flags;

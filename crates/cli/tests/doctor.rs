@@ -9,7 +9,7 @@ use serde_json::Value;
 #[test]
 fn a_run_is_examined() {
     let folder = Folder::new();
-    folder.succeed(&format!("train {SMALL} --net lenet --epochs 1 --out run"));
+    folder.succeed("train --net lenet --width 0.1 --limit 200 --batch 20 --epochs 1 --out run");
     let before = folder.read("run/checkpoint.safetensors");
     let out = folder.succeed("doctor run --batches 3 --html page.html --json figures.json");
     assert!(out.contains("lenet on synthetic:shapes: 60 training images"), "{out}");
