@@ -7,6 +7,7 @@
 //! | [`run_folder`], [`report`], [`plot`] | what a run leaves behind |
 //! | [`gradcheck`], [`parity`], [`exercise`] | proofs; a reader's gradients graded |
 //! | [`mod@trace`], [`doctor`] | neurons and gradients, step by step; what stands out |
+//! | [`figures`] | the book's drawings |
 //! | [`plan`], [`info`], [`mod@bench`] | sizes and times |
 #![forbid(unsafe_code)]
 
@@ -18,6 +19,7 @@ mod doctor;
 mod eval;
 mod exercise;
 mod failure;
+mod figures;
 mod files;
 mod flags;
 mod gradcheck;
@@ -85,6 +87,9 @@ enum Command {
     /// Show what a checkpoint, a run or a data set holds
     #[command(after_help = "Example: spikegrad info runs/lenet-shapes-1/best.safetensors")]
     Info(info::InfoArgs),
+    /// Draw the book's figures
+    #[command(after_help = "Example: spikegrad figures docs/figures")]
+    Figures(figures::FiguresArgs),
     /// Measure speed
     #[command(after_help = "Example: spikegrad bench step --net resnet19 --width 0.25 --json -")]
     Bench(bench::BenchArgs),
@@ -102,6 +107,7 @@ impl Command {
             Self::Doctor(args) => doctor::run(*args),
             Self::Plan(args) => plan::run(*args),
             Self::Info(args) => info::run(args),
+            Self::Figures(args) => figures::run(args),
             Self::Bench(args) => bench::run(args),
         }
     }
