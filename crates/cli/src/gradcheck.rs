@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::files::{print, table, write_json};
 use crate::flags::Flags;
 use crate::settings::{Settings, Shape, level};
-use crate::{adjoint, oracle, row};
+use crate::{adjoint, exercise, oracle, row};
 use clap::Args;
 use serde_json::json;
 use spikegrad::data::rng::Rng;
@@ -49,6 +49,9 @@ pub struct GradcheckArgs {
     /// Settings from a TOML file, under the flags' names; flags win
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Grade an exercise instead: sgs, lif_backward, batch_norm_backward, conv_input_gradient or lipschitz_gradient
+    #[arg(long, value_name = "NAME", exclusive = true)]
+    exercise: Option<String>,
     /// Largest error allowed, relative to the largest magnitude of a tensor
     #[arg(long, value_name = "E", default_value_t = 1e-4)]
     tolerance: f64,
@@ -84,6 +87,9 @@ struct Case {
 /// # Errors
 /// Settings that make no sense, or an error above the tolerance.
 pub fn run(args: GradcheckArgs) -> Result<(), Failure> {
+    if let Some(name) = &args.exercise {
+        return exercise::grade(name);
+    }
     if args.tolerance.is_nan() || args.tolerance <= 0.0 {
         return Err(Failure::Usage(format!("--tolerance is {}, must be above 0", args.tolerance)));
     }

@@ -7,7 +7,9 @@
 //! | [`run_folder`], [`report`], [`plot`], [`dot_plot`], [`bars`] | what a run leaves behind |
 //! | [`checkpoint`] | a trained net that a command looks at |
 //! | [`ablate`], [`robustness`], [`energy`] | the paper's experiments |
-//! | [`gradcheck`], [`parity`] | proofs |
+//! | [`gradcheck`], [`parity`], [`exercise`] | proofs; a reader's gradients graded |
+//! | [`mod@trace`], [`doctor`] | neurons and gradients, step by step; what stands out |
+//! | [`figures`] | the book's drawings |
 //! | [`plan`], [`info`], [`mod@bench`] | sizes and times |
 //! | [`film`], [`recording`], [`render`] | event recordings: made, summed up, drawn |
 #![forbid(unsafe_code)]
@@ -19,11 +21,14 @@ mod bench;
 mod checkpoint;
 mod dataset;
 mod defaults;
+mod doctor;
 mod dot_plot;
 mod energy;
 mod eval;
 mod event_settings;
+mod exercise;
 mod failure;
+mod figures;
 mod files;
 mod film;
 mod flags;
@@ -42,6 +47,7 @@ mod robustness;
 mod run_folder;
 mod score;
 mod settings;
+mod trace;
 mod train;
 mod when;
 
@@ -91,6 +97,12 @@ enum Command {
         after_help = "Example: spikegrad gradcheck --net lenet --surrogate arctan --reset soft --timesteps 3"
     )]
     Gradcheck(Box<gradcheck::GradcheckArgs>),
+    /// Show neurons and the gradient that flows back through them, step by step
+    #[command(after_help = "Example: spikegrad trace --layers spike2 --reset soft")]
+    Trace(Box<trace::TraceArgs>),
+    /// Examine a run's neurons, gradients, normalisation and Lipschitz constants, with a suggestion each
+    #[command(after_help = "Example: spikegrad doctor runs/lenet-shapes-1 --html doctor.html")]
+    Doctor(Box<doctor::DoctorArgs>),
     /// Show parameters, operations and memory before training
     #[command(
         after_help = "Example: spikegrad plan --net resnet19 --data cifar10:any --batch 100 --timesteps 2"
@@ -104,6 +116,9 @@ enum Command {
         after_help = "Example: spikegrad film --data cifar10:data/cifar-10-batches-bin --limit 1000 --out filmed"
     )]
     Film(film::FilmArgs),
+    /// Draw the book's figures
+    #[command(after_help = "Example: spikegrad figures docs/figures")]
+    Figures(figures::FiguresArgs),
     /// Measure speed
     #[command(after_help = "Example: spikegrad bench step --net resnet19 --width 0.25 --json -")]
     Bench(bench::BenchArgs),
@@ -120,9 +135,12 @@ impl Command {
             Self::Energy(args) => energy::run(args),
             Self::Parity(args) => parity::run(args),
             Self::Gradcheck(args) => gradcheck::run(*args),
+            Self::Trace(args) => trace::run(*args),
+            Self::Doctor(args) => doctor::run(*args),
             Self::Plan(args) => plan::run(*args),
             Self::Info(args) => info::run(args),
             Self::Film(args) => film::run(args),
+            Self::Figures(args) => figures::run(args),
             Self::Bench(args) => bench::run(args),
         }
     }

@@ -150,6 +150,6 @@ impl Report<'_> {
 }
 
 /// Makes text safe inside HTML.
-fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -7,7 +7,22 @@ use common::Folder;
 #[test]
 fn every_help_ends_with_an_example() {
     let folder = Folder::new();
-    for command in ["", "train", "eval", "parity", "gradcheck", "plan", "info", "film"] {
+    for command in [
+        "",
+        "train",
+        "eval",
+        "ablate",
+        "robustness",
+        "energy",
+        "parity",
+        "gradcheck",
+        "trace",
+        "doctor",
+        "plan",
+        "info",
+        "film",
+        "figures",
+    ] {
         let help = folder.succeed(&format!("{command} --help"));
         let last = help.trim_end().lines().last().unwrap_or("");
         assert!(last.starts_with("Example: spikegrad "), "{command}: {last}");
@@ -28,7 +43,7 @@ fn gradients_pass_for_nets_resets_and_surrogates() {
         let out = folder.succeed(&format!("gradcheck {case}"));
         assert!(out.contains("ok; worst: "), "{case}: {out}");
     }
-    folder.fail(1, "gradcheck --net mlp --tolerance 1e-15", &["above the tolerance", "weight"]);
+    folder.fail(1, "gradcheck --net mlp --tolerance 1e-15", &["above the tolerance", "fc"]);
 }
 
 #[test]
@@ -40,4 +55,19 @@ fn plans_count_the_papers_net() {
     let bytes = plan["bytes"].as_object().unwrap();
     let sum: u64 = bytes.iter().filter(|(key, _)| *key != "total").filter_map(|(_, n)| n.as_u64()).sum();
     assert_eq!(bytes["total"].as_u64(), Some(sum));
+}
+
+#[test]
+fn the_books_figures_are_as_the_functions_draw_them() {
+    let folder = Folder::new();
+    folder.succeed("figures drawn");
+    let committed = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/figures");
+    assert_eq!(folder.list("drawn").len(), 3);
+    for name in folder.list("drawn") {
+        let want = std::fs::read(committed.join(&name)).unwrap_or_default();
+        assert!(
+            folder.read(&format!("drawn/{name}")) == want,
+            "docs/figures/{name}: draw it anew with `figures`"
+        );
+    }
 }

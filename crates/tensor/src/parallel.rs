@@ -182,18 +182,23 @@ impl Workers {
                 work(item, scratch);
             }
         };
-        #[cfg(feature = "parallel")]
-        {
-            use rayon::prelude::*;
-            self.scratch.par_iter_mut().with_max_len(1).for_each(serve);
-        }
-        #[cfg(not(feature = "parallel"))]
-        self.scratch.iter_mut().for_each(serve);
+        serve_all(&mut self.scratch, &serve);
         // Who does which task is chance: room that one worker needed now, another may need in the next step.
         let most =
             self.scratch.iter().map(Scratch::room).reduce(|a, b| std::array::from_fn(|k| a[k].max(b[k])));
         self.scratch.iter_mut().for_each(|scratch| scratch.make_room(most.unwrap_or_default()));
     }
+}
+
+/// Lets every worker serve. Not generic: rayon is compiled once, not once for each kind of task.
+fn serve_all(scratch: &mut [Scratch], serve: &(dyn Fn(&mut Scratch) + Sync)) {
+    #[cfg(feature = "parallel")]
+    {
+        use rayon::prelude::*;
+        scratch.par_iter_mut().with_max_len(1).for_each(serve);
+    }
+    #[cfg(not(feature = "parallel"))]
+    scratch.iter_mut().for_each(serve);
 }
 
 /// One neuron plane at every time step: plane `i` of each of `times` equal parts of a buffer.

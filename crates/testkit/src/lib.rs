@@ -12,6 +12,7 @@
 //! | [`loss`], [`lipschitz`], [`optim`] | what is minimised, and the step that minimises it |
 //! | [`tape`] | reverse-mode autodiff over arrays, whose spike op applies the SGS rule |
 //! | [`layout`], [`net`] | whole nets on that tape, with PyTorch's parameter names |
+//! | [`exercise`] | a reader's gradients, graded |
 //! | [`rng`], [`check`], [`temporary`] | random numbers, tolerances, finite differences, files of tests |
 //!
 //! Arrays are contiguous, `[T][N][C][H][W]`, with time folded into the batch wherever an operation has no
@@ -21,6 +22,7 @@
 
 pub mod check;
 pub mod conv;
+pub mod exercise;
 pub mod layout;
 pub mod lif;
 pub mod linear;

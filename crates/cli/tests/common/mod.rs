@@ -1,6 +1,8 @@
 //! Running the command in a folder of its own.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod browser;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -1,0 +1,22 @@
+//! Exercise 1: surrogate gradient scaling. The paper's public code leaves these two lines blank.
+//!
+//! ```text
+//! S(g, u, o) = g · h(u) · max(0, 1 + δ·sign(g)·(u − o))          sign(0) = 0
+//! ```
+
+use std::process::ExitCode;
+
+/// The gradient at the membrane `u` of a neuron whose spike `o` has the total gradient `g`; `h` is the surrogate's
+/// derivative at `u`.
+pub fn sgs(g: f64, u: f64, o: f64, h: f64, delta: f64) -> f64 {
+    // BLANK 1: the factor. What is the sign of zero?
+    let factor = f64::NAN;
+    // BLANK 2: what passes through the spike. Take the last line and its NaN away.
+    let _ = (g, u, o, h, delta, factor);
+    f64::NAN
+}
+
+/// Grades the exercise.
+pub fn main() -> ExitCode {
+    spikegrad_testkit::exercise::grade("sgs", spikegrad_testkit::exercise::sgs(sgs))
+}
