@@ -17,7 +17,7 @@ use std::sync::Mutex;
 /// Images filmed between two lines of progress.
 const CHUNK: usize = 250;
 /// Random streams of training and test images.
-const STREAMS: [u64; 2] = [0x7472_6169_6e, 0x7465_7374];
+const STREAMS: [u64; 2] = [0x0074_7261_696e, 0x7465_7374];
 
 /// What `film` takes.
 #[derive(Args, Clone, Debug)]
