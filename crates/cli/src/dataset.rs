@@ -42,6 +42,21 @@ impl Dataset {
         Ok(Self { train: Arc::new(train), test: Arc::new(test), normalise: source.normalisation() })
     }
 
+    /// Keeps the first `n` scoring images, if so many are named.
+    ///
+    /// # Errors
+    /// None of them.
+    pub fn limit_test(&mut self, n: Option<usize>) -> Result<(), Failure> {
+        match n {
+            Some(0) => Err(Failure::usage("--images is 0, must be at least 1")),
+            Some(n) => {
+                Arc::make_mut(&mut self.test).truncate(n);
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
     /// The shape of the images.
     pub fn shape(&self) -> Shape {
         Shape::of_set(&self.train)

@@ -3,19 +3,26 @@
 //! | module | what |
 //! |---|---|
 //! | [`flags`], [`defaults`], [`settings`] | from flags and a TOML file to a checked configuration |
-//! | [`dataset`], [`score`], [`train`], [`eval`] | training and scoring |
-//! | [`run_folder`], [`report`], [`plot`] | what a run leaves behind |
+//! | [`dataset`], [`score`], [`train`], [`when`], [`eval`] | training and scoring |
+//! | [`run_folder`], [`report`], [`plot`], [`dot_plot`], [`bars`] | what a run leaves behind |
+//! | [`checkpoint`] | a trained net that a command looks at |
+//! | [`ablate`], [`robustness`], [`energy`] | the paper's experiments |
 //! | [`gradcheck`], [`parity`], [`exercise`] | proofs; a reader's gradients graded |
 //! | [`mod@trace`], [`doctor`] | neurons and gradients, step by step; what stands out |
 //! | [`figures`] | the book's drawings |
 //! | [`plan`], [`info`], [`mod@bench`] | sizes and times |
 #![forbid(unsafe_code)]
 
+mod ablate;
 mod adjoint;
+mod bars;
 mod bench;
+mod checkpoint;
 mod dataset;
 mod defaults;
 mod doctor;
+mod dot_plot;
+mod energy;
 mod eval;
 mod exercise;
 mod failure;
@@ -25,18 +32,19 @@ mod flags;
 mod gradcheck;
 mod info;
 mod interrupt;
-mod opened;
 mod oracle;
 mod parity;
 mod plan;
 mod plot;
 mod progress;
 mod report;
+mod robustness;
 mod run_folder;
 mod score;
 mod settings;
 mod trace;
 mod train;
+mod when;
 
 use clap::{Parser, Subcommand};
 use failure::Failure;
@@ -65,6 +73,17 @@ enum Command {
     /// Score a run on its test images
     #[command(after_help = "Example: spikegrad eval runs/lenet-shapes-1")]
     Eval(eval::EvalArgs),
+    /// Train a grid of settings × seeds and compare them, paired by seed
+    #[command(
+        after_help = "Example: spikegrad ablate --net mlp --grid delta=0,0.1,0.5 --grid reset=hard,soft --seeds 5"
+    )]
+    Ablate(Box<ablate::AblateArgs>),
+    /// Score runs under Gaussian and salt-and-pepper noise
+    #[command(after_help = "Example: spikegrad robustness runs/lenet-shapes-1 --noise-levels 0.05,0.1,0.2")]
+    Robustness(robustness::RobustnessArgs),
+    /// Count a run's synaptic operations, and what they would cost in energy
+    #[command(after_help = "Example: spikegrad energy runs/lenet-shapes-1 --out energy")]
+    Energy(energy::EnergyArgs),
     /// Compare one training step with reference files
     #[command(after_help = "Example: spikegrad parity golden/step.safetensors")]
     Parity(parity::ParityArgs),
@@ -101,6 +120,9 @@ impl Command {
         match self {
             Self::Train(args) => train::run(*args),
             Self::Eval(args) => eval::run(args),
+            Self::Ablate(args) => ablate::run(*args),
+            Self::Robustness(args) => robustness::run(args),
+            Self::Energy(args) => energy::run(args),
             Self::Parity(args) => parity::run(args),
             Self::Gradcheck(args) => gradcheck::run(*args),
             Self::Trace(args) => trace::run(*args),

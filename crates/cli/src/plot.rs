@@ -10,6 +10,8 @@ const HEIGHT: f64 = 340.0;
 const MARGIN: [f64; 4] = [64.0, 18.0, 62.0, 50.0];
 /// Line colours, told apart by colour-blind readers too.
 pub const COLOURS: [&str; 7] = ["#2f6fb5", "#d1662a", "#2a8c5f", "#8b4fb0", "#b0413e", "#6b6b6b", "#a8801a"];
+/// Height of a row of the legend.
+const LEGEND_ROW: f64 = 18.0;
 /// Points up to which each is marked with a dot.
 const DOTS: usize = 40;
 
@@ -37,10 +39,13 @@ pub struct Chart<'a> {
     pub lines: Vec<Line<'a>>,
     /// Whether the y axis begins at 0.
     pub from_zero: bool,
+    /// Least distance of the ticks of the x axis: 1 for epochs.
+    pub least_x: f64,
 }
 
 /// The range of an axis and its ticks.
-struct Axis {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Axis {
     low: f64,
     high: f64,
     step: f64,
@@ -48,7 +53,7 @@ struct Axis {
 
 impl Axis {
     /// Covers the values with a step of 1, 2 or 5 times a power of ten, at least `least`.
-    fn covering(values: impl Iterator<Item = f64>, least: f64) -> Self {
+    pub fn covering(values: impl Iterator<Item = f64>, least: f64) -> Self {
         let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
         for value in values.filter(|v| v.is_finite()) {
             (low, high) = (low.min(value), high.max(value));
@@ -68,20 +73,20 @@ impl Axis {
     }
 
     /// The ticks, from low to high.
-    fn ticks(&self) -> Vec<f64> {
+    pub fn ticks(&self) -> Vec<f64> {
         let count = ((self.high - self.low) / self.step).round() as usize;
         (0..=count).map(|i| self.low + i as f64 * self.step).collect()
     }
 
     /// A tick's label, with as many digits as the step needs.
-    fn label(&self, tick: f64) -> String {
+    pub fn label(&self, tick: f64) -> String {
         let digits = (-self.step.log10().floor()).clamp(0.0, 9.0) as usize;
         let text = format!("{tick:.digits$}");
         if text.trim_start_matches(['-', '0', '.']).is_empty() { "0".into() } else { text }
     }
 
     /// Where a value lies, from 0 to 1.
-    fn share(&self, value: f64) -> f64 {
+    pub fn share(&self, value: f64) -> f64 {
         (value - self.low) / (self.high - self.low)
     }
 }
@@ -93,8 +98,10 @@ pub fn document(charts: &[Chart]) -> String {
 
 /// Draws charts in rows of `columns` in one SVG document.
 pub fn grid(charts: &[Chart], columns: usize) -> String {
+    let rows = charts.iter().map(|chart| chart.legend().1).max().unwrap_or(1);
+    let legend = LEGEND_ROW * (rows - 1) as f64;
     let width = WIDTH * columns as f64;
-    let height = HEIGHT * charts.len().div_ceil(columns).max(1) as f64;
+    let height = (HEIGHT + legend) * charts.len().div_ceil(columns).max(1) as f64;
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
          height=\"{height}\" font-family=\"system-ui, sans-serif\" font-size=\"13\" fill=\"#1f2328\" role=\"img\">\n\
@@ -105,23 +112,40 @@ pub fn grid(charts: &[Chart], columns: usize) -> String {
             svg,
             "<g transform=\"translate({} {})\">",
             WIDTH * (i % columns) as f64,
-            HEIGHT * (i / columns) as f64
+            (HEIGHT + legend) * (i / columns) as f64
         );
-        chart.draw(&mut svg);
+        chart.draw(&mut svg, legend);
         svg += "</g>\n";
     }
     svg + "</svg>\n"
 }
 
 impl Chart<'_> {
-    /// Draws the chart at the origin.
-    fn draw(&self, svg: &mut String) {
+    /// Where each line's entry of the legend stands, as (x, row), and how many rows there are.
+    fn legend(&self) -> (Vec<(f64, usize)>, usize) {
+        let (mut x, mut row) = (MARGIN[0], 0);
+        let place = |line: &Line| {
+            let width = 50.0 + 8.0 * line.name.chars().count() as f64;
+            if x > MARGIN[0] && x + width > WIDTH {
+                (x, row) = (MARGIN[0], row + 1);
+            }
+            x += width;
+            (x - width, row)
+        };
+        let places: Vec<_> = self.lines.iter().map(place).collect();
+        let rows = places.last().map_or(1, |(_, row)| row + 1);
+        (places, rows)
+    }
+
+    /// Draws the chart at the origin, with so much more room for the legend.
+    fn draw(&self, svg: &mut String, legend: f64) {
         let points = || self.lines.iter().flat_map(|line| &line.points);
-        let x = Axis::covering(points().map(|p| p.0), 1.0);
+        let x = Axis::covering(points().map(|p| p.0), self.least_x);
         let y = Axis::covering(points().map(|p| p.1).chain(self.from_zero.then_some(0.0)), 0.0);
         let [left, right, top, bottom] = MARGIN;
+        let (top, height) = (top + legend, HEIGHT + legend);
         let at_x = |value: f64| left + x.share(value) * (WIDTH - left - right);
-        let at_y = |value: f64| HEIGHT - bottom - y.share(value) * (HEIGHT - top - bottom);
+        let at_y = |value: f64| height - bottom - y.share(value) * (height - top - bottom);
         let middle = (left + WIDTH - right) / 2.0;
         let title = self.title;
         let _ =
@@ -133,7 +157,7 @@ impl Chart<'_> {
             let (tx, ty) = (left - 8.0, at + 4.5);
             let _ = writeln!(svg, "<text x=\"{tx}\" y=\"{ty:.1}\" text-anchor=\"end\">{label}</text>");
         }
-        let floor = HEIGHT - bottom;
+        let floor = height - bottom;
         for tick in x.ticks() {
             let (at, label) = (at_x(tick), x.label(tick));
             let (end, ty) = (floor + 5.0, floor + 20.0);
@@ -146,7 +170,7 @@ impl Chart<'_> {
              <text x=\"{middle}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n\
              <text transform=\"translate(16 {}) rotate(-90)\" text-anchor=\"middle\">{}</text>",
             WIDTH - right,
-            HEIGHT - 10.0,
+            height - 10.0,
             self.x,
             (top + floor) / 2.0,
             self.y
@@ -156,8 +180,9 @@ impl Chart<'_> {
 
     /// Draws the lines and the legend.
     fn draw_lines(&self, svg: &mut String, at_x: impl Fn(f64) -> f64, at_y: impl Fn(f64) -> f64) {
-        let mut legend = MARGIN[0];
-        for (line, colour) in self.lines.iter().zip(COLOURS.iter().cycle()) {
+        let (places, _) = self.legend();
+        for ((line, colour), (x, row)) in self.lines.iter().zip(COLOURS.iter().cycle()).zip(places) {
+            let y = 42.0 + LEGEND_ROW * row as f64;
             let points = line.points.iter().filter(|p| p.0.is_finite() && p.1.is_finite());
             let points: Vec<(f64, f64)> = points.map(|&(x, y)| (at_x(x), at_y(y))).collect();
             let dash = if line.dashed { " stroke-dasharray=\"6 4\"" } else { "" };
@@ -172,12 +197,12 @@ impl Chart<'_> {
             }
             let _ = writeln!(
                 svg,
-                "<path d=\"M{legend} 42h22\" stroke=\"{colour}\" stroke-width=\"2\"{dash}/>\
-                 <text x=\"{}\" y=\"46.5\">{}</text>",
-                legend + 28.0,
+                "<path d=\"M{x} {y}h22\" stroke=\"{colour}\" stroke-width=\"2\"{dash}/>\
+                 <text x=\"{}\" y=\"{}\">{}</text>",
+                x + 28.0,
+                y + 4.5,
                 line.name
             );
-            legend += 50.0 + 8.0 * line.name.chars().count() as f64;
         }
     }
 }

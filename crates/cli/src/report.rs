@@ -23,6 +23,7 @@ pub fn curves(metrics: &[Metrics]) -> String {
     let loss = Chart {
         title: "Loss",
         x: "epoch",
+        least_x: 1.0,
         y: "loss",
         lines: vec![
             Line { name: "training", points: points(|m| m.train_loss), ..Line::default() },
@@ -33,6 +34,7 @@ pub fn curves(metrics: &[Metrics]) -> String {
     let accuracy = Chart {
         title: "Accuracy",
         x: "epoch",
+        least_x: 1.0,
         y: "right answers, %",
         lines: vec![
             Line { name: "training", points: points(|m| 100.0 * m.train_accuracy), ..Line::default() },

@@ -8,12 +8,15 @@
 //! | `best.safetensors` | the same, after the best epoch |
 //! | `state.safetensors` | everything that resuming needs |
 //! | `curves.svg`, `report.html` | for people |
+//! | `.lock` | nothing: whoever trains here has it locked |
 
 use crate::failure::Failure;
 use crate::files;
+use crate::flags::Flags;
 use serde::{Deserialize, Serialize};
+use spikegrad::models::durable::sweep;
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -42,9 +45,16 @@ pub struct Metrics {
     pub rates: BTreeMap<String, f64>,
 }
 
-/// A run's folder.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RunFolder(PathBuf);
+/// A run's folder, held by one trainer at a time.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    /// Locked as long as it is open; the system unlocks it when a process ends, however it ends.
+    _lock: File,
+}
+
+/// The file that is locked.
+const LOCK: &str = ".lock";
 
 impl RunFolder {
     /// Makes a new folder: `out`, or the next free `runs/<title>-<n>`.
@@ -62,19 +72,39 @@ impl RunFolder {
                 let why = "exists and is not empty; choose another --out, or continue the run with --resume";
                 return Err(Failure::at(out, why));
             }
-            return Ok(Self(out.to_path_buf()));
+            return Self::hold(out);
         }
         let runs = Path::new("runs");
         fs::create_dir_all(runs).map_err(|why| Failure::at(runs, why))?;
         for n in 1.. {
             let path = runs.join(format!("{title}-{n}"));
             match fs::create_dir(&path) {
-                Ok(()) => return Ok(Self(path)),
+                Ok(()) => return Self::hold(&path),
                 Err(why) if why.kind() == ErrorKind::AlreadyExists => {}
                 Err(why) => return Err(Failure::at(&path, why)),
             }
         }
         Err(Failure::at(runs, "no number is free"))
+    }
+
+    /// Takes `path`, new or begun, for the run with these settings.
+    ///
+    /// # Errors
+    /// It holds a run with other settings, but for where the data lie; the file system refuses.
+    pub fn claim(path: &Path, settings: &Flags) -> Result<Self, Failure> {
+        fs::create_dir_all(path).map_err(|why| Failure::at(path, why))?;
+        let folder = Self::hold(path)?;
+        let config = folder.file("config.toml");
+        if config.is_file() {
+            let there = Flags { data: settings.data.clone(), ..Flags::read(&config)? };
+            if there != *settings {
+                return Err(Failure::at(
+                    &config,
+                    "holds other settings than this run's; choose another folder",
+                ));
+            }
+        }
+        Ok(folder)
     }
 
     /// Opens a run's folder.
@@ -88,17 +118,34 @@ impl RunFolder {
         if !path.join("config.toml").is_file() {
             return Err(Failure::at(path, "is not a run folder: it has no config.toml"));
         }
-        Ok(Self(path.to_path_buf()))
+        Self::hold(path)
+    }
+
+    /// Takes the folder for this process alone, and removes what a killed one left half written.
+    fn hold(path: &Path) -> Result<Self, Failure> {
+        let at = path.join(LOCK);
+        let lock = File::create(&at).map_err(|why| Failure::at(&at, why))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(Failure::at(path, "another trainer is at work in this folder; stop it first"));
+            }
+            Err(TryLockError::Error(why)) => {
+                return Err(Failure::at(&at, format!("cannot be locked: {why}")));
+            }
+        }
+        sweep(path).map_err(|why| Failure::at(path, why))?;
+        Ok(Self { path: path.to_path_buf(), _lock: lock })
     }
 
     /// The folder itself.
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     /// A file in the folder.
     pub fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+        self.path.join(name)
     }
 
     /// Writes a file of the folder, whole or not at all.

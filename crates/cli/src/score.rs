@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use crate::interrupt;
 use spikegrad::Trainer;
-use spikegrad::data::Loader;
+use spikegrad::data::{Loader, Noise};
 
 /// What scoring found.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,17 +24,29 @@ impl Score {
     }
 }
 
-/// Scores a net on all images of a loader; `None` when interrupted, if `stoppable`.
+/// Scores a net on all images of a loader, under noise where some is given; `None` when interrupted, if `stoppable`.
 ///
 /// # Errors
-/// What the net reports.
-pub fn score(trainer: &mut Trainer, loader: &Loader, stoppable: bool) -> Result<Option<Score>, Failure> {
+/// What the net reports; a noise level that makes no sense.
+pub fn score(
+    trainer: &mut Trainer,
+    loader: &Loader,
+    noise: Option<&Noise>,
+    stoppable: bool,
+) -> Result<Option<Score>, Failure> {
     let classes = loader.set().classes;
     let mut confusion = vec![vec![0u64; classes]; classes];
     let (mut loss, mut right) = (0.0, 0u64);
-    for batch in loader.epoch(0) {
+    for (n, mut batch) in loader.epoch(0).enumerate() {
         if stoppable && interrupt::asked() {
             return Ok(None);
+        }
+        if let Some(noise) = noise {
+            let image = batch.images.len() / batch.len;
+            for (i, image) in batch.images.chunks_mut(image).enumerate() {
+                let index = n * loader.config().batch + i;
+                noise.apply(index as u64, image, &loader.config().normalise).map_err(Failure::usage)?;
+            }
         }
         let logits = trainer.predict(&batch.images).map_err(Failure::input)?;
         for (row, &label) in logits.chunks_exact(classes).zip(&batch.labels) {

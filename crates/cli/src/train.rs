@@ -9,14 +9,22 @@ use crate::report::{self, Report};
 use crate::run_folder::{Metrics, RunFolder};
 use crate::score::score;
 use crate::settings::{CONFIG, Settings, level};
+use crate::when::When;
 use crate::{files, interrupt};
 use clap::Args;
 use serde_json::json;
 use spikegrad::Trainer;
 use spikegrad::data::Loader;
+use spikegrad::models::PowerIteration;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+
+/// The file that resuming starts from.
+const STATE: &str = "state.safetensors";
+
+/// Good for two digits, which is what the end of a run shows.
+const ITERATION: PowerIteration = PowerIteration { rounds: 100, tolerance: 1e-3, seed: 0 };
 
 /// What `train` takes.
 #[derive(Args, Clone, Debug)]
@@ -35,6 +43,9 @@ pub struct TrainArgs {
     /// Stop after so many epochs (1.5: in the middle of the second), to resume later
     #[arg(long, value_name = "EPOCHS")]
     stop_after: Option<f64>,
+    /// Write a checkpoint every so many epochs (2, 0.5) or minutes (10m); default: every epoch
+    #[arg(long, value_name = "EPOCHS|MINUTESm")]
+    checkpoint_every: Option<String>,
     /// SIMD level: baseline, avx2 or avx512; default: the best
     #[arg(long, value_name = "NAME")]
     level: Option<String>,
@@ -119,7 +130,7 @@ struct Run {
     metrics: Vec<Metrics>,
     /// Firing rates of the last training batch.
     rates: BTreeMap<String, f64>,
-    stop_after: f64,
+    when: When,
 }
 
 /// Trains.
@@ -127,16 +138,16 @@ struct Run {
 /// # Errors
 /// Wrong settings, bad data, a folder in use, numbers that are no longer finite.
 pub fn run(args: TrainArgs) -> Result<(), Failure> {
-    let stop_after = args.stop_after.unwrap_or(f64::INFINITY);
-    if stop_after.is_nan() || stop_after <= 0.0 {
-        return Err(Failure::Usage(format!("--stop-after is {stop_after}, must be above 0")));
-    }
+    let when = When::of(args.stop_after, args.checkpoint_every.as_deref())?;
+    files::keep_stdout_for_json(args.json.as_deref());
     let mut run = match &args.resume {
-        Some(folder) => Run::resume(folder, &args, stop_after)?,
-        None => Run::start(&args, stop_after)?,
+        Some(folder) => Run::resume(folder, &args, when)?,
+        None => Run::start(&args, when)?,
     };
     interrupt::listen()?;
-    run.train()?;
+    if run.train()? && run.trainer.config().beta > 0.0 {
+        print(&lipschitz_constants(&run.trainer));
+    }
     if let Some(target) = &args.json {
         let last = run.metrics.last();
         let figures = json!({ "run": run.folder.path(), "best_accuracy": run.at.best, "last": last });
@@ -145,12 +156,79 @@ pub fn run(args: TrainArgs) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Tells what the Lipschitz term is about: the largest singular value of each layer, batch norm included.
+fn lipschitz_constants(trainer: &Trainer) -> String {
+    let constants = trainer.net().lipschitz_constants(&ITERATION);
+    let largest = constants.iter().map(|layer| layer.sigma).fold(0.0, f64::max);
+    let values: Vec<String> = constants.iter().map(|c| format!("{} {:.2}", c.layer, c.sigma)).collect();
+    format!("measured Lipschitz constants, largest {largest:.2}: {}\n", values.join(", "))
+}
+
+/// A run that has come to its end.
+pub struct Finished {
+    /// The net after the last epoch.
+    pub trainer: Trainer,
+    /// What it was trained on.
+    pub train: Loader,
+    /// What it was scored on.
+    pub test: Loader,
+    /// One entry per epoch.
+    pub metrics: Vec<Metrics>,
+}
+
+/// Trains the run of `settings` in a folder claimed for it, from its beginning or from where it stopped; none where
+/// Ctrl-C stops it.
+///
+/// # Errors
+/// All that training can end with.
+pub fn train_in(
+    folder: RunFolder,
+    settings: Settings,
+    level: Option<&str>,
+) -> Result<Option<Finished>, Failure> {
+    let prepared = prepare(&settings, level)?;
+    let when = When::default();
+    let mut run = match folder.file(STATE).is_file() {
+        true => Run::take_up(settings, prepared, folder, when)?,
+        false => Run::begin(settings, prepared, folder, when)?,
+    };
+    let ended = run.train()?;
+    let Run { trainer, train, test, metrics, .. } = run;
+    Ok(ended.then_some(Finished { trainer, train, test, metrics }))
+}
+
 impl Run {
     /// Starts a new run. The folder is made last, when nothing can be wrong with the settings any more.
-    fn start(args: &TrainArgs, stop_after: f64) -> Result<Self, Failure> {
+    fn start(args: &TrainArgs, when: When) -> Result<Self, Failure> {
         let settings = Settings::resolve(args.flags.clone(), args.config.as_deref())?;
-        let (trainer, train, test) = prepare(&settings, args)?;
+        let prepared = prepare(&settings, args.level.as_deref())?;
         let folder = RunFolder::create(args.out.as_deref(), &settings.title())?;
+        Self::begin(settings, prepared, folder, when)
+    }
+
+    /// Takes up the run in `path`.
+    fn resume(path: &Path, args: &TrainArgs, when: When) -> Result<Self, Failure> {
+        let folder = RunFolder::open(path)?;
+        if let Some(name) = args.flags.given().into_iter().find(|name| name != "data") {
+            let why = format!("--resume continues with the run's own settings; leave --{name} out");
+            return Err(Failure::Usage(why));
+        }
+        let settings = Settings::resolve(args.flags.clone(), Some(&folder.file("config.toml")))?;
+        let prepared = prepare(&settings, args.level.as_deref())?;
+        let state = folder.file(STATE);
+        if !state.is_file() {
+            return Err(Failure::at(&state, "no such file: the run stopped before its first checkpoint"));
+        }
+        Self::take_up(settings, prepared, folder, when)
+    }
+
+    /// Begins a run in a folder of its own.
+    fn begin(
+        settings: Settings,
+        (trainer, train, test): Prepared,
+        folder: RunFolder,
+        when: When,
+    ) -> Result<Self, Failure> {
         folder.write("config.toml", &settings.flags.to_toml()?)?;
         print(&format!(
             "{} with {} on {} images, tested on {}; run folder {}\n",
@@ -161,39 +239,37 @@ impl Run {
             folder.path().display()
         ));
         let (at, metrics, rates) = (Position::default(), Vec::new(), BTreeMap::new());
-        Ok(Self { settings, folder, trainer, train, test, at, metrics, rates, stop_after })
+        Ok(Self { settings, folder, trainer, train, test, at, metrics, rates, when })
     }
 
-    /// Takes up the run in `path`.
-    fn resume(path: &Path, args: &TrainArgs, stop_after: f64) -> Result<Self, Failure> {
-        let folder = RunFolder::open(path)?;
-        if let Some(name) = args.flags.given().into_iter().find(|name| name != "data") {
-            let why = format!("--resume continues with the run's own settings; leave --{name} out");
-            return Err(Failure::Usage(why));
-        }
-        let settings = Settings::resolve(args.flags.clone(), Some(&folder.file("config.toml")))?;
-        let (mut trainer, train, test) = prepare(&settings, args)?;
-        let state = folder.file("state.safetensors");
-        if !state.is_file() {
-            return Err(Failure::at(&state, "no such file: the run stopped before its first checkpoint"));
-        }
+    /// Continues from the state in the folder.
+    fn take_up(
+        settings: Settings,
+        (mut trainer, train, test): Prepared,
+        folder: RunFolder,
+        when: When,
+    ) -> Result<Self, Failure> {
+        let state = folder.file(STATE);
         let saved = trainer.load_state(&state).map_err(Failure::input)?;
         let at = Position::load(&state, &saved)?;
         let rates = saved.get("rates").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
         let metrics = folder.metrics(at.epoch)?;
         folder.write_metrics(&metrics)?;
-        print(&format!("resuming {} at epoch {}, batch {}\n", path.display(), at.epoch + 1, at.batch + 1));
-        Ok(Self { settings, folder, trainer, train, test, at, metrics, rates, stop_after })
+        let path = folder.path().display();
+        print(&format!("resuming {path} at epoch {}, batch {}\n", at.epoch + 1, at.batch + 1));
+        Ok(Self { settings, folder, trainer, train, test, at, metrics, rates, when })
     }
 
-    /// Trains until the last epoch, `--stop-after` or Ctrl-C.
-    fn train(&mut self) -> Result<(), Failure> {
+    /// Trains until the last epoch, `--stop-after` or Ctrl-C; true where it was the last epoch.
+    fn train(&mut self) -> Result<bool, Failure> {
         let (epochs, batches) = (self.settings.epochs(), self.train.batches());
         let progress = Progress::new(epochs, batches, self.at.epoch * batches + self.at.batch);
+        self.when.start(self.done());
         while self.at.epoch < epochs {
             if self.must_stop() || !self.epoch(&progress)? {
                 progress.finish();
-                return self.stop();
+                self.stop()?;
+                return Ok(false);
             }
         }
         progress.finish();
@@ -202,13 +278,17 @@ impl Run {
         print(&format!(
             "best test accuracy {best:.2} %; {folder} holds report.html and checkpoint.safetensors\n"
         ));
-        Ok(())
+        Ok(true)
+    }
+
+    /// Epochs done, with the part of the one at work.
+    fn done(&self) -> f64 {
+        self.at.epoch as f64 + self.at.batch as f64 / self.train.batches() as f64
     }
 
     /// Tells whether to stop before the next batch.
     fn must_stop(&self) -> bool {
-        let done = self.at.epoch as f64 + self.at.batch as f64 / self.train.batches() as f64;
-        interrupt::asked() || done >= self.stop_after
+        interrupt::asked() || self.when.stops(self.done())
     }
 
     /// Trains the rest of an epoch, scores and writes; false when told to stop on the way.
@@ -238,8 +318,11 @@ impl Run {
             let images = at.images as f64;
             let (loss, accuracy) = (at.loss / images, at.correct as f64 / images);
             progress.batch((epoch + 1, at.batch, batches), loss, accuracy, images / at.seconds.max(1e-9));
+            if self.at.batch < batches && self.when.is_due(self.done()) {
+                self.save()?;
+            }
         }
-        let Some(score) = score(&mut self.trainer, &self.test, true)? else { return Ok(false) };
+        let Some(score) = score(&mut self.trainer, &self.test, None, true)? else { return Ok(false) };
         let (at, rates) = (self.at, self.rates.clone());
         let images = at.images.max(1) as f64;
         let metrics = Metrics {
@@ -268,7 +351,9 @@ impl Run {
             self.save_weights("best.safetensors")?;
         }
         self.at.next_epoch();
-        self.save()?;
+        if self.when.is_due(self.done()) || self.at.epoch == self.settings.epochs() {
+            self.save()?;
+        }
         let report = Report { settings: &self.settings.flags, metrics: &self.metrics };
         self.folder.write("curves.svg", &report::curves(&self.metrics))?;
         self.folder.write("report.html", &report.html()?)
@@ -283,7 +368,7 @@ impl Run {
     /// Writes weights and state.
     fn save(&self) -> Result<(), Failure> {
         self.save_weights("checkpoint.safetensors")?;
-        let state = self.folder.file("state.safetensors");
+        let state = self.folder.file(STATE);
         let mut position = self.at.save();
         position.insert("rates".into(), json!(self.rates).to_string());
         self.trainer.save_state(&state, &position).map_err(Failure::input)
@@ -311,9 +396,12 @@ impl Run {
     }
 }
 
+/// A trainer, and its images to train and to score on.
+type Prepared = (Trainer, Loader, Loader);
+
 /// Reads the data and makes the net.
-fn prepare(settings: &Settings, args: &TrainArgs) -> Result<(Trainer, Loader, Loader), Failure> {
-    let level = level(args.level.as_deref())?;
+fn prepare(settings: &Settings, name: Option<&str>) -> Result<Prepared, Failure> {
+    let level = level(name)?;
     let data = Dataset::load(settings)?;
     let loaders = (data.train_loader(settings)?, data.test_loader(settings)?);
     let trainer = Trainer::new(settings.train_config(data.shape()), level)?;

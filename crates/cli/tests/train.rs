@@ -11,6 +11,7 @@ fn one_epoch_writes_the_whole_run_folder() {
     assert_eq!(out.lines().filter(|line| line.starts_with("epoch ")).count(), 1, "{out}");
     let run = "runs/lenet-shapes-1";
     let files = [
+        ".lock",
         "best.safetensors",
         "checkpoint.safetensors",
         "config.toml",

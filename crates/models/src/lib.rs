@@ -12,11 +12,15 @@
 //! | [`shapes`] | the kernels that a planned net runs, for benchmarks |
 //! | [`spectral`] | measured Lipschitz constants: the largest singular value of each layer |
 //! | [`operations`] | synaptic operations, counted from the spikes of a forward |
+//! | [`energy`] | what an inference would cost, by the models of the literature |
+//! | [`durable`] | files whole or not at all, checksums |
 //! | [`safetensors`], [`names`] | files, and the authors' own parameter names |
 #![forbid(unsafe_code)]
 
 pub mod build;
 pub mod config;
+pub mod durable;
+pub mod energy;
 pub mod inspect;
 mod json;
 mod layers;

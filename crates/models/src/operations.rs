@@ -32,6 +32,8 @@ pub struct LayerOperations {
     pub layer: String,
     /// What it reads.
     pub input: InputKind,
+    /// The neurons it feeds, where it is their first source; shortcuts and the output have none of their own.
+    pub unit: Option<String>,
     /// Inputs that were not zero at each time step, over all images.
     pub active: Vec<u64>,
     /// Operations at each time step, over all images. A still image is the same at every step.
@@ -71,15 +73,17 @@ impl Net {
         for layer in &self.layers {
             match layer {
                 Layer::Unit(unit) => {
-                    for current in &unit.currents {
-                        match current {
+                    for (k, current) in unit.currents.iter().enumerate() {
+                        let mut row = match current {
                             Current::Conv(c) => {
                                 let (input, config) = (c.conv.input(), c.conv.config());
-                                rows.push(self.count((c.from, input, config), c.weight.clone(), images));
+                                self.count((c.from, input, config), c.weight.clone(), images)
                             }
-                            Current::Linear(linear) => rows.push(self.count_linear(linear, images)),
-                            Current::Identity(_) => {}
-                        }
+                            Current::Linear(linear) => self.count_linear(linear, images),
+                            Current::Identity(_) => continue,
+                        };
+                        row.unit = (k == 0).then(|| unit.name.clone());
+                        rows.push(row);
                     }
                 }
                 Layer::Output(linear) => rows.push(self.count_linear(linear, images)),
@@ -131,6 +135,7 @@ impl Net {
                 Value::Spikes(_) => InputKind::Spikes,
                 _ => InputKind::Real,
             },
+            unit: None,
             active: active.iter().map(|step| step.iter().map(|&n| u64::from(n)).sum()).collect(),
             effective: active.iter().map(|step| taps.operations(step, &connected)).collect(),
             dense: taps.operations(&everything, &vec![config.out_channels as u64; connected.len()]),

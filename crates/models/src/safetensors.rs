@@ -1,12 +1,14 @@
 //! The safetensors format: eight bytes of header length, a JSON header, then the tensors without gaps.
 //!
-//! The reader trusts nothing: every length is checked against the bytes that are there before it is used. The
-//! writer puts a temporary file in the same folder, flushes it, and renames it: a reader never sees half a file.
+//! The reader trusts nothing: every length is checked against the bytes that are there before it is used. A file is
+//! written whole or not at all ([`durable::replace`]), and its first metadata entry is the CRC-32 of all its bytes
+//! (with zeros for the eight digits themselves): a file of ours that has changed is refused. Files of other programs
+//! have no such entry, and are read without it.
 
+use crate::durable::{self, crc32};
 use crate::json::{Json, parse, quote};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// What is wrong with a file.
@@ -52,15 +54,30 @@ pub struct File {
     pub metadata: BTreeMap<String, String>,
     /// The tensors, in the order of their bytes.
     pub tensors: Vec<Entry>,
+    /// Whether the file has a checksum; it is right then.
+    pub is_verified: bool,
     data: Vec<u8>,
+}
+
+/// What a header with a checksum begins with; eight hexadecimal digits follow.
+const CHECKSUM: &str = "{\"__metadata__\":{\"crc32\":\"";
+/// The digits that the checksum itself counts as.
+const DIGITS: &[u8; 8] = b"00000000";
+
+/// The CRC-32 of a file, if its header begins with one, as it is told and as it is.
+fn checksums(bytes: &[u8]) -> Option<(String, String)> {
+    let (digits, after) = bytes.get(8..)?.strip_prefix(CHECKSUM.as_bytes())?.split_first_chunk::<8>()?;
+    let told = String::from_utf8_lossy(digits).into_owned();
+    let is = crc32(&[&bytes[..8 + CHECKSUM.len()], DIGITS, after]);
+    Some((told, format!("{is:08x}")))
 }
 
 impl File {
     /// Reads and checks a file.
     ///
     /// # Errors
-    /// The file cannot be read, is truncated, its header is no valid JSON, or a tensor's range does not fit its
-    /// shape, overlaps another or leaves a gap.
+    /// The file cannot be read, is truncated, its header is no valid JSON, a tensor's range does not fit its shape,
+    /// overlaps another or leaves a gap, or a byte has changed since its checksum was made.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, FileError> {
         let path = path.as_ref();
         let bytes = std::fs::read(path).map_err(|error| FileError::new(path, error.to_string()))?;
@@ -98,10 +115,18 @@ impl File {
                 tensors.push(entry(name, value).map_err(&fail)?);
             }
         }
+        let checksums = checksums(&bytes);
         let data = bytes.split_off(8 + length as usize);
         tensors.sort_by_key(|tensor| (tensor.begin, tensor.end));
-        check_layout(&tensors, data.len()).map_err(fail)?;
-        Ok(Self { path: path.to_path_buf(), metadata: metadata.unwrap_or_default(), tensors, data })
+        check_layout(&tensors, data.len()).map_err(&fail)?;
+        let mut metadata = metadata.unwrap_or_default();
+        if let Some((told, is)) = &checksums {
+            if told != is {
+                return Err(fail(format!("damaged: its bytes have CRC-32 {is}, its header says {told}")));
+            }
+            metadata.remove("crc32");
+        }
+        Ok(Self { path: path.to_path_buf(), metadata, tensors, is_verified: checksums.is_some(), data })
     }
 
     /// Where the file was read.
@@ -240,7 +265,7 @@ pub struct View<'a> {
     pub data: &'a [f32],
 }
 
-/// Writes a file of `F32` tensors: to a temporary file in the same folder, flushed, then renamed.
+/// Writes a file of `F32` tensors with a checksum, whole or not at all.
 ///
 /// # Errors
 /// The folder cannot be written; an existing file of that name is then untouched.
@@ -249,18 +274,14 @@ pub fn write(
     metadata: &BTreeMap<String, String>,
     tensors: &[View<'_>],
 ) -> Result<(), FileError> {
-    let mut header = String::from("{");
-    if !metadata.is_empty() {
-        let pairs: Vec<_> = metadata.iter().map(|(k, v)| format!("{}:{}", quote(k), quote(v))).collect();
-        header.push_str(&format!("\"__metadata__\":{{{}}}", pairs.join(",")));
-    }
+    let mut header = format!("{CHECKSUM}{}\"", String::from_utf8_lossy(DIGITS));
+    metadata.iter().for_each(|(k, v)| header.push_str(&format!(",{}:{}", quote(k), quote(v))));
+    header.push('}');
     let mut at = 0;
     for t in tensors {
         let end = at + 4 * t.data.len();
-        let comma = if header.len() > 1 { "," } else { "" };
         let (name, shape) = (quote(t.name), t.shape);
-        let line =
-            format!("{comma}{name}:{{\"dtype\":\"F32\",\"shape\":{shape:?},\"data_offsets\":[{at},{end}]}}");
+        let line = format!(",{name}:{{\"dtype\":\"F32\",\"shape\":{shape:?},\"data_offsets\":[{at},{end}]}}");
         header.push_str(&line);
         at = end;
     }
@@ -272,26 +293,9 @@ pub fn write(
     bytes.extend((header.len() as u64).to_le_bytes());
     bytes.extend(header.as_bytes());
     tensors.iter().for_each(|t| bytes.extend(t.data.iter().flat_map(|x| x.to_le_bytes())));
-    replace(path, &bytes)
-}
-
-/// Replaces a file by `bytes` as a whole.
-///
-/// # Errors
-/// The folder cannot be written; an existing file of that name is then untouched.
-pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".{}.part", std::process::id()));
-    let part = path.with_file_name(name);
-    let result = std::fs::File::create(&part).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&part, path)
-    });
-    result.map_err(|error| {
-        let _ = std::fs::remove_file(&part);
-        FileError::new(path, error.to_string())
-    })
+    let checksum = format!("{:08x}", crc32(&[&bytes]));
+    bytes[8 + CHECKSUM.len()..][..checksum.len()].copy_from_slice(checksum.as_bytes());
+    durable::replace(path, &bytes).map_err(|error| FileError::new(path, error.to_string()))
 }
 
 #[cfg(test)]

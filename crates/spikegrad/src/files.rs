@@ -81,6 +81,9 @@ impl Trainer {
         if format != FORMAT {
             return Err(file.error(format!("format is {format:?}, expected {FORMAT:?}")).into());
         }
+        if !file.is_verified {
+            return Err(file.error("has no checksum, so it is no state that was written whole").into());
+        }
         let moments = [finite(&file, "moment.first")?, finite(&file, "moment.second")?];
         for (have, read) in self.moments.iter().zip(&moments) {
             if have.len() != read.len() {

@@ -139,7 +139,14 @@ fn draw(chosen: &[&Distinct], points: &[Point], peak: f64) -> String {
         let roof = Line { name: "FMA peak", points: ends.map(|x| (x, peak)).to_vec(), dashed: true };
         let lines = vec![lookup, lists, roof];
         let title = &titles[index][..];
-        Chart { title, x: "neurons that fire, %", y: "effective GFLOP/s", lines, from_zero: true }
+        Chart {
+            title,
+            x: "neurons that fire, %",
+            y: "effective GFLOP/s",
+            lines,
+            from_zero: true,
+            least_x: 0.0,
+        }
     };
     let charts: Vec<Chart<'_>> = (0..titles.len()).map(chart).collect();
     grid(&charts, PASSES)

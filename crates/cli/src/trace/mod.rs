@@ -10,11 +10,11 @@
 mod page;
 mod pick;
 
+use crate::checkpoint::Checkpoint;
 use crate::dataset::Dataset;
 use crate::failure::Failure;
 use crate::files::{print, table};
 use crate::flags::Flags;
-use crate::opened::{Opened, open};
 use crate::row;
 use crate::run_folder::RunFolder;
 use crate::settings::{Settings, level};
@@ -24,7 +24,6 @@ use pick::Picker;
 use spikegrad::Trainer;
 use spikegrad::data::Batch;
 use spikegrad::microscope::{Instant, LayerView, Microscope, Neuron};
-use spikegrad::tensor::Level;
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -64,10 +63,12 @@ pub struct TraceArgs {
 /// # Errors
 /// A run that cannot be opened, settings that make no sense, a neuron or an image that is not there.
 pub fn run(args: TraceArgs) -> Result<(), Failure> {
-    let level = level(args.level.as_deref())?;
-    let Opened { settings, data, mut trainer } = match &args.run {
-        Some(run) => open(run, args.flags.clone(), level)?,
-        None => fresh(&args, level)?,
+    let (settings, data, mut trainer) = match &args.run {
+        Some(run) => {
+            let opened = Checkpoint::load_under(run, args.flags.clone(), args.level.as_deref())?;
+            (opened.settings, opened.data, opened.trainer)
+        }
+        None => fresh(&args)?,
     };
     if settings.flags.twin == Some(true) {
         return Err(Failure::Usage("--twin has no neurons to trace".into()));
@@ -101,7 +102,7 @@ pub fn run(args: TraceArgs) -> Result<(), Failure> {
 }
 
 /// A net trained for a moment: small and with many time steps, so that there is something to see.
-fn fresh(args: &TraceArgs, level: Level) -> Result<Opened, Failure> {
+fn fresh(args: &TraceArgs) -> Result<(Settings, Dataset, Trainer), Failure> {
     let small = Flags {
         net: Some("lenet".into()),
         width: Some(0.5),
@@ -111,13 +112,13 @@ fn fresh(args: &TraceArgs, level: Level) -> Result<Opened, Failure> {
     };
     let settings = Settings::resolve(args.flags.clone().over(small), None)?;
     let data = Dataset::load(&settings)?;
-    let mut trainer = Trainer::new(settings.train_config(data.shape()), level)?;
+    let mut trainer = Trainer::new(settings.train_config(data.shape()), level(args.level.as_deref())?)?;
     let loader = data.train_loader(&settings)?;
     let batches = (0..).flat_map(|epoch| loader.epoch(epoch).map(move |batch| (epoch, batch)));
     for (epoch, batch) in batches.take(args.train_steps) {
         trainer.train_batch(&batch.images, &batch.labels, epoch as f64)?;
     }
-    Ok(Opened { settings, data, trainer })
+    Ok((settings, data, trainer))
 }
 
 /// The batch that holds the sample, and where in it.

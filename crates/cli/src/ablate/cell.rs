@@ -1,0 +1,96 @@
+//! One cell: trained to its end, scored, its result kept.
+
+use super::census::Census;
+use super::grid::{Cell, Plan};
+use crate::failure::Failure;
+use crate::files::{self, print};
+use crate::robustness::CurveScores;
+use crate::run_folder::RunFolder;
+use crate::train::{Finished, train_in};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// What a cell ends with. No times: they would differ from run to run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CellResult {
+    /// Test accuracy after the last epoch.
+    pub accuracy: f64,
+    /// Best test accuracy after any epoch: chosen on the test images.
+    pub best_accuracy: f64,
+    /// Test cross-entropy after the last epoch.
+    pub test_loss: f64,
+    /// Training loss of the last epoch.
+    pub train_loss: f64,
+    /// Training accuracy of the last epoch.
+    pub train_accuracy: f64,
+    /// Mean firing rate in the last training batch.
+    pub mean_rate: f64,
+    /// What SGS had to do.
+    pub census: Census,
+    /// Accuracy under noise.
+    pub noise: Vec<CurveScores>,
+}
+
+/// The file of a cell's result.
+const RESULT: &str = "result.json";
+
+/// The result of a cell: read where there is one, else trained for; none where Ctrl-C stops it.
+///
+/// # Errors
+/// The folder holds other settings or a damaged result; all that training can end with.
+pub fn result(
+    home: &Path,
+    cell: &Cell,
+    plan: &Plan,
+    level: Option<&str>,
+    (number, count): (usize, usize),
+) -> Result<Option<CellResult>, Failure> {
+    let folder = RunFolder::claim(home, &cell.settings.flags)?;
+    if let Some(result) = read(&folder.file(RESULT))?
+        && result.noise.iter().map(|scores| &scores.curve).eq(&plan.noise)
+    {
+        return Ok(Some(result));
+    }
+    print(&format!("cell {number} of {count}: {} seed {}\n", cell.label(), cell.seed));
+    let Some(finished) = train_in(folder, cell.settings.clone(), level)? else { return Ok(None) };
+    let Some(result) = measure(finished, plan)? else { return Ok(None) };
+    let text = serde_json::to_string_pretty(&result).map_err(Failure::input)?;
+    files::write(&home.join(RESULT), &(text + "\n"))?;
+    Ok(Some(result))
+}
+
+/// Reads a result, if there is one.
+fn read(path: &Path) -> Result<Option<CellResult>, Failure> {
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let text = std::fs::read_to_string(path).map_err(|why| Failure::at(path, why))?;
+    serde_json::from_str(&text).map(Some).map_err(|why| Failure::at(path, why))
+}
+
+/// Takes the figures of a finished run, and scores it under noise.
+fn measure(finished: Finished, plan: &Plan) -> Result<Option<CellResult>, Failure> {
+    let Finished { mut trainer, train, test, metrics } = finished;
+    let Some(last) = metrics.last() else {
+        return Err(Failure::input("a run without epochs has no result"));
+    };
+    let Some(batch) = train.epoch(0).next() else {
+        return Err(Failure::input("there is no training image"));
+    };
+    let census = Census::take(&mut trainer, &batch)?;
+    let mut noise = Vec::new();
+    for curve in &plan.noise {
+        let Some(scores) = CurveScores::measure(&mut trainer, &test, curve)? else { return Ok(None) };
+        noise.push(scores);
+    }
+    Ok(Some(CellResult {
+        accuracy: last.test_accuracy,
+        best_accuracy: metrics.iter().map(|epoch| epoch.test_accuracy).fold(0.0, f64::max),
+        test_loss: last.test_loss,
+        train_loss: last.train_loss,
+        train_accuracy: last.train_accuracy,
+        mean_rate: last.mean_rate,
+        census,
+        noise,
+    }))
+}

@@ -1,0 +1,369 @@
+//! `spikegrad energy`: what an inference of a trained net would cost, by four models, from counted operations.
+
+use crate::bars::{Bars, Group};
+use crate::checkpoint::{Checkpoint, CheckpointArgs};
+use crate::failure::Failure;
+use crate::files::{self, markdown, print, table, write_json};
+use crate::row;
+use clap::Args;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use spikegrad::Trainer;
+use spikegrad::data::Loader;
+use spikegrad::models::energy::{BreakEven, Constants, LayerWork, Model, Operations, Total};
+use spikegrad::models::{InputKind, LayerOperations, UnitSpikes};
+use std::path::{Path, PathBuf};
+
+/// The constants, as a file of the user's may give them.
+const CONSTANTS: &str = "\
+# Energies in picojoules, 45 nm, and where they come from.
+
+# 32-bit integers: the paper's appendix.
+integer = { mac = 3.2, ac = 0.1 }
+
+# 32-bit floats: multiplication 3.7 and addition 0.9 (Horowitz, ISSCC 2014, figure 1.1.9).
+float = { mac = 4.6, ac = 0.9 }
+
+# Reading or writing a 32-bit word of a memory of so many bytes: half of Horowitz's figures for 64 bits (8 KiB: 10,
+# 32 KiB: 20, 1 MiB: 100), straight lines between. Larger memories count as 1 MiB, on the chip.
+access = [[8192, 5.0], [32768, 10.0], [1048576, 50.0]]
+";
+
+/// What `energy` takes.
+#[derive(Args, Clone, Debug)]
+pub struct EnergyArgs {
+    /// Run folder, or a checkpoint
+    #[arg(required_unless_present = "print_constants")]
+    run: Option<PathBuf>,
+    #[command(flatten)]
+    checkpoint: CheckpointArgs,
+    /// Count on the first N test images only
+    #[arg(long, value_name = "N")]
+    images: Option<usize>,
+    /// Energies from a TOML file
+    #[arg(long, value_name = "FILE")]
+    constants: Option<PathBuf>,
+    /// Print the file of energies that is used otherwise, with its sources
+    #[arg(long)]
+    print_constants: bool,
+    /// Folder for energy.md, energy.json and energy.svg
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Write the figures as JSON to a new file, or to stdout for -
+    #[arg(long, value_name = "FILE")]
+    json: Option<String>,
+}
+
+/// The file of energies.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConstantsFile {
+    integer: OperationsFile,
+    float: OperationsFile,
+    access: Vec<(f64, f64)>,
+}
+
+/// Energies of two operations in that file.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OperationsFile {
+    mac: f64,
+    ac: f64,
+}
+
+/// Counts and charges.
+///
+/// # Errors
+/// A run that cannot be loaded, constants that make no sense, files that exist already.
+pub fn run(args: EnergyArgs) -> Result<(), Failure> {
+    let Some(run) = args.run.as_ref().filter(|_| !args.print_constants) else {
+        print(CONSTANTS);
+        return Ok(());
+    };
+    let constants = match &args.constants {
+        Some(path) => {
+            let text = std::fs::read_to_string(path).map_err(|why| Failure::at(path, why))?;
+            parse(&text).map_err(|why| Failure::at(path, why))?
+        }
+        None => parse(CONSTANTS).map_err(Failure::input)?,
+    };
+    let Checkpoint { settings, mut data, mut trainer, .. } = Checkpoint::load(run, &args.checkpoint)?;
+    if settings.flags.twin == Some(true) {
+        return Err(Failure::at(run, "is a ReLU twin: it has no spikes to count"));
+    }
+    data.limit_test(args.images)?;
+    let counted = Counted::over(&mut trainer, &data.test_loader(&settings)?)?;
+    let figures = Figures { counted, constants };
+    if let Some(folder) = &args.out {
+        let file = |name: &str| files::new_file(&folder.join(name));
+        files::write(&file("energy.md")?, &figures.markdown())?;
+        files::write(&file("energy.svg")?, &figures.chart())?;
+        write_json(&file("energy.json")?.to_string_lossy(), &figures.json())?;
+    }
+    if args.json.as_deref() != Some("-") {
+        print(&figures.text(run));
+    }
+    match &args.json {
+        Some(target) => write_json(target, &figures.json()),
+        None => Ok(()),
+    }
+}
+
+/// Reads constants and checks them.
+fn parse(text: &str) -> Result<Constants, String> {
+    let file: ConstantsFile = toml::from_str(text).map_err(|why| why.message().to_string())?;
+    let energies = [file.integer.mac, file.integer.ac, file.float.mac, file.float.ac];
+    let accesses = file.access.iter().flat_map(|(bytes, energy)| [*bytes, *energy]);
+    if let Some(bad) = energies.into_iter().chain(accesses).find(|x| !(x.is_finite() && *x >= 0.0)) {
+        return Err(format!("an energy is {bad}, expected a finite number, 0 or more"));
+    }
+    if file.access.is_empty() || file.access.windows(2).any(|pair| pair[0].0 >= pair[1].0) {
+        return Err("access wants one or more [bytes, pJ], bytes ascending".into());
+    }
+    let operations = |o: OperationsFile| Operations { mac: o.mac, ac: o.ac };
+    let (integer, float) = (operations(file.integer), operations(file.float));
+    Ok(Constants { integer, float, access: file.access })
+}
+
+/// What was counted over all images.
+struct Counted {
+    layers: Vec<LayerOperations>,
+    units: Vec<UnitSpikes>,
+    images: usize,
+    parameters: usize,
+    buffers: usize,
+}
+
+impl Counted {
+    /// Runs the net on every image of a loader.
+    fn over(trainer: &mut Trainer, test: &Loader) -> Result<Self, Failure> {
+        let params = trainer.net().params();
+        let (parameters, buffers) = (params.weights.len(), params.buffers.len());
+        let mut all = Self { layers: Vec::new(), units: Vec::new(), images: 0, parameters, buffers };
+        for batch in test.epoch(0) {
+            trainer.predict(&batch.images).map_err(Failure::input)?;
+            all.images += batch.len;
+            let (layers, units) = (trainer.net().operations(batch.len), trainer.net().spikes(batch.len));
+            if all.layers.is_empty() {
+                (all.layers, all.units) = (layers, units);
+                continue;
+            }
+            for (sum, layer) in all.layers.iter_mut().zip(&layers) {
+                add(&mut sum.active, &layer.active);
+                add(&mut sum.effective, &layer.effective);
+            }
+            all.units.iter_mut().zip(&units).for_each(|(sum, unit)| add(&mut sum.spikes, &unit.spikes));
+        }
+        Ok(all)
+    }
+
+    /// The layers' work of one image.
+    fn work(&self) -> Vec<LayerWork> {
+        let layers = self.layers.iter().enumerate();
+        layers.map(|(i, layer)| LayerWork::mean(layer, i == 0, &self.units, self.images)).collect()
+    }
+
+    /// Operations of one kind, an image.
+    fn effective(&self, kind: InputKind) -> f64 {
+        let layers = self.layers.iter().filter(|layer| layer.input == kind);
+        layers.flat_map(|layer| &layer.effective).sum::<u64>() as f64 / self.images as f64
+    }
+}
+
+/// sum += numbers.
+fn add(sum: &mut [u64], numbers: &[u64]) {
+    sum.iter_mut().zip(numbers).for_each(|(sum, number)| *sum += number);
+}
+
+/// Counts and what they cost.
+struct Figures {
+    counted: Counted,
+    constants: Constants,
+}
+
+impl Figures {
+    fn total(&self, model: Model) -> Total {
+        Total::of(&self.counted.work(), model, &self.constants)
+    }
+
+    /// A row for each layer: counts, and energies in nanojoules.
+    fn layer_rows(&self) -> Vec<Vec<String>> {
+        let mut rows = vec![row![
+            "layer",
+            "reads",
+            "rate, %",
+            "operations",
+            "of dense, %",
+            "ANN, nJ",
+            "SNN, nJ",
+            "SNN with memory, nJ"
+        ]];
+        for work in self.counted.work() {
+            let reads = if work.input == InputKind::Spikes { "spikes" } else { "reals" };
+            let nano = |energy: f64| format!("{:.1}", energy / 1e3);
+            rows.push(row![
+                work.layer,
+                reads,
+                format!("{:.1}", 100.0 * work.rate()),
+                format!("{:.0}", work.effective),
+                format!("{:.1}", 100.0 * work.effective / (work.dense * work.steps)),
+                nano(work.ann(Model::Counted, &self.constants)),
+                nano(work.snn(Model::Counted, &self.constants)),
+                nano(work.snn(Model::Memory, &self.constants))
+            ]);
+        }
+        rows
+    }
+
+    /// A row for each model.
+    fn model_rows(&self) -> Vec<Vec<String>> {
+        let mut rows = vec![row!["model", "ANN, µJ", "SNN, µJ", "ANN ÷ SNN", "break-even rate, %"]];
+        for model in Model::ALL {
+            let total = self.total(model);
+            let micro = |energy: f64| format!("{:.3}", energy / 1e6);
+            let even = match total.break_even {
+                BreakEven::At(rate) => format!("{:.1}", 100.0 * rate),
+                BreakEven::Always => "any".into(),
+                BreakEven::Never => "none".into(),
+            };
+            rows.push(row![
+                model.name(),
+                micro(total.ann),
+                micro(total.snn),
+                format!("{:.2}", total.ratio()),
+                even
+            ]);
+        }
+        rows
+    }
+
+    /// Spikes of each layer of neurons at each step, an image.
+    fn spike_rows(&self) -> Vec<Vec<String>> {
+        let steps = self.counted.units.first().map_or(0, |unit| unit.spikes.len());
+        let mut head = row!["neurons of", "neurons"];
+        head.extend((1..=steps).map(|t| format!("spikes, step {t}")));
+        head.push("rate, %".into());
+        let mut rows = vec![head];
+        for UnitSpikes { unit, neurons, spikes } in &self.counted.units {
+            let mut cells = row![unit, neurons];
+            let images = self.counted.images as f64;
+            cells.extend(spikes.iter().map(|count| format!("{:.1}", *count as f64 / images)));
+            let all = spikes.iter().sum::<u64>() as f64 / images;
+            cells.push(format!("{:.1}", 100.0 * all / (neurons * steps as u64) as f64));
+            rows.push(cells);
+        }
+        rows
+    }
+
+    fn text(&self, run: &Path) -> String {
+        let images = self.counted.images;
+        format!(
+            "{}: counted on {images} images, all figures for one image\n\n{}\n{}\n{}",
+            run.display(),
+            table(&self.spike_rows()),
+            table(&self.layer_rows()),
+            table(&self.model_rows())
+        )
+    }
+
+    fn markdown(&self) -> String {
+        let images = self.counted.images;
+        format!(
+            "Counted on {images} images; all figures for one image.\n\n{}\n{}\n{}",
+            markdown(&self.model_rows()),
+            markdown(&self.layer_rows()),
+            markdown(&self.spike_rows())
+        )
+    }
+
+    /// The net's figures under NeuroBench's names, the models, the layers.
+    fn json(&self) -> Value {
+        let Counted { layers, units, images, parameters, buffers } = &self.counted;
+        let sum = |value: fn(&LayerOperations) -> u64| layers.iter().map(value).sum::<u64>();
+        let dense: u64 = layers.iter().map(|layer| layer.dense * layer.effective.len() as u64).sum();
+        let fired: u64 = units.iter().flat_map(|unit| &unit.spikes).sum();
+        let places: u64 = units.iter().map(|u| u.neurons * u.spikes.len() as u64 * *images as u64).sum();
+        let models = Model::ALL.map(|model| {
+            let total = self.total(model);
+            json!({
+                "model": model.name(), "ann_pj": total.ann, "snn_pj": total.snn, "ann_over_snn": total.ratio(),
+                "break_even_rate": match total.break_even {
+                    BreakEven::At(rate) => json!(rate),
+                    BreakEven::Always => json!("any"),
+                    BreakEven::Never => json!("none"),
+                },
+            })
+        });
+        let work = self.counted.work();
+        let layer = |(layer, work): (&LayerOperations, &LayerWork)| {
+            let energies = Model::ALL.map(|model| {
+                let (ann, snn) = (work.ann(model, &self.constants), work.snn(model, &self.constants));
+                json!({ "model": model.name(), "ann_pj": ann, "snn_pj": snn })
+            });
+            json!({
+                "layer": layer.layer, "spikes": layer.input == InputKind::Spikes, "active": layer.active,
+                "effective": layer.effective, "dense": layer.dense, "macs": layer.macs, "rate": work.rate(),
+                "energies": energies,
+            })
+        };
+        let units = units.iter().map(|u| json!({ "unit": u.unit, "neurons": u.neurons, "spikes": u.spikes }));
+        json!({
+            "images": images,
+            "Footprint": 4 * (parameters + buffers),
+            "ConnectionSparsity": sum(|l| l.zero_weights) as f64 / sum(|l| l.weights) as f64,
+            "ActivationSparsity": 1.0 - fired as f64 / places as f64,
+            "SynapticOperations": {
+                "Effective_MACs": self.counted.effective(InputKind::Real),
+                "Effective_ACs": self.counted.effective(InputKind::Spikes),
+                "Dense": dense,
+            },
+            "models": models,
+            "layers": layers.iter().zip(&work).map(layer).collect::<Vec<_>>(),
+            "units": units.collect::<Vec<_>>(),
+        })
+    }
+
+    /// Energy of each layer: ANN, SNN, SNN with memory.
+    fn chart(&self) -> String {
+        let c = &self.constants;
+        let group = |work: &LayerWork| {
+            let energies = [
+                work.ann(Model::Counted, c),
+                work.snn(Model::Counted, c),
+                work.ann(Model::Memory, c),
+                work.snn(Model::Memory, c),
+            ];
+            Group { name: work.layer.clone(), values: energies.map(|energy| energy / 1e6).to_vec() }
+        };
+        let groups = self.counted.work().iter().map(group).collect();
+        Bars {
+            title: "Energy of an inference, layer by layer",
+            axis: "energy, µJ an image (logarithmic)",
+            series: &["ANN, operations", "SNN, operations", "ANN with memory", "SNN with memory"],
+            groups,
+        }
+        .document()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_constants_that_are_printed_are_those_that_are_used() {
+        let constants = parse(CONSTANTS).unwrap();
+        assert_eq!(constants.integer, Operations { mac: 3.2, ac: 0.1 });
+        assert_eq!(constants.float, Operations { mac: 4.6, ac: 0.9 });
+        assert_eq!(constants.access(8192.0 + 12288.0), 7.5);
+        assert_eq!((constants.access(1.0), constants.access(1e9)), (5.0, 50.0));
+    }
+
+    #[test]
+    fn constants_that_make_no_sense_are_errors() {
+        let wrong = |from: &str, to: &str| parse(&CONSTANTS.replace(from, to)).unwrap_err();
+        assert!(wrong("mac = 3.2", "mac = -3.2").contains("-3.2"));
+        assert!(wrong("[8192, 5.0], ", "[32768, 5.0], ").contains("ascending"));
+        assert!(wrong("float", "flout").contains("flout"));
+    }
+}

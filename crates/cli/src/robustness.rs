@@ -1,0 +1,333 @@
+//! `spikegrad robustness`: accuracy under Gaussian and salt-and-pepper noise, as in the paper's figure 7.
+//!
+//! The paper says neither in which space its Gaussian noise is added nor whether its level is σ or σ²: flags say so
+//! here. Each net sees the same noisy images; a level is scored once for each noise seed.
+
+use crate::checkpoint::{Checkpoint, CheckpointArgs};
+use crate::failure::Failure;
+use crate::files::{self, markdown, print, table, write_json};
+use crate::interrupt;
+use crate::plot::{Chart, Line, document};
+use crate::row;
+use crate::score::score;
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use spikegrad::Trainer;
+use spikegrad::data::{Loader, Noise, NoiseKind, Space, Spread};
+use std::path::PathBuf;
+
+/// Digitised from figure 7 of the paper (ResNet-19, CIFAR-10), at levels 0.02 and 0.1: with the Lipschitz term, then
+/// without.
+const PAPER: [(NoiseKind, [f64; 2], [f64; 2]); 2] = [
+    (NoiseKind::Gaussian, [93.3, 85.3], [92.8, 80.0]),
+    (NoiseKind::SaltAndPepper, [82.1, 77.1], [77.3, 65.9]),
+];
+/// The levels that those figures belong to.
+const PAPER_LEVELS: [f64; 2] = [0.02, 0.1];
+/// Levels where none are given: ten, evenly from the paper's lowest to its highest.
+const LEVELS: usize = 10;
+/// Noise seeds where none are given.
+const SEEDS: u64 = 3;
+
+/// What the noise is.
+#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct NoiseFlags {
+    /// Some of gaussian,salt-and-pepper
+    #[arg(long = "noise", value_name = "LIST", help_heading = "Noise")]
+    pub kinds: Option<String>,
+    /// Levels, as 0.02,0.1; default: ten from 0.02 to 0.1
+    #[arg(long = "noise-levels", value_name = "LIST", help_heading = "Noise")]
+    levels: Option<String>,
+    /// Where Gaussian noise is added: pixel (0 to 1, cut) or normalised
+    #[arg(long = "noise-space", value_name = "NAME", help_heading = "Noise")]
+    space: Option<String>,
+    /// What a Gaussian level is: sigma or variance
+    #[arg(long = "noise-spread", value_name = "NAME", help_heading = "Noise")]
+    spread: Option<String>,
+    /// How often each level is drawn
+    #[arg(id = "noise_seeds", long = "noise-seeds", value_name = "N", help_heading = "Noise")]
+    seeds: Option<u64>,
+}
+
+impl NoiseFlags {
+    /// Lays these flags over others.
+    pub fn over(self, below: Self) -> Self {
+        Self {
+            kinds: self.kinds.or(below.kinds),
+            levels: self.levels.or(below.levels),
+            space: self.space.or(below.space),
+            spread: self.spread.or(below.spread),
+            seeds: self.seeds.or(below.seeds),
+        }
+    }
+
+    /// The curves to measure, one for each kind; none where no kind is named.
+    ///
+    /// # Errors
+    /// An unknown name, a level out of range, no seeds.
+    pub fn curves(&self) -> Result<Vec<Curve>, Failure> {
+        let Some(kinds) = &self.kinds else { return Ok(Vec::new()) };
+        let parse = |text: &Option<String>| text.clone().unwrap_or_default();
+        let space: Space = match self.space.is_some() {
+            true => parse(&self.space).parse().map_err(Failure::usage)?,
+            false => Space::default(),
+        };
+        let spread: Spread = match self.spread.is_some() {
+            true => parse(&self.spread).parse().map_err(Failure::usage)?,
+            false => Spread::default(),
+        };
+        let seeds = self.seeds.unwrap_or(SEEDS);
+        if seeds == 0 {
+            return Err(Failure::usage("--noise-seeds is 0, must be at least 1"));
+        }
+        let levels = self.levels()?;
+        let curve = |name: &str| -> Result<Curve, Failure> {
+            let kind: NoiseKind = name.trim().parse().map_err(Failure::usage)?;
+            let curve = Curve {
+                kind: kind.to_string(),
+                space: space.to_string(),
+                spread: spread.to_string(),
+                levels: levels.clone(),
+                seeds,
+            };
+            for &level in &levels {
+                Noise { kind, level, space, spread, seed: 0 }.check().map_err(Failure::usage)?;
+            }
+            Ok(curve)
+        };
+        kinds.split(',').map(curve).collect()
+    }
+
+    fn levels(&self) -> Result<Vec<f64>, Failure> {
+        let Some(text) = &self.levels else {
+            let [low, high] = PAPER_LEVELS;
+            let level = |i: usize| low + (high - low) * i as f64 / (LEVELS - 1) as f64;
+            return Ok((0..LEVELS).map(|i| (level(i) * 1e4).round() / 1e4).collect());
+        };
+        let level = |text: &str| {
+            let level = text.trim().parse();
+            level.map_err(|_| {
+                Failure::Usage(format!("--noise-levels has {text:?}, expected numbers as 0.02,0.1"))
+            })
+        };
+        text.split(',').map(level).collect()
+    }
+}
+
+/// A kind of noise at several levels.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Curve {
+    /// The kind.
+    pub kind: String,
+    /// Where it is added.
+    pub space: String,
+    /// What its levels are.
+    pub spread: String,
+    /// The levels.
+    pub levels: Vec<f64>,
+    /// How often each is drawn.
+    pub seeds: u64,
+}
+
+/// What a net reached on a curve.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CurveScores {
+    /// The noise.
+    pub curve: Curve,
+    /// Accuracy at each level, for each noise seed.
+    pub accuracy: Vec<Vec<f64>>,
+}
+
+impl CurveScores {
+    /// Scores a net along a curve; none where Ctrl-C came.
+    ///
+    /// # Errors
+    /// What the net reports.
+    pub fn measure(trainer: &mut Trainer, test: &Loader, curve: &Curve) -> Result<Option<Self>, Failure> {
+        let mut accuracy = Vec::new();
+        for &level in &curve.levels {
+            let mut row = Vec::new();
+            for seed in 0..curve.seeds {
+                let noise = Noise {
+                    kind: curve.kind.parse().map_err(Failure::input)?,
+                    level,
+                    space: curve.space.parse().map_err(Failure::input)?,
+                    spread: curve.spread.parse().map_err(Failure::input)?,
+                    seed,
+                };
+                let Some(score) = score(trainer, test, Some(&noise), true)? else { return Ok(None) };
+                row.push(score.accuracy);
+            }
+            accuracy.push(row);
+        }
+        Ok(Some(Self { curve: curve.clone(), accuracy }))
+    }
+
+    /// Mean accuracy at each level.
+    pub fn means(&self) -> Vec<f64> {
+        self.accuracy.iter().map(|row| row.iter().sum::<f64>() / row.len().max(1) as f64).collect()
+    }
+}
+
+/// A named curve.
+pub struct NamedScores<'a> {
+    /// For the legend.
+    pub name: &'a str,
+    /// What was reached at each level.
+    pub levels: &'a [f64],
+    /// Mean accuracy at each level.
+    pub accuracy: Vec<f64>,
+}
+
+/// Draws accuracy over noise, a chart for each kind: what was measured, and the paper's end points joined by dashes.
+pub fn chart(kinds: &[(String, Vec<NamedScores<'_>>)]) -> String {
+    let charts: Vec<Chart> = kinds
+        .iter()
+        .map(|(kind, curves)| {
+            let mut lines: Vec<Line> = curves
+                .iter()
+                .map(|curve| {
+                    let points = curve.levels.iter().zip(&curve.accuracy).map(|(x, y)| (*x, 100.0 * y));
+                    Line { name: curve.name, points: points.collect(), ..Line::default() }
+                })
+                .collect();
+            for (_, with, without) in PAPER.iter().filter(|(paper, ..)| paper.to_string() == *kind) {
+                for (name, ends) in [("paper, LR", with), ("paper, no LR", without)] {
+                    let points = PAPER_LEVELS.into_iter().zip(*ends).collect();
+                    lines.push(Line { name, points, dashed: true });
+                }
+            }
+            let title = if kind == "gaussian" { "Gaussian noise" } else { "Salt-and-pepper noise" };
+            Chart { title, x: "noise level", y: "right answers, %", lines, ..Chart::default() }
+        })
+        .collect();
+    document(&charts)
+}
+
+/// What `robustness` takes.
+#[derive(Args, Clone, Debug)]
+pub struct RobustnessArgs {
+    /// Run folders, or checkpoints
+    #[arg(required = true)]
+    runs: Vec<PathBuf>,
+    #[command(flatten)]
+    checkpoint: CheckpointArgs,
+    #[command(flatten)]
+    noise: NoiseFlags,
+    /// Folder for noise.md, noise.csv and noise.svg
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Write the figures as JSON to a new file, or to stdout for -
+    #[arg(long, value_name = "FILE")]
+    json: Option<String>,
+}
+
+/// What was measured of one run.
+#[derive(Clone, Debug, Serialize)]
+struct RunScores {
+    run: String,
+    beta: f32,
+    clean_accuracy: f64,
+    noise: Vec<CurveScores>,
+}
+
+/// Scores runs under noise.
+///
+/// # Errors
+/// A run that cannot be loaded, noise that makes no sense, files that exist already.
+pub fn run(args: RobustnessArgs) -> Result<(), Failure> {
+    let both = NoiseFlags { kinds: Some("gaussian,salt-and-pepper".into()), ..NoiseFlags::default() };
+    let curves = args.noise.clone().over(both).curves()?;
+    interrupt::listen()?;
+    let mut scores = Vec::new();
+    for path in &args.runs {
+        let Some(run) = measure(path, &args.checkpoint, &curves)? else { return Ok(()) };
+        scores.push(run);
+    }
+    if let Some(folder) = &args.out {
+        let file = |name: &str| files::new_file(&folder.join(name));
+        files::write(&file("noise.csv")?, &csv(&scores))?;
+        files::write(&file("noise.md")?, &markdown(&rows(&scores)))?;
+        files::write(&file("noise.svg")?, &svg(&scores))?;
+    }
+    if args.json.as_deref() != Some("-") {
+        print(&table(&rows(&scores)));
+    }
+    match &args.json {
+        Some(target) => write_json(target, &json!({ "runs": scores })),
+        None => Ok(()),
+    }
+}
+
+/// Scores one run, without noise first.
+fn measure(path: &PathBuf, args: &CheckpointArgs, curves: &[Curve]) -> Result<Option<RunScores>, Failure> {
+    let Checkpoint { settings, data, mut trainer, .. } = Checkpoint::load(path, args)?;
+    let test = data.test_loader(&settings)?;
+    let Some(clean) = score(&mut trainer, &test, None, true)? else { return Ok(None) };
+    let mut noise = Vec::new();
+    for curve in curves {
+        let Some(scores) = CurveScores::measure(&mut trainer, &test, curve)? else { return Ok(None) };
+        noise.push(scores);
+    }
+    let (run, beta) = (path.display().to_string(), settings.flags.beta.unwrap_or(0.0));
+    Ok(Some(RunScores { run, beta, clean_accuracy: clean.accuracy, noise }))
+}
+
+/// The table: a row for each run and kind, and the paper's end points.
+fn rows(scores: &[RunScores]) -> Vec<Vec<String>> {
+    let levels = scores.first().and_then(|run| run.noise.first()).map_or(&[][..], |n| &n.curve.levels);
+    let mut head = row!["run", "noise", "clean"];
+    head.extend(levels.iter().map(f64::to_string));
+    let mut rows = vec![head];
+    for run in scores {
+        for noise in &run.noise {
+            let clean = format!("{:.2}", 100.0 * run.clean_accuracy);
+            let mut cells = row![run.run, noise.curve.kind, clean];
+            cells.extend(noise.means().iter().map(|mean| format!("{:.2}", 100.0 * mean)));
+            rows.push(cells);
+        }
+    }
+    for (kind, with, without) in PAPER {
+        for (name, ends) in [("paper, with LR", with), ("paper, without LR", without)] {
+            let mut cells = row![name, kind, ""];
+            let at = |level: &f64| PAPER_LEVELS.iter().position(|paper| (paper - level).abs() < 1e-9);
+            cells.extend(
+                levels.iter().map(|level| at(level).map_or(String::new(), |i| format!("{:.1}", ends[i]))),
+            );
+            rows.push(cells);
+        }
+    }
+    rows
+}
+
+fn csv(scores: &[RunScores]) -> String {
+    let mut text = "run,beta,noise,space,spread,level,seed,accuracy\n".to_string();
+    for run in scores {
+        for CurveScores { curve, accuracy } in &run.noise {
+            for (level, row) in curve.levels.iter().zip(accuracy) {
+                for (seed, accuracy) in row.iter().enumerate() {
+                    let (name, beta) = (files::quoted(&run.run), run.beta);
+                    let Curve { kind, space, spread, .. } = curve;
+                    text += &format!("{name},{beta},{kind},{space},{spread},{level},{seed},{accuracy}\n");
+                }
+            }
+        }
+    }
+    text
+}
+
+fn svg(scores: &[RunScores]) -> String {
+    let kinds = scores.first().map_or(&[][..], |run| &run.noise);
+    let of_kind = |k: usize| {
+        let curve = |run| {
+            let RunScores { run, noise, .. }: &RunScores = run;
+            let name = run.trim_end_matches('/').rsplit('/').next().unwrap_or(run);
+            NamedScores { name, levels: &noise[k].curve.levels, accuracy: noise[k].means() }
+        };
+        scores.iter().map(curve).collect()
+    };
+    let charts: Vec<_> = kinds.iter().enumerate().map(|(k, n)| (n.curve.kind.clone(), of_kind(k))).collect();
+    chart(&charts)
+}

@@ -1,0 +1,147 @@
+//! Files that are there whole or not at all, and say when a byte of theirs has changed.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
+
+/// Replaces a file by `bytes` as a whole: they go to a temporary file beside it, are flushed to the disk, read back
+/// and compared, and only then take the old file's name.
+///
+/// # Errors
+/// Whatever the file system says, or that it gave other bytes back; an existing file of that name is then untouched.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(format!(".{}{PART}", std::process::id()));
+    let part = path.with_file_name(name);
+    let written = write(&part, bytes).and_then(|()| fs::rename(&part, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&part);
+        return written;
+    }
+    flush_folder(path);
+    Ok(())
+}
+
+/// What the names of temporary files end with.
+const PART: &str = ".part";
+
+/// Removes temporary files that a process which was killed left in a folder. Only for who has the folder alone.
+///
+/// # Errors
+/// Whatever the file system says.
+pub fn sweep(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.to_string_lossy().ends_with(PART) {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
+}
+
+fn write(part: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create(part)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    match fs::read(part)? == bytes {
+        true => Ok(()),
+        false => Err(io::Error::other("the disk gave back other bytes than were written")),
+    }
+}
+
+/// Flushes the new name. Systems that cannot open a folder keep their own promises about renaming.
+fn flush_folder(path: &Path) {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if let Ok(folder) = File::open(folder) {
+        let _ = folder.sync_all();
+    }
+}
+
+/// Eight tables of CRC-32 (IEEE 802.3, as gzip and zlib have it): table k tells what a byte does k bytes later.
+const TABLES: [[u32; 256]; 8] = tables();
+
+const fn tables() -> [[u32; 256]; 8] {
+    let mut tables = [[0u32; 256]; 8];
+    let mut byte = 0;
+    while byte < 256 {
+        let (mut crc, mut bit) = (byte as u32, 0);
+        while bit < 8 {
+            crc = if crc & 1 == 1 { 0xedb8_8320 ^ (crc >> 1) } else { crc >> 1 };
+            bit += 1;
+        }
+        tables[0][byte] = crc;
+        byte += 1;
+    }
+    let mut k = 1;
+    while k < 8 {
+        let mut byte = 0;
+        while byte < 256 {
+            let before = tables[k - 1][byte];
+            tables[k][byte] = tables[0][(before & 0xff) as usize] ^ (before >> 8);
+            byte += 1;
+        }
+        k += 1;
+    }
+    tables
+}
+
+/// CRC-32 of several runs of bytes, one after the other.
+///
+/// ```
+/// use spikegrad_models::durable::crc32;
+/// assert_eq!(crc32(&[b"1234", b"56789"]), 0xcbf4_3926);
+/// ```
+pub fn crc32(runs: &[&[u8]]) -> u32 {
+    let mut crc = !0u32;
+    for run in runs {
+        let (words, rest) = run.as_chunks::<8>();
+        for word in words {
+            let [a, b, c, d] = crc.to_le_bytes();
+            let folded =
+                [word[0] ^ a, word[1] ^ b, word[2] ^ c, word[3] ^ d, word[4], word[5], word[6], word[7]];
+            crc = (0..8).fold(0, |crc, k| crc ^ TABLES[7 - k][folded[k] as usize]);
+        }
+        for &byte in rest {
+            crc = TABLES[0][(crc as u8 ^ byte) as usize] ^ (crc >> 8);
+        }
+    }
+    !crc
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One bit at a time, as the polynomial is defined.
+    fn slow(bytes: &[u8]) -> u32 {
+        let step = |crc: u32| if crc & 1 == 1 { 0xedb8_8320 ^ (crc >> 1) } else { crc >> 1 };
+        !bytes.iter().fold(!0, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), |crc, _| step(crc)))
+    }
+
+    #[test]
+    fn words_and_bits_agree() {
+        let bytes: Vec<u8> = (0..1000u32).map(|i| (i * i % 251) as u8).collect();
+        for length in [0, 1, 7, 8, 9, 63, 64, 1000] {
+            assert_eq!(crc32(&[&bytes[..length]]), slow(&bytes[..length]), "{length} bytes");
+        }
+        assert_eq!(crc32(&[&bytes[..13], &[], &bytes[13..]]), slow(&bytes));
+    }
+
+    #[test]
+    fn a_file_is_replaced_or_untouched() {
+        let folder = std::env::temp_dir().join(format!("spikegrad-durable-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("a");
+        replace(&path, b"old").unwrap();
+        replace(&path, b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        // A folder of that name cannot be replaced by a file; what is in it stays, and nothing else is left.
+        fs::create_dir_all(folder.join("b/c")).unwrap();
+        assert!(replace(&folder.join("b"), b"x").is_err());
+        fs::write(folder.join("d.7.part"), b"half").unwrap();
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 3);
+        sweep(&folder).unwrap();
+        assert!(folder.join("b/c").is_dir() && !folder.join("d.7.part").exists());
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}
