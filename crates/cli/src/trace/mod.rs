@@ -48,7 +48,7 @@ pub struct TraceArgs {
     #[arg(long, value_name = "N", default_value_t = 3)]
     per_layer: usize,
     /// Batches to train on before the trace, without a run
-    #[arg(long, value_name = "N", default_value_t = 60)]
+    #[arg(long, value_name = "N", default_value_t = 200)]
     train_steps: usize,
     /// Folder to write, new or empty; default: the next free runs/trace-NET-DATA-N
     #[arg(long, value_name = "DIR")]
@@ -105,9 +105,11 @@ pub fn run(args: TraceArgs) -> Result<(), Failure> {
 fn fresh(args: &TraceArgs) -> Result<(Settings, Dataset, Trainer), Failure> {
     let small = Flags {
         net: Some("lenet".into()),
-        width: Some(0.5),
+        width: Some(0.25),
         timesteps: Some(8),
         batch: Some(20),
+        lr: Some(5e-3),
+        schedule: Some("constant".into()),
         ..Flags::default()
     };
     let settings = Settings::resolve(args.flags.clone().over(small), None)?;
