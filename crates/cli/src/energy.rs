@@ -87,12 +87,15 @@ pub fn run(args: EnergyArgs) -> Result<(), Failure> {
         }
         None => parse(CONSTANTS).map_err(Failure::input)?,
     };
-    let Checkpoint { settings, mut data, mut trainer, .. } = Checkpoint::load(run, &args.checkpoint)?;
+    if args.images == Some(0) {
+        return Err(Failure::usage("--images is 0, must be at least 1"));
+    }
+    let Checkpoint { settings, data, mut trainer, .. } = Checkpoint::load(run, &args.checkpoint)?;
     if settings.flags.twin == Some(true) {
         return Err(Failure::at(run, "is a ReLU twin: it has no spikes to count"));
     }
-    data.limit_test(args.images)?;
-    let counted = Counted::over(&mut trainer, &data.test_loader(&settings)?)?;
+    let most = args.images.unwrap_or(usize::MAX);
+    let counted = Counted::over(&mut trainer, &data.test_loader(&settings)?, most)?;
     let figures = Figures { counted, constants };
     if let Some(folder) = &args.out {
         let file = |name: &str| files::new_file(&folder.join(name));
@@ -135,15 +138,19 @@ struct Counted {
 }
 
 impl Counted {
-    /// Runs the net on every image of a loader.
-    fn over(trainer: &mut Trainer, test: &Loader) -> Result<Self, Failure> {
+    /// Runs the net on the first `most` images of a loader.
+    fn over(trainer: &mut Trainer, test: &Loader, most: usize) -> Result<Self, Failure> {
         let params = trainer.net().params();
         let (parameters, buffers) = (params.weights.len(), params.buffers.len());
         let mut all = Self { layers: Vec::new(), units: Vec::new(), images: 0, parameters, buffers };
         for batch in test.epoch(0) {
+            let images = batch.len.min(most - all.images);
+            if images == 0 {
+                break;
+            }
             trainer.predict(&batch.images).map_err(Failure::input)?;
-            all.images += batch.len;
-            let (layers, units) = (trainer.net().operations(batch.len), trainer.net().spikes(batch.len));
+            all.images += images;
+            let (layers, units) = (trainer.net().operations(images), trainer.net().spikes(images));
             if all.layers.is_empty() {
                 (all.layers, all.units) = (layers, units);
                 continue;

@@ -7,7 +7,7 @@ use crate::row;
 use crate::score::{Score, score};
 use clap::Args;
 use serde_json::json;
-use spikegrad::data::ImageSet;
+use spikegrad::data::SampleSet;
 use std::path::{Path, PathBuf};
 
 /// Classes up to which the confusion matrix is printed.
@@ -52,7 +52,7 @@ pub fn run(args: EvalArgs) -> Result<(), Failure> {
 }
 
 /// Puts the score in words.
-fn show(checkpoint: &Path, score: &Score, test: &ImageSet) -> String {
+fn show(checkpoint: &Path, score: &Score, test: &SampleSet) -> String {
     let mut text = format!(
         "{}: accuracy {:.2} %, loss {:.4} on {} images\n",
         checkpoint.display(),
@@ -60,12 +60,13 @@ fn show(checkpoint: &Path, score: &Score, test: &ImageSet) -> String {
         score.loss,
         test.len()
     );
-    if test.classes > PRINTABLE {
+    let classes = test.classes();
+    if classes > PRINTABLE {
         return text;
     }
-    let name = |k: usize| test.class_names.get(k).cloned().unwrap_or_else(|| k.to_string());
+    let name = |k: usize| test.class_names().get(k).cloned().unwrap_or_else(|| k.to_string());
     let mut head = row!["true \\ answer"];
-    head.extend((0..test.classes).map(|k| k.to_string()));
+    head.extend((0..classes).map(|k| k.to_string()));
     head.push("right".into());
     let mut rows = vec![head];
     for (label, counts) in score.confusion.iter().enumerate() {

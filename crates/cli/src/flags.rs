@@ -38,7 +38,8 @@ macro_rules! settings {
 }
 
 settings! {
-    /// Data set: cifar10:DIR, cifar100:DIR, mnist:DIR or synthetic:shapes
+    /// Data set: cifar10:DIR, cifar100:DIR, mnist:DIR or synthetic:shapes; of events: nmnist:DIR, cifar10dvs:DIR,
+    /// events:DIR (a folder for each class) or synthetic:motion
     #[arg(long, value_name = "NAME[:DIR]", help_heading = "Data")]
     data: String,
     /// Train on the first N images
@@ -47,10 +48,26 @@ settings! {
     /// Score on the last N training images instead of the test images
     #[arg(long, value_name = "N", help_heading = "Data")]
     holdout: usize,
-    /// Some of crop,flip,cutout,autoaugment, or none
+    /// Some of crop,flip,cutout,autoaugment, or none; of events: some of flip,roll,jitter,drop
     #[arg(long, value_name = "LIST", help_heading = "Data")]
     augment: String,
-    /// Net: resnet19, lenet or mlp
+    /// How events become T frames: count (equal parts, the last takes the rest), time, tonic-count, tonic-time (the
+    /// rest is dropped) or window:MICROSECONDS
+    #[arg(long, value_name = "HOW", help_heading = "Events")]
+    frames: String,
+    /// What a cell of a frame holds: counts, binary (spikes, computed on bits) or normalised
+    #[arg(long, value_name = "NAME", help_heading = "Events")]
+    values: String,
+    /// Rows and columns of a frame; 0: the sensor's
+    #[arg(long, value_name = "N", help_heading = "Events")]
+    frame_size: usize,
+    /// How the sensor is brought to that size: nearest or area
+    #[arg(long, value_name = "NAME", help_heading = "Events")]
+    resample: String,
+    /// Folder that keeps frames from run to run, or none
+    #[arg(long, value_name = "DIR", help_heading = "Events")]
+    cache: String,
+    /// Net: resnet19, lenet or mlp; for events also vggsnn, vggsnn-stride or eventnet
     #[arg(long, value_name = "NAME", help_heading = "Net")]
     net: String,
     /// Factor on the number of channels

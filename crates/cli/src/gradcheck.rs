@@ -19,6 +19,7 @@ use clap::Args;
 use serde_json::json;
 use spikegrad::data::rng::Rng;
 use spikegrad::gradcheck::gradients;
+use spikegrad::models::{Input, NetKind};
 use spikegrad::tensor::Level;
 use spikegrad::{TrainConfig, Trainer};
 use spikegrad_testkit::check::{dot, largest};
@@ -27,8 +28,10 @@ use spikegrad_testkit::net::{StepResult, step};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// The images of the check: as small as the nets allow.
+/// The images of the check: as small as most nets allow.
 const SHAPE: Shape = Shape { channels: 3, height: 8, width: 8, classes: 5 };
+/// The same for VGGSNN.
+const VGG_SHAPE: Shape = Shape { height: 16, width: 16, ..SHAPE };
 /// Random inputs to choose from.
 const TRIES: u64 = 12;
 /// Distance of membranes to a flip that is surely enough.
@@ -127,7 +130,9 @@ fn tiny(args: &GradcheckArgs) -> Result<TrainConfig, Failure> {
         true => args.flags.clone(),
         false => args.flags.clone().over(small),
     };
-    Ok(Settings::resolve(flags, args.config.as_deref())?.train_config(SHAPE))
+    let settings = Settings::resolve(flags, args.config.as_deref())?;
+    let is_vgg = matches!(settings.train_config(SHAPE).net.kind, NetKind::VggSnn | NetKind::VggSnnStride);
+    Ok(settings.train_config(if is_vgg { VGG_SHAPE } else { SHAPE }))
 }
 
 /// The weights and the fresh running statistics, in f64.
@@ -160,8 +165,9 @@ fn case(trainer: &Trainer, train: &TrainConfig, net: &NetConfig) -> Case {
     let mut best: Option<Case> = None;
     for seed in 0..TRIES {
         let mut rng = Rng::keyed(&[train.seed, seed]);
-        let count = train.batch * SHAPE.channels * SHAPE.height * SHAPE.width;
-        let images: Vec<f32> = (0..count).map(|_| rng.normal()).collect();
+        let count = trainer.net().images_len();
+        let number = |x: f32| if train.net.input == Input::Spikes { f32::from(x > 0.5) } else { x };
+        let images: Vec<f32> = (0..count).map(|_| number(rng.normal())).collect();
         let labels: Vec<u32> = (0..train.batch).map(|_| rng.below(SHAPE.classes) as u32).collect();
         let reference = reference(net, &values, &images, &labels);
         let margin = margin(net, train.net.smooth, &reference);

@@ -1,19 +1,28 @@
-//! `spikegrad info`: what a checkpoint, a run folder or a data set holds.
+//! `spikegrad info`: what a checkpoint, a run folder, a data set or a recording of events holds.
 
 use crate::failure::Failure;
-use crate::files::{print, table};
+use crate::files::{print, table, write_json};
+use crate::recording::summarise;
 use crate::row;
 use crate::run_folder::RunFolder;
 use clap::Args;
+use spikegrad::data::events::Sample;
 use spikegrad::data::{ImageSet, Source};
 use spikegrad::models::safetensors::File;
-use std::path::Path;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 /// What `info` takes.
 #[derive(Args, Clone, Debug)]
 pub struct InfoArgs {
-    /// A .safetensors file, a run folder, or a data set such as cifar10:DIR
+    /// A .safetensors file, a run folder, a recording of events, or a data set such as cifar10:DIR
     file: String,
+    /// Draw a recording into a new file: .png (stills), .gif (film) or .html (film with a slider)
+    #[arg(long, value_name = "FILE")]
+    render: Option<PathBuf>,
+    /// Write a recording's figures as JSON to a new file, or to stdout for -
+    #[arg(long, value_name = "FILE")]
+    json: Option<String>,
 }
 
 /// Shows.
@@ -22,7 +31,15 @@ pub struct InfoArgs {
 /// A file that is missing or damaged.
 pub fn run(args: InfoArgs) -> Result<(), Failure> {
     let path = Path::new(&args.file);
-    let text = match args.file.parse::<Source>() {
+    let source = args.file.parse::<Source>();
+    if source.is_err() && path.is_file() && !is_safetensors(path)? {
+        return recording(path, &args);
+    }
+    if args.render.is_some() || args.json.is_some() {
+        return Err(Failure::Usage("--render and --json are for a recording of events".into()));
+    }
+    let text = match source {
+        Ok(source) if source.is_events() => event_set(&source)?,
         Ok(source) => data_set(&source)?,
         Err(_) if path.is_dir() => folder(path)?,
         Err(why) if args.file.contains(':') && !path.exists() => return Err(Failure::input(why)),
@@ -30,6 +47,26 @@ pub fn run(args: InfoArgs) -> Result<(), Failure> {
     };
     print(&text);
     Ok(())
+}
+
+/// Tells whether a file is named, or begins, like a checkpoint: the length of its header, and an object.
+fn is_safetensors(path: &Path) -> Result<bool, Failure> {
+    if path.extension().is_some_and(|ending| ending == "safetensors") {
+        return Ok(true);
+    }
+    let mut head = Vec::new();
+    let file = std::fs::File::open(path).map_err(|why| Failure::at(path, why))?;
+    file.take(9).read_to_end(&mut head).map_err(|why| Failure::at(path, why))?;
+    Ok(head.get(8) == Some(&b'{'))
+}
+
+/// Sums a recording up.
+fn recording(path: &Path, args: &InfoArgs) -> Result<(), Failure> {
+    let summary = summarise(path, args.render.as_deref())?;
+    if args.json.as_deref() != Some("-") {
+        print(&summary.text);
+    }
+    args.json.as_ref().map_or(Ok(()), |target| write_json(target, &summary.figures))
 }
 
 /// The tensors and the metadata of a file.
@@ -66,6 +103,25 @@ fn folder(path: &Path) -> Result<String, Failure> {
         }
         None => text += "\nno epoch finished\n",
     }
+    Ok(text)
+}
+
+/// The recordings and the classes of a data set of events.
+fn event_set(source: &Source) -> Result<String, Failure> {
+    let split = source.list_events(0).map_err(Failure::input)?;
+    let sensor = split.sensor.map_or("as each says".into(), |s| format!("{}×{}", s.width, s.height));
+    let mut text = format!(
+        "training: {} recordings\ntest: {} recordings ({})\nsensor: {sensor}\n",
+        split.train.len(),
+        split.test.len(),
+        split.rule
+    );
+    let mut rows = vec![row!["class", "training", "test"]];
+    let count = |samples: &[Sample], k: usize| samples.iter().filter(|s| usize::from(s.label) == k).count();
+    for (k, name) in split.class_names.iter().enumerate() {
+        rows.push(row![format!("{k} {name}"), count(&split.train, k), count(&split.test, k)]);
+    }
+    text += &table(&rows);
     Ok(text)
 }
 

@@ -2,7 +2,7 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`flags`], [`defaults`], [`settings`] | from flags and a TOML file to a checked configuration |
+//! | [`flags`], [`defaults`], [`settings`], [`event_settings`] | from flags and a TOML file to a checked configuration |
 //! | [`dataset`], [`score`], [`train`], [`when`], [`eval`] | training and scoring |
 //! | [`run_folder`], [`report`], [`plot`], [`dot_plot`], [`bars`] | what a run leaves behind |
 //! | [`checkpoint`] | a trained net that a command looks at |
@@ -11,6 +11,7 @@
 //! | [`mod@trace`], [`doctor`] | neurons and gradients, step by step; what stands out |
 //! | [`figures`] | the book's drawings |
 //! | [`plan`], [`info`], [`mod@bench`] | sizes and times |
+//! | [`film`], [`recording`], [`render`] | event recordings: made, summed up, drawn |
 #![forbid(unsafe_code)]
 
 mod ablate;
@@ -24,10 +25,12 @@ mod doctor;
 mod dot_plot;
 mod energy;
 mod eval;
+mod event_settings;
 mod exercise;
 mod failure;
 mod figures;
 mod files;
+mod film;
 mod flags;
 mod gradcheck;
 mod info;
@@ -37,6 +40,8 @@ mod parity;
 mod plan;
 mod plot;
 mod progress;
+mod recording;
+mod render;
 mod report;
 mod robustness;
 mod run_folder;
@@ -103,12 +108,17 @@ enum Command {
         after_help = "Example: spikegrad plan --net resnet19 --data cifar10:any --batch 100 --timesteps 2"
     )]
     Plan(Box<plan::PlanArgs>),
-    /// Show what a checkpoint, a run or a data set holds
+    /// Show what a checkpoint, a run, a data set or a recording of events holds
     #[command(after_help = "Example: spikegrad info runs/lenet-shapes-1/best.safetensors")]
     Info(info::InfoArgs),
     /// Draw the book's figures
     #[command(after_help = "Example: spikegrad figures docs/figures")]
     Figures(figures::FiguresArgs),
+    /// Film an image data set with a simulated event camera
+    #[command(
+        after_help = "Example: spikegrad film --data cifar10:data/cifar-10-batches-bin --limit 1000 --out filmed"
+    )]
+    Film(film::FilmArgs),
     /// Measure speed
     #[command(after_help = "Example: spikegrad bench step --net resnet19 --width 0.25 --json -")]
     Bench(bench::BenchArgs),
@@ -130,6 +140,7 @@ impl Command {
             Self::Plan(args) => plan::run(*args),
             Self::Info(args) => info::run(args),
             Self::Figures(args) => figures::run(args),
+            Self::Film(args) => film::run(args),
             Self::Bench(args) => bench::run(args),
         }
     }

@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use crate::files::{print, table, write_json};
 use crate::flags::Flags;
 use crate::row;
-use crate::settings::{Settings, Shape, level};
+use crate::settings::{Settings, level};
 use clap::Args;
 use serde_json::json;
 use spikegrad::Trainer;
@@ -30,7 +30,7 @@ pub struct PlanArgs {
 /// Settings that make no sense.
 pub fn run(args: PlanArgs) -> Result<(), Failure> {
     let settings = Settings::resolve(args.flags, args.config.as_deref())?;
-    let config = settings.train_config(Shape::of(&settings.source));
+    let config = settings.train_config(settings.shape());
     let plan = Trainer::new(config, level(None)?)?.plan();
     if let Some(target) = &args.json {
         write_json(target, &figures(&plan))?;

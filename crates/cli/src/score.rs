@@ -27,14 +27,17 @@ impl Score {
 /// Scores a net on all images of a loader, under noise where some is given; `None` when interrupted, if `stoppable`.
 ///
 /// # Errors
-/// What the net reports; a noise level that makes no sense.
+/// What the net reports; a noise level that makes no sense; noise on recordings, for which it is not defined.
 pub fn score(
     trainer: &mut Trainer,
     loader: &Loader,
     noise: Option<&Noise>,
     stoppable: bool,
 ) -> Result<Option<Score>, Failure> {
-    let classes = loader.set().classes;
+    let classes = loader.set().classes();
+    if noise.is_some() && loader.set().images().is_none() {
+        return Err(Failure::usage("noise is defined on images; this data set holds event recordings"));
+    }
     let mut confusion = vec![vec![0u64; classes]; classes];
     let (mut loss, mut right) = (0.0, 0u64);
     for (n, mut batch) in loader.epoch(0).enumerate() {

@@ -1,12 +1,14 @@
 //! From flags to a checked configuration: every setting has a value, and the value makes sense.
 
 use crate::defaults;
+use crate::event_settings::EventSettings;
 use crate::failure::Failure;
 use crate::flags::Flags;
 use spikegrad::TrainConfig;
 use spikegrad::bptt::{LifConfig, LossConfig, LossKind, Optimizer, Schedule, Surrogate};
-use spikegrad::data::{Augment, ImageSet, Source};
-use spikegrad::models::{Kernels, NetConfig};
+use spikegrad::data::events::motion;
+use spikegrad::data::{Augment, SampleSet, Source};
+use spikegrad::models::{Input, Kernels, NetConfig};
 use spikegrad::tensor::Level;
 use spikegrad::tensor::conv::{DeltaKernels, InputGradient};
 use std::fmt::Display;
@@ -23,8 +25,10 @@ pub struct Settings {
     pub flags: Flags,
     /// The data set.
     pub source: Source,
-    /// The augmentation.
+    /// The augmentation of images.
     pub augment: Augment,
+    /// How recordings become frames, where the data set holds events.
+    pub events: Option<EventSettings>,
     train: TrainConfig,
 }
 
@@ -42,9 +46,13 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// The shape that a data set's name promises.
+    /// The shape that a data set's name promises; of unknown cameras, 48×48, with as many classes as there are folders.
     pub fn of(source: &Source) -> Self {
         let (channels, side, classes) = match source {
+            Source::NMnist(_) => (2, 34, 10),
+            Source::Cifar10Dvs(_) => (2, 128, 10),
+            Source::Events(_) => (2, 48, source.list_events(0).map_or(2, |split| split.class_names.len())),
+            Source::Motion => (2, motion::SIDE, motion::NAMES.len()),
             Source::Cifar10(_) => (3, 32, 10),
             Source::Cifar100(_) => (3, 32, 100),
             Source::Mnist(_) => (1, 28, 10),
@@ -54,8 +62,9 @@ impl Shape {
     }
 
     /// The shape of a set that has been read.
-    pub fn of_set(set: &ImageSet) -> Self {
-        Self { channels: set.channels, height: set.height, width: set.width, classes: set.classes }
+    pub fn of_set(set: &SampleSet) -> Self {
+        let [channels, height, width] = set.shape();
+        Self { channels, height, width, classes: set.classes() }
     }
 }
 
@@ -81,9 +90,28 @@ impl Settings {
         let mut flags = given.over(defaults::of(&source));
         check_ranges(&flags)?;
         let surrogate = surrogate(&mut flags)?;
-        let augment = name("augment", &flags.augment)?;
-        let train = train_config(&flags, surrogate, Shape::of(&source))?;
-        Ok(Self { flags, source, augment, train })
+        let events = EventSettings::new(&source, &flags)?;
+        let augment = match events {
+            Some(_) => Augment::NONE,
+            None => name("augment", &flags.augment)?,
+        };
+        let shape = Self::promised_shape(&source, events.as_ref());
+        let mut train = train_config(&flags, surrogate, shape)?;
+        train.net.input = events.as_ref().map_or(Input::Still, EventSettings::input);
+        Ok(Self { flags, source, augment, events, train })
+    }
+
+    /// The shape of what the net reads, as far as the data set's name and the settings tell.
+    pub fn shape(&self) -> Shape {
+        Self::promised_shape(&self.source, self.events.as_ref())
+    }
+
+    fn promised_shape(source: &Source, events: Option<&EventSettings>) -> Shape {
+        let shape = Shape::of(source);
+        match events.and_then(|events| events.size) {
+            Some(side) => Shape { height: side, width: side, ..shape },
+            None => shape,
+        }
     }
 
     /// The trainer's configuration for images of this shape.
@@ -129,7 +157,7 @@ pub fn level(name: Option<&str>) -> Result<Level, Failure> {
 }
 
 /// Parses a setting that has a default, saying which one is wrong.
-fn name<T: FromStr<Err: Display>>(setting: &str, value: &Option<String>) -> Result<T, Failure> {
+pub fn name<T: FromStr<Err: Display>>(setting: &str, value: &Option<String>) -> Result<T, Failure> {
     let value = value.as_deref().unwrap_or("");
     value.parse().map_err(|why| Failure::Usage(format!("--{setting} {value}: {why}")))
 }
@@ -283,6 +311,7 @@ fn train_config(flags: &Flags, surrogate: Surrogate, shape: Shape) -> Result<Tra
         classes: shape.classes,
         scale: flags.width.unwrap_or(1.0),
         timesteps: flags.timesteps.unwrap_or(2),
+        input: Input::Still,
         lif,
         norm: name("norm", &flags.norm)?,
         kernels: kernels(flags)?,

@@ -7,8 +7,9 @@ use common::Folder;
 #[test]
 fn every_help_ends_with_an_example() {
     let folder = Folder::new();
-    for command in ["", "train", "eval", "parity", "gradcheck", "trace", "doctor", "plan", "info", "figures"]
-    {
+    let commands =
+        ["", "train", "eval", "parity", "gradcheck", "trace", "doctor", "plan", "info", "figures", "film"];
+    for command in commands {
         let help = folder.succeed(&format!("{command} --help"));
         let last = help.trim_end().lines().last().unwrap_or("");
         assert!(last.starts_with("Example: spikegrad "), "{command}: {last}");

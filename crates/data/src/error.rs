@@ -106,6 +106,15 @@ pub enum DataError {
         /// What the decoder said.
         message: String,
     },
+    /// A recording of events cannot be understood.
+    Recording {
+        /// The file.
+        path: PathBuf,
+        /// Where, in bytes from the start.
+        offset: u64,
+        /// What is wrong.
+        what: String,
+    },
     /// Two files that belong together disagree.
     Disagree {
         /// The first file.
@@ -172,7 +181,8 @@ impl DataError {
             | Self::Magic { path, .. }
             | Self::Length { path, .. }
             | Self::TooLarge { path, .. }
-            | Self::Gzip { path, .. } => Some(path),
+            | Self::Gzip { path, .. }
+            | Self::Recording { path, .. } => Some(path),
             Self::Disagree { .. } | Self::Argument { .. } | Self::Unknown { .. } => None,
         }
     }
@@ -209,6 +219,7 @@ impl DataError {
             Self::Gzip { offset, expected, message, .. } => {
                 format!("damaged gzip stream after {offset} unpacked bytes of {expected} expected: {message}")
             }
+            Self::Recording { offset, what, .. } => format!("byte offset {offset}: {what}"),
             Self::Disagree { first, second, what, first_found, second_found } => {
                 let (first, second) = (first.display(), second.display());
                 format!("{first} has {first_found} {what}, {second} has {second_found}")

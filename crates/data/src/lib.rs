@@ -1,4 +1,4 @@
-//! Images for training: the readers, the augmentations and the loader of spikegrad.
+//! Images and recordings of event cameras for training: the readers, the augmentations and the loader of spikegrad.
 //!
 //! The way of an image, one file a step:
 //!
@@ -10,6 +10,8 @@
 //! | vary it | [`augment`], [`autoaugment`] |
 //! | hand it out in normalised batches | `loader.rs` |
 //! | disturb it, to see what a net withstands | [`noise`] |
+//!
+//! The way of an event is told in [`events`]; frames join images in `sample_set.rs`.
 //!
 //! All chance comes from [`rng`], seeded by counters: the order of an epoch depends on (seed, epoch), the
 //! augmentation of an image on (seed, epoch, image), and on nothing else. Batch size, prefetch depth and
@@ -42,11 +44,13 @@ pub mod augment;
 pub mod autoaugment;
 pub mod cifar;
 mod error;
+pub mod events;
 mod files;
 pub mod idx;
 mod image_set;
 mod loader;
 pub mod noise;
+mod sample_set;
 pub use spikegrad_tensor::rng;
 pub mod shapes;
 mod source;
@@ -56,4 +60,5 @@ pub use error::DataError;
 pub use image_set::{ImageSet, Split};
 pub use loader::{Batch, Epoch, Loader, LoaderConfig};
 pub use noise::{Noise, NoiseKind, Space, Spread};
+pub use sample_set::SampleSet;
 pub use source::{Normalise, Source};

@@ -1,14 +1,17 @@
 //! Batches of normalised, augmented images, made ahead of time by a thread.
 //!
 //! For each image: copy → AutoAugment on bytes → (p/255 − mean)/std → crop → flip → cutout.
+//! For each recording: events, varied → frames, varied; a batch of frames has time outermost, as nets want it.
 //! The order is a shuffle seeded by (seed, epoch); an image's augmentation is drawn from a stream seeded by
 //! (seed, epoch, index in the set). Nothing else has a say, so a run resumed in the middle of an epoch, with
 //! another batch size or prefetch depth, sees the same images bit for bit.
 
 use crate::augment::{self, Augment, Choice, Size};
 use crate::error::DataError;
+use crate::events::FrameSet;
 use crate::image_set::ImageSet;
 use crate::rng::Rng;
+use crate::sample_set::SampleSet;
 use crate::source::Normalise;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -27,25 +30,27 @@ pub struct LoaderConfig {
     pub seed: u64,
     /// Whether each epoch has its own random order; else the set's.
     pub shuffle: bool,
-    /// The augmentations.
+    /// The augmentations of images; frames have their set's own.
     pub augment: Augment,
     /// Whether to leave out a last, shorter batch (a set smaller than a batch still gives one).
     pub drop_last: bool,
     /// Batches made ahead by a thread; 0: made in the caller's thread when asked for.
     pub prefetch: usize,
-    /// The mean and standard deviation, one of each a channel.
+    /// The mean and standard deviation, one of each a channel of images; none for frames.
     pub normalise: Normalise,
 }
 
 /// Holds one batch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
-    /// Normalised pixels, \[len, channels, height, width\].
+    /// Normalised pixels or frames, \[steps, len, channels, height, width\].
     pub images: Vec<f32>,
     /// The classes, \[len\].
     pub labels: Vec<u32>,
-    /// How many images.
+    /// How many images or recordings.
     pub len: usize,
+    /// Frames of a recording, T; 1 for images.
+    pub steps: usize,
     /// Colour planes of an image.
     pub channels: usize,
     /// Rows of an image.
@@ -73,19 +78,23 @@ pub struct Batch {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Loader {
-    set: Arc<ImageSet>,
+    set: SampleSet,
     config: Arc<LoaderConfig>,
     /// What byte p of channel c becomes, at 256·c + p.
     table: Arc<Vec<f32>>,
 }
 
 impl Loader {
-    /// Plans the batches of a set.
+    /// Plans the batches of a set of images or frames.
     ///
     /// Errors: [`DataError::Argument`] when the set is empty or its fields disagree, the batch is 0, or the mean
-    /// and standard deviation are not one of each a channel, finite, the latter positive.
-    pub fn new(set: Arc<ImageSet>, config: LoaderConfig) -> Result<Self, DataError> {
-        set.check()?;
+    /// and standard deviation are not one of each a channel (none for frames), finite, the latter positive.
+    pub fn new(set: impl Into<SampleSet>, config: LoaderConfig) -> Result<Self, DataError> {
+        let set = set.into();
+        let channels = set.images().map_or(0, |images| images.channels);
+        if let Some(images) = set.images() {
+            images.check()?;
+        }
         if set.is_empty() {
             return Err(DataError::argument("the number of images", "1 or more", 0));
         }
@@ -94,8 +103,8 @@ impl Loader {
         }
         let Normalise { mean, std } = &config.normalise;
         for (what, values) in [("the number of means", mean), ("the number of standard deviations", std)] {
-            if values.len() != set.channels {
-                let expected = format!("{}, the number of channels", set.channels);
+            if values.len() != channels {
+                let expected = format!("{channels}, the number of channels");
                 return Err(DataError::argument(what, expected, values.len()));
             }
         }
@@ -119,7 +128,7 @@ impl Loader {
 
     /// Gives the set that the batches come from.
     #[must_use]
-    pub fn set(&self) -> &Arc<ImageSet> {
+    pub fn set(&self) -> &SampleSet {
         &self.set
     }
 
@@ -184,22 +193,55 @@ impl Maker {
         let start = self.next * config.batch;
         let chosen = &self.order[start..start.saturating_add(config.batch).min(self.order.len())];
         self.next += 1;
-        let ImageSet { channels, height, width, .. } = **set;
+        let (steps, [channels, height, width]) = (set.steps(), set.shape());
+        let images = match set {
+            SampleSet::Images(set) => self.images(set, chosen),
+            SampleSet::Frames(set) => self.frames(set, chosen),
+        };
+        let labels = chosen.iter().map(|&i| u32::from(set.labels()[i])).collect();
+        Some(Batch { images, labels, len: chosen.len(), steps, channels, height, width })
+    }
+
+    fn images(&self, set: &ImageSet, chosen: &[usize]) -> Vec<f32> {
         let mut images = vec![0.0; chosen.len() * set.image_size()];
         let (mut bytes, mut scratch) = (Vec::new(), Vec::new());
         for (&i, image) in chosen.iter().zip(images.chunks_exact_mut(set.image_size())) {
-            self.image(i, image, &mut bytes, &mut scratch);
+            self.image(set, i, image, &mut bytes, &mut scratch);
         }
-        let labels = chosen.iter().map(|&i| u32::from(set.labels[i])).collect();
-        Some(Batch { images, labels, len: chosen.len(), channels, height, width })
+        images
+    }
+
+    /// The frames of the recordings, time outermost.
+    fn frames(&self, set: &FrameSet, chosen: &[usize]) -> Vec<f32> {
+        let frame = set.config.len() / set.config.steps;
+        let mut images = vec![0.0; chosen.len() * set.config.len()];
+        let (mut frames, mut scratch) = (vec![0.0; set.config.len()], Vec::new());
+        for (k, &i) in chosen.iter().enumerate() {
+            set.varied_frames(i, &mut self.stream(i), &mut frames, &mut scratch);
+            for (t, frame_of) in frames.chunks_exact(frame).enumerate() {
+                images[(t * chosen.len() + k) * frame..][..frame].copy_from_slice(frame_of);
+            }
+        }
+        images
+    }
+
+    /// The random stream of a sample in this epoch.
+    fn stream(&self, i: usize) -> Rng {
+        Rng::keyed(&[IMAGE_STREAM, self.loader.config.seed, self.epoch, i as u64])
     }
 
     /// Writes image `i` of the set, augmented for this epoch and normalised; `bytes` and `scratch` are overwritten.
-    fn image(&self, i: usize, image: &mut [f32], bytes: &mut Vec<u8>, scratch: &mut Vec<f32>) {
-        let Loader { set, config, table } = &self.loader;
+    fn image(
+        &self,
+        set: &ImageSet,
+        i: usize,
+        image: &mut [f32],
+        bytes: &mut Vec<u8>,
+        scratch: &mut Vec<f32>,
+    ) {
+        let Loader { config, table, .. } = &self.loader;
         let size = Size { channels: set.channels, height: set.height, width: set.width };
-        let mut rng = Rng::keyed(&[IMAGE_STREAM, config.seed, self.epoch, i as u64]);
-        let choice = Choice::draw(size, &mut rng);
+        let choice = Choice::draw(size, &mut self.stream(i));
         bytes.clear();
         bytes.extend_from_slice(set.image(i));
         augment::apply_to_bytes(config.augment, &choice, size, bytes);

@@ -2,14 +2,17 @@
 
 use crate::augment::Augment;
 use crate::error::DataError;
+use crate::events::{EventSplit, Origin, Sample, Sensor, folder, motion};
 use crate::image_set::Split;
 use crate::{cifar, idx, shapes};
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// The names that [`Source`] reads.
-const KNOWN: &str = "cifar10:DIR, cifar100:DIR, mnist:DIR or synthetic:shapes";
+const KNOWN: &str = "cifar10:DIR, cifar100:DIR, mnist:DIR, nmnist:DIR, cifar10dvs:DIR, events:DIR, synthetic:shapes or \
+    synthetic:motion";
 
 /// Names a data set and where it lies.
 ///
@@ -30,6 +33,14 @@ pub enum Source {
     Mnist(PathBuf),
     /// `synthetic:shapes`, drawn by [`shapes`], 3×16×16, 10 classes.
     Shapes,
+    /// `nmnist:DIR`, events of a 34×34 camera, 10 classes.
+    NMnist(PathBuf),
+    /// `cifar10dvs:DIR`, events of a 128×128 camera, a folder for each of 10 classes.
+    Cifar10Dvs(PathBuf),
+    /// `events:DIR`, recordings of any format and camera, a folder for each class.
+    Events(PathBuf),
+    /// `synthetic:motion`, filmed by [`motion`], events of a 32×32 camera, 8 classes.
+    Motion,
 }
 
 /// Holds the mean and standard deviation of each channel, for pixels in 0 to 1: \[C\] each.
@@ -47,17 +58,56 @@ impl Source {
     /// Reads (or draws, from `seed`) the training and test images.
     ///
     /// `seed` counts for `synthetic:shapes` alone.
-    /// Errors: any [`DataError`] about the files, naming the one at fault.
+    /// Errors: any [`DataError`] about the files, naming the one at fault; a data set of events, which
+    /// [`list_events`](Self::list_events) lists.
     pub fn load(&self, seed: u64) -> Result<Split, DataError> {
         match self {
             Self::Cifar10(directory) => cifar::load_cifar10(directory),
             Self::Cifar100(directory) => cifar::load_cifar100(directory),
             Self::Mnist(directory) => idx::load_mnist(directory),
             Self::Shapes => Ok(shapes::generate(shapes::TRAIN, shapes::TEST, seed)),
+            Self::NMnist(_) | Self::Cifar10Dvs(_) | Self::Events(_) | Self::Motion => Err(
+                DataError::argument("the data set", "one of images", format!("{self}, which holds events")),
+            ),
         }
     }
 
-    /// Gives the customary mean and standard deviation of the data set.
+    /// Tells whether the data set holds recordings of events.
+    #[must_use]
+    pub fn is_events(&self) -> bool {
+        matches!(self, Self::NMnist(_) | Self::Cifar10Dvs(_) | Self::Events(_) | Self::Motion)
+    }
+
+    /// Lists (or films, from `seed`) the training and test recordings of a data set of events.
+    ///
+    /// `seed` counts for `synthetic:motion` alone.
+    /// Errors: a folder that cannot be read or has no classes; a data set of images.
+    pub fn list_events(&self, seed: u64) -> Result<EventSplit, DataError> {
+        let square = |side| Some(Sensor { width: side, height: side });
+        match self {
+            Self::NMnist(directory) => folder::list(directory, square(34)),
+            Self::Cifar10Dvs(directory) => folder::list(directory, square(128)),
+            Self::Events(directory) => folder::list(directory, None),
+            Self::Motion => {
+                let (train, test) = motion::generate(motion::TRAIN, motion::TEST, seed);
+                let sample = |(events, label)| Sample { label, origin: Origin::Memory(Arc::new(events)) };
+                Ok(EventSplit {
+                    train: train.into_iter().map(sample).collect(),
+                    test: test.into_iter().map(sample).collect(),
+                    class_names: motion::NAMES.map(str::to_owned).to_vec(),
+                    sensor: square(motion::SIDE),
+                    rule: "the program films them",
+                })
+            }
+            Self::Cifar10(_) | Self::Cifar100(_) | Self::Mnist(_) | Self::Shapes => Err(DataError::argument(
+                "the data set",
+                "one of events",
+                format!("{self}, which holds images"),
+            )),
+        }
+    }
+
+    /// Gives the customary mean and standard deviation of the data set; none for events.
     #[must_use]
     pub fn normalisation(&self) -> Normalise {
         let (mean, std): (&[f32], &[f32]) = match self {
@@ -65,18 +115,21 @@ impl Source {
             Self::Cifar100(_) => (&[0.5071, 0.4865, 0.4409], &[0.2673, 0.2564, 0.2762]),
             Self::Mnist(_) => (&[0.1307], &[0.3081]),
             Self::Shapes => (&[0.5; 3], &[0.25; 3]),
+            Self::NMnist(_) | Self::Cifar10Dvs(_) | Self::Events(_) | Self::Motion => (&[], &[]),
         };
         Normalise { mean: mean.to_vec(), std: std.to_vec() }
     }
 
     /// Gives the augmentation customary for training on the data set: crop and flip for CIFAR, crop for MNIST
-    /// (a mirrored digit is another digit), flip for the shapes (a crop could cut one in two).
+    /// (a mirrored digit is another digit), flip for the shapes (a crop could cut one in two); none for events, which
+    /// have [`EventAugment`](crate::events::EventAugment).
     #[must_use]
     pub fn default_augment(&self) -> Augment {
         match self {
             Self::Cifar10(_) | Self::Cifar100(_) => Augment { crop: true, flip: true, ..Augment::NONE },
             Self::Mnist(_) => Augment { crop: true, ..Augment::NONE },
             Self::Shapes => Augment { flip: true, ..Augment::NONE },
+            Self::NMnist(_) | Self::Cifar10Dvs(_) | Self::Events(_) | Self::Motion => Augment::NONE,
         }
     }
 }
@@ -84,12 +137,19 @@ impl Source {
 impl FromStr for Source {
     type Err = DataError;
 
-    /// Reads `cifar10:DIR`, `cifar100:DIR`, `mnist:DIR` or `synthetic:shapes`.
+    /// Reads `cifar10:DIR`, `cifar100:DIR`, `mnist:DIR`, `nmnist:DIR`, `cifar10dvs:DIR`, `events:DIR`, `synthetic:shapes` or
+    /// `synthetic:motion`.
     ///
     /// Errors: [`DataError::Unknown`] listing these.
     fn from_str(text: &str) -> Result<Self, DataError> {
         match text.split_once(':') {
             Some(("synthetic", "shapes")) => Ok(Self::Shapes),
+            Some(("synthetic", "motion")) => Ok(Self::Motion),
+            Some(("nmnist", directory)) if !directory.is_empty() => Ok(Self::NMnist(directory.into())),
+            Some(("cifar10dvs", directory)) if !directory.is_empty() => {
+                Ok(Self::Cifar10Dvs(directory.into()))
+            }
+            Some(("events", directory)) if !directory.is_empty() => Ok(Self::Events(directory.into())),
             Some(("cifar10", directory)) if !directory.is_empty() => Ok(Self::Cifar10(directory.into())),
             Some(("cifar100", directory)) if !directory.is_empty() => Ok(Self::Cifar100(directory.into())),
             Some(("mnist", directory)) if !directory.is_empty() => Ok(Self::Mnist(directory.into())),
@@ -105,6 +165,10 @@ impl fmt::Display for Source {
             Self::Cifar100(directory) => write!(f, "cifar100:{}", directory.display()),
             Self::Mnist(directory) => write!(f, "mnist:{}", directory.display()),
             Self::Shapes => f.write_str("synthetic:shapes"),
+            Self::NMnist(directory) => write!(f, "nmnist:{}", directory.display()),
+            Self::Cifar10Dvs(directory) => write!(f, "cifar10dvs:{}", directory.display()),
+            Self::Events(directory) => write!(f, "events:{}", directory.display()),
+            Self::Motion => f.write_str("synthetic:motion"),
         }
     }
 }
@@ -115,14 +179,17 @@ mod tests {
 
     #[test]
     fn names_come_back() {
-        for name in ["cifar10:a/b", "cifar100:.", "mnist:C:\\digits", "synthetic:shapes"] {
+        let events = ["nmnist:a", "cifar10dvs:b", "events:c/d", "synthetic:motion"];
+        for name in
+            ["cifar10:a/b", "cifar100:.", "mnist:C:\\digits", "synthetic:shapes"].into_iter().chain(events)
+        {
             assert_eq!(name.parse::<Source>().unwrap().to_string(), name);
         }
     }
 
     #[test]
     fn unknown_names_list_the_known() {
-        for name in ["", "cifar10", "cifar10:", "mnist:", "synthetic:dogs", "Cifar10:x"] {
+        for name in ["", "cifar10", "cifar10:", "mnist:", "synthetic:dogs", "Cifar10:x", "events:"] {
             let message = name.parse::<Source>().unwrap_err().to_string();
             assert!(message.contains(&format!("\"{name}\"")) && message.contains(KNOWN), "{message}");
         }

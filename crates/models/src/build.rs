@@ -1,10 +1,11 @@
-//! ResNet-19, LeNet, MLP and nets of one's own as lists of layers; which buffers their gradients share.
+//! ResNet-19, VGGSNN, LeNet, MLP, a small event net and nets of one's own as lists of layers; which buffers their
+//! gradients share.
 
 mod custom;
 
 use crate::layers::{ConvNorm, Current, Layer, LinearCurrent, UnitLayer, Value};
 use crate::net::LayerReport;
-use crate::{Memory, NetConfig, NetKind, Norm, Params};
+use crate::{Input, Memory, NetConfig, NetKind, Norm, Params};
 use spikegrad_bptt::lif::MAX_SOURCES;
 use spikegrad_bptt::{ConfigError, Fire};
 use spikegrad_tensor::conv::{Conv, ConvConfig};
@@ -49,12 +50,14 @@ pub(crate) fn build(
 ) -> Result<Built, ConfigError> {
     let (layers, params) = (Vec::new(), Params::default());
     let mut b = Builder { config, batch, level, layers, params, values: Vec::new(), dims: Vec::new() };
-    b.dense(Dims::new(batch, config.channels, config.height, config.width));
+    b.input();
     match config.kind {
         _ if !config.layers.is_empty() => b.custom()?,
         NetKind::ResNet19 => b.resnet19()?,
         NetKind::LeNet => b.lenet()?,
         NetKind::Mlp => b.mlp()?,
+        NetKind::VggSnn | NetKind::VggSnnStride => b.vggsnn()?,
+        NetKind::EventNet => b.eventnet()?,
     }
     let lent = make_room_for_y(&mut b.layers, config.memory);
     let needs = needs(&b.layers, &b.values, input_gradient);
@@ -64,10 +67,27 @@ pub(crate) fn build(
 }
 
 impl Builder<'_> {
-    fn dense(&mut self, dims: Dims) -> usize {
-        self.values.push(Value::Dense(Tensor::zeros(dims)));
+    /// The images: value 0.
+    fn input(&mut self) {
+        let NetConfig { channels, height, width, .. } = *self.config;
+        let dims = Dims::new(self.config.frames() * self.batch, channels, height, width);
+        self.value(
+            match self.config.input {
+                Input::Still | Input::Frames => Value::Dense(Tensor::zeros(dims)),
+                Input::Spikes => Value::Spikes(Spikes::zeros(dims)),
+            },
+            dims,
+        );
+    }
+
+    fn value(&mut self, value: Value, dims: Dims) -> usize {
+        self.values.push(value);
         self.dims.push(dims);
         self.values.len() - 1
+    }
+
+    fn dense(&mut self, dims: Dims) -> usize {
+        self.value(Value::Dense(Tensor::zeros(dims)), dims)
     }
 
     /// A 3×3 (or other) convolution without bias, and its batch norm.
@@ -77,6 +97,18 @@ impl Builder<'_> {
         from: usize,
         conv: ConvConfig,
         in_residual: bool,
+    ) -> Result<Current, ConfigError> {
+        self.conv_norm((conv_name, norm_name), from, conv, in_residual, false)
+    }
+
+    /// A convolution, with a bias or without, and its batch norm.
+    fn conv_norm(
+        &mut self,
+        (conv_name, norm_name): (&str, &str),
+        from: usize,
+        conv: ConvConfig,
+        in_residual: bool,
+        biased: bool,
     ) -> Result<Current, ConfigError> {
         let mut conv = Conv::plan(self.dims[from], conv, self.level).map_err(shape)?;
         if let Some(form) = self.config.kernels.input_gradient {
@@ -94,6 +126,7 @@ impl Builder<'_> {
         Ok(Current::Conv(Box::new(ConvNorm {
             from,
             weight: self.params.add(format!("{conv_name}.weight"), vec![co, ci, k, k], 0.0),
+            bias: biased.then(|| self.params.add(format!("{conv_name}.bias"), vec![co], 0.0)),
             gamma: self.params.add(format!("{norm_name}.weight"), vec![co], 1.0),
             beta: self.params.add(format!("{norm_name}.bias"), vec![co], 0.0),
             mean: self.params.add_buffer(format!("{norm_name}.running_mean"), co, 0.0),
@@ -127,12 +160,10 @@ impl Builder<'_> {
         assert!((1..=MAX_SOURCES).contains(&currents.len()), "a unit adds up one or two currents");
         let y = current_dims(&currents[0], &self.dims);
         let dims = Dims { n: self.config.steps() * self.batch, ..y };
-        self.values.push(match self.config.fire() {
-            Fire::Spike => Value::Spikes(Spikes::zeros(dims)),
-            Fire::Smooth | Fire::Relu => Value::Dense(Tensor::zeros(dims)),
-        });
-        self.dims.push(dims);
-        let out = self.values.len() - 1;
+        let out = match self.config.fire() {
+            Fire::Spike => self.value(Value::Spikes(Spikes::zeros(dims)), dims),
+            Fire::Smooth | Fire::Relu => self.dense(dims),
+        };
         let sums = vec![[[0.0; LANES]; 3]; self.batch * dims.blocks()];
         let totals = std::array::from_fn(|_| vec![0.0; dims.blocks() * LANES]);
         let name = name.to_string();
@@ -204,6 +235,42 @@ impl Builder<'_> {
         let x = self.linear_unit("fc1", "spike3", x, self.config.scaled(128)?);
         let x = self.linear_unit("fc2", "spike4", x, self.config.scaled(64)?);
         self.output("fc3", x);
+        Ok(())
+    }
+
+    /// Deng et al. 2022: the image is halved behind every second convolution.
+    fn vggsnn(&mut self) -> Result<(), ConfigError> {
+        let pooled = self.config.kind == NetKind::VggSnn;
+        let mut x = 0;
+        for (k, base) in [64, 128, 256, 256, 512, 512, 512, 512].into_iter().enumerate() {
+            let halves = k % 2 == 1;
+            let stride = if halves && !pooled { 2 } else { 1 };
+            let conv = ConvConfig { out_channels: self.config.scaled(base)?, kernel: 3, stride, padding: 1 };
+            let layer = k + 1;
+            let names = (&format!("conv{layer}")[..], &format!("bn{layer}")[..]);
+            let current = self.conv_norm(names, x, conv, false, true)?;
+            x = self.unit(&format!("spike{layer}"), vec![current]);
+            if halves && pooled {
+                x = self.pool(x, (2, 2))?;
+            }
+        }
+        let x = self.flatten(x);
+        self.output("fc1", x);
+        Ok(())
+    }
+
+    fn eventnet(&mut self) -> Result<(), ConfigError> {
+        let mut x = 0;
+        for (k, base) in [32, 64, 128].into_iter().enumerate() {
+            let conv =
+                ConvConfig { out_channels: self.config.scaled(base)?, kernel: 3, stride: 1, padding: 1 };
+            let layer = k + 1;
+            let current = self.conv((&format!("conv{layer}"), &format!("bn{layer}")), x, conv, false)?;
+            x = self.unit(&format!("spike{layer}"), vec![current]);
+            x = self.pool(x, (2, 2))?;
+        }
+        let x = self.flatten(x);
+        self.output("fc1", x);
         Ok(())
     }
 
@@ -356,7 +423,8 @@ pub(crate) fn reports(layers: &[Layer], params: &Params) -> Vec<LayerReport> {
         match layer {
             Layer::Unit(unit) => rows.extend(unit.currents.iter().filter_map(|current| match current {
                 Current::Conv(c) => {
-                    Some(row(c.weight.start, c.weight.len() + 2 * c.gamma.len(), c.conv.macs()))
+                    let bias = c.bias.as_ref().map_or(0, |bias| bias.len());
+                    Some(row(c.weight.start, c.weight.len() + bias + 2 * c.gamma.len(), c.conv.macs()))
                 }
                 Current::Linear(l) => Some(linear(l)),
                 Current::Identity(_) => None,

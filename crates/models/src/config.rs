@@ -15,6 +15,24 @@ pub enum NetKind {
     LeNet,
     /// Three linear layers.
     Mlp,
+    /// Eight 3×3 convolutions with biases, the image halved behind every second by average pooling, one linear layer.
+    VggSnn,
+    /// The same, halved by convolutions of stride 2: every activation is spikes.
+    VggSnnStride,
+    /// Three 3×3 convolutions, each pooled by 2, and one linear layer: a small net for small event cameras.
+    EventNet,
+}
+
+/// What a net reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Input {
+    /// One image, the same at every time step.
+    #[default]
+    Still,
+    /// An image of its own for each time step.
+    Frames,
+    /// An image of its own for each time step, of zeros and ones: kept as bits.
+    Spikes,
 }
 
 /// Normalisation after a convolution.
@@ -56,7 +74,9 @@ macro_rules! names {
         }
     };
 }
-names!(NetKind, "net": ResNet19 "resnet19", LeNet "lenet", Mlp "mlp");
+names!(NetKind, "net":
+    ResNet19 "resnet19", LeNet "lenet", Mlp "mlp",
+    VggSnn "vggsnn", VggSnnStride "vggsnn-stride", EventNet "eventnet");
 names!(Norm, "normalisation": Bn "bn", TdBn "tdbn");
 names!(Init, "initialisation": Uniform "uniform", Kaiming "kaiming");
 names!(Memory, "memory setting": F32 "f32", Bf16 "bf16", Recompute "recompute");
@@ -89,6 +109,8 @@ pub struct NetConfig {
     pub scale: f64,
     /// T.
     pub timesteps: usize,
+    /// What is read.
+    pub input: Input,
     /// The neuron.
     pub lif: LifConfig,
     /// Normalisation.
@@ -115,6 +137,7 @@ impl NetConfig {
             classes,
             scale: 1.0,
             timesteps: 2,
+            input: Input::Still,
             lif: LifConfig::default(),
             norm: Norm::Bn,
             kernels: Kernels::default(),
@@ -145,6 +168,11 @@ impl NetConfig {
         if self.twin { 1 } else { self.timesteps }
     }
 
+    /// Images of one sample: T, or 1 where it is still.
+    pub fn frames(&self) -> usize {
+        if self.input == Input::Still { 1 } else { self.steps() }
+    }
+
     /// What neurons put out.
     pub fn fire(&self) -> Fire {
         match (self.twin, self.smooth) {
@@ -173,9 +201,20 @@ impl NetConfig {
     pub fn check(&self) -> Result<(), ConfigError> {
         self.lif.check()?;
         (1..).zip(&self.layers).try_for_each(|(k, layer)| layer.check(k))?;
-        let least = if self.kind == NetKind::Mlp || !self.layers.is_empty() { 1 } else { 8 };
+        let least = match self.kind {
+            _ if !self.layers.is_empty() => 1,
+            NetKind::Mlp => 1,
+            NetKind::ResNet19 | NetKind::LeNet | NetKind::EventNet => 8,
+            NetKind::VggSnn | NetKind::VggSnnStride => 16,
+        };
         if self.timesteps == 0 {
             return Err(ConfigError("timesteps is 0, must be at least 1".into()));
+        }
+        if self.twin && self.input != Input::Still && self.timesteps > 1 {
+            let t = self.timesteps;
+            return Err(ConfigError(format!(
+                "the ReLU twin reads 1 image, the input has one for each of {t} steps"
+            )));
         }
         if self.height < least || self.width < least {
             let (kind, h, w) = (self.kind, self.height, self.width);

@@ -4,7 +4,7 @@ use crate::net::Flow;
 use spikegrad_bptt::lif::{Output, PlaneSums, Source, Unit};
 use spikegrad_tensor::conv::Conv;
 use spikegrad_tensor::linear::{linear, linear_backward_input, linear_backward_weight};
-use spikegrad_tensor::norm::{Affine, Statistics, backward_affine};
+use spikegrad_tensor::norm::{Affine, MOMENTUM, Statistics, backward_affine};
 use spikegrad_tensor::pool::{AvgPool, flatten, flatten_backward};
 use spikegrad_tensor::{Block, Dims, HalfTensor, LANES, Spikes, Tensor, Workers};
 use std::ops::Range;
@@ -37,6 +37,9 @@ pub(crate) struct ConvNorm {
     pub from: usize,
     pub conv: Conv,
     pub weight: Range<usize>,
+    /// The convolution's bias b. Batch norm takes it off again: b is in the running mean, and nowhere else, and
+    /// its gradient is zero.
+    pub bias: Option<Range<usize>>,
     pub gamma: Range<usize>,
     pub beta: Range<usize>,
     pub mean: Range<usize>,
@@ -74,8 +77,16 @@ impl ConvNorm {
             let frames = if d.n == flow.batch { flow.steps } else { 1 };
             let (mean, var) = two(buffers, &self.mean, &self.var);
             self.statistics.update_running(frames * d.n * d.pixels(), mean, var);
+            if let Some(bias) = &self.bias {
+                let bias = &flow.params.weights[bias.clone()];
+                mean.iter_mut().zip(bias).for_each(|(mean, bias)| *mean += MOMENTUM * bias);
+            }
         } else {
             self.statistics.set(&buffers[self.mean.clone()], &buffers[self.var.clone()]);
+            if let Some(bias) = &self.bias {
+                let bias = &flow.params.weights[bias.clone()];
+                self.statistics.mean.iter_mut().zip(bias).for_each(|(mean, bias)| *mean -= bias);
+            }
         }
         let (gamma, beta) =
             (&flow.params.weights[self.gamma.clone()], &flow.params.weights[self.beta.clone()]);

@@ -6,7 +6,7 @@
 //! | [`memory`] | what is kept between forward and backward: floats, half floats, or bits alone |
 //! | [`params`] | one flat allocation of weights and one of gradients, ranges with names |
 //! | [`net`] | a planned net: every buffer, forward, backward |
-//! | [`build`] | ResNet-19, LeNet, MLP and nets of one's own as lists of layers |
+//! | [`build`] | ResNet-19, VGGSNN, LeNet, MLP, a small event net and nets of one's own as lists of layers |
 //! | [`stream`] | prediction step by step, with state that the caller owns |
 //! | [`inspect`] | who looks on while gradients run; neurons and normalisation laid open |
 //! | [`shapes`] | the kernels that a planned net runs, for benchmarks |
@@ -35,7 +35,7 @@ pub mod spectral;
 pub mod stream;
 
 pub use build::LayerSpec;
-pub use config::{Init, Kernels, NetConfig, NetKind, Norm};
+pub use config::{Init, Input, Kernels, NetConfig, NetKind, Norm};
 pub use inspect::{NormInfo, UnitInfo};
 pub use memory::Memory;
 pub use net::{Bytes, LayerReport, Net, PlanReport};

@@ -205,16 +205,19 @@ impl Net {
     /// Numbers in a batch of images.
     pub fn images_len(&self) -> usize {
         let c = &self.config;
-        self.flow.batch * c.channels * c.height * c.width
+        c.frames() * self.flow.batch * c.channels * c.height * c.width
     }
 
-    /// Runs the net on a batch of images (N, C, H, W), with the batch's statistics when `training`.
+    /// Runs the net on a batch of images (N, C, H, W), or of frames (T, N, C, H, W) where [`NetConfig::input`] says so,
+    /// with the batch's statistics when `training`.
     ///
-    /// Panics if `images` is not [`Net::images_len`] long.
+    /// Panics if `images` is not [`Net::images_len`] long. Where the input is spikes, all but 0 is one.
     pub fn forward(&mut self, images: &[f32], training: bool) {
         self.flow.training = training;
-        if let Value::Dense(input) = &mut self.flow.values[0] {
-            input.copy_from_nchw(images);
+        match &mut self.flow.values[0] {
+            Value::Dense(input) => input.copy_from_nchw(images),
+            Value::Spikes(input) => input.copy_from_nchw(images),
+            Value::Taken => unreachable!("no layer writes the input"),
         }
         for layer in &mut self.layers {
             layer.forward(&mut self.flow);
@@ -273,7 +276,7 @@ impl Net {
         self.lipschitz_terms.iter().sum()
     }
 
-    /// ∂L/∂images in (N, C, H, W) after a backward, if the net was planned with it.
+    /// ∂L/∂images in the images' order after a backward, if the net was planned with it.
     pub fn input_gradient(&self) -> Option<Vec<f32>> {
         let slot = self.flow.gradient_of[0]?;
         Some(self.flow.gradients[slot].to_nchw())

@@ -54,7 +54,7 @@ impl Params {
         range
     }
 
-    /// Draws every weight of two or more dimensions, and the biases of linear layers, from `seed`.
+    /// Draws every weight of two or more dimensions, and the biases of linear layers and convolutions, from `seed`.
     pub fn initialise(&mut self, init: Init, seed: u64) {
         let mut rng = Rng::new(seed);
         let mut fan_in = 1;
@@ -64,9 +64,9 @@ impl Params {
             if is_matrix {
                 fan_in = entry.shape[1..].iter().product();
             }
-            let is_linear_bias = entry.name.starts_with("fc") && !is_matrix;
+            let is_bias = ["fc", "conv"].iter().any(|layer| entry.name.starts_with(layer)) && !is_matrix;
             match init {
-                Init::Uniform if is_matrix || is_linear_bias => {
+                Init::Uniform if is_matrix || is_bias => {
                     let bound = 1.0 / (fan_in as f32).sqrt();
                     weights.iter_mut().for_each(|w| *w = bound * (2.0 * rng.uniform() - 1.0));
                 }

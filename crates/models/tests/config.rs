@@ -1,13 +1,21 @@
 //! Settings of a net: names, and what is refused.
 
 use spikegrad_bptt::Fire;
-use spikegrad_models::{Init, Net, NetConfig, NetKind, Norm};
+use spikegrad_models::{Init, Input, Net, NetConfig, NetKind, Norm};
 use spikegrad_tensor::Level;
 use spikegrad_testkit::check::{dot, widen};
 
 #[test]
 fn names_round_trip() {
-    for (name, kind) in [("resnet19", NetKind::ResNet19), ("lenet", NetKind::LeNet), ("mlp", NetKind::Mlp)] {
+    let kinds = [
+        ("resnet19", NetKind::ResNet19),
+        ("lenet", NetKind::LeNet),
+        ("mlp", NetKind::Mlp),
+        ("vggsnn", NetKind::VggSnn),
+        ("vggsnn-stride", NetKind::VggSnnStride),
+        ("eventnet", NetKind::EventNet),
+    ];
+    for (name, kind) in kinds {
         assert_eq!((name.parse(), kind.to_string()), (Ok(kind), name.to_string()));
     }
     for (name, norm) in [("bn", Norm::Bn), ("tdbn", Norm::TdBn)] {
@@ -17,7 +25,10 @@ fn names_round_trip() {
         assert_eq!((name.parse(), init.to_string()), (Ok(init), name.to_string()));
     }
     let error = "ResNet19".parse::<NetKind>().unwrap_err().to_string();
-    assert!(error.contains("ResNet19") && error.contains("resnet19, lenet, mlp"), "{error}");
+    assert!(
+        error.contains("ResNet19") && error.contains("resnet19, lenet, mlp, vggsnn, vggsnn-stride, eventnet"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -41,6 +52,9 @@ fn settings_that_make_no_sense_are_refused() {
     refused("threshold", |c| c.lif.threshold = 0.0, ["threshold is 0", "positive"]);
     refused("decay", |c| c.lif.decay = 1.5, ["decay is 1.5", "between 0 and 1"]);
     refused("delta", |c| c.lif.delta = f32::NAN, ["delta is NaN", "finite"]);
+    refused("low images of VGGSNN", |c| c.kind = NetKind::VggSnn, ["8×9", "16×16"]);
+    let twin_of_frames = |c: &mut NetConfig| (c.twin, c.input, c.timesteps) = (true, Input::Frames, 4);
+    refused("twin of frames", twin_of_frames, ["reads 1 image", "4 steps"]);
     let error = Net::plan(&good(), 0, Level::BASELINE, false).unwrap_err().to_string();
     assert!(error.contains("batch is 0"), "{error}");
     assert!(Net::plan(&good(), 1, Level::BASELINE, false).is_ok());
@@ -56,14 +70,19 @@ fn twins_say_what_they_compute() {
     assert_eq!((smooth.steps(), smooth.fire()), (4, Fire::Smooth));
     let twin = NetConfig { twin: true, ..smooth };
     assert_eq!((twin.steps(), twin.fire()), (1, Fire::Relu));
+    let frames = NetConfig { input: Input::Spikes, ..config.clone() };
+    assert_eq!((config.frames(), frames.frames()), (1, 4));
 }
 
 #[test]
 fn weights_begin_as_they_are_said_to() {
-    let config = NetConfig { scale: 0.5, ..NetConfig::new(NetKind::LeNet, 3, 9, 11, 5) };
-    for init in [Init::Uniform, Init::Kaiming] {
+    let lenet = NetConfig { scale: 0.5, ..NetConfig::new(NetKind::LeNet, 3, 9, 11, 5) };
+    let vggsnn = NetConfig { scale: 0.25, ..NetConfig::new(NetKind::VggSnn, 2, 16, 16, 5) };
+    for (config, init) in
+        [(&lenet, Init::Uniform), (&lenet, Init::Kaiming), (&vggsnn, Init::Uniform), (&vggsnn, Init::Kaiming)]
+    {
         let draw = |seed| {
-            let mut net = Net::plan(&config, 1, Level::BASELINE, false).unwrap();
+            let mut net = Net::plan(config, 1, Level::BASELINE, false).unwrap();
             net.params_mut().initialise(init, seed);
             net.params().clone()
         };
@@ -74,10 +93,11 @@ fn weights_begin_as_they_are_said_to() {
         for entry in &params.entries {
             let w = widen(params.get(&entry.name).unwrap());
             if entry.shape.len() == 1 {
-                let linear_bias = entry.name.starts_with("fc") && init == Init::Uniform;
-                let start =
-                    if entry.name.starts_with("bn") && entry.name.ends_with("weight") { 1.0 } else { 0.0 };
-                assert!(linear_bias || w.iter().all(|&w| w == start), "{init}: {} is {start}", entry.name);
+                let in_norm = entry.name.starts_with("bn");
+                let bias = !in_norm && init == Init::Uniform;
+                assert!(!bias || w.iter().any(|&w| w != 0.0), "{}: drawn", entry.name);
+                let start = if in_norm && entry.name.ends_with("weight") { 1.0 } else { 0.0 };
+                assert!(bias || w.iter().all(|&w| w == start), "{init}: {} is {start}", entry.name);
             } else {
                 fan_in = entry.shape[1..].iter().product();
             }

@@ -11,10 +11,17 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::OnceLock;
 
-const KINDS: [NetKind; 3] = [NetKind::ResNet19, NetKind::LeNet, NetKind::Mlp];
+const KINDS: [NetKind; 6] = [
+    NetKind::ResNet19,
+    NetKind::LeNet,
+    NetKind::Mlp,
+    NetKind::VggSnn,
+    NetKind::VggSnnStride,
+    NetKind::EventNet,
+];
 
 fn params(kind: NetKind) -> Params {
-    let config = NetConfig { scale: 0.07, ..NetConfig::new(kind, 3, 9, 11, 5) };
+    let config = NetConfig { scale: 0.07, ..NetConfig::new(kind, 3, 17, 19, 5) };
     let mut net = Net::plan(&config, 1, Level::BASELINE, false).unwrap();
     net.params_mut().initialise(Init::Uniform, 1);
     net.params().clone()
@@ -53,8 +60,11 @@ fn reference(kind: NetKind) -> layout::NetConfig {
         NetKind::ResNet19 => layout::NetKind::ResNet19,
         NetKind::LeNet => layout::NetKind::LeNet,
         NetKind::Mlp => layout::NetKind::Mlp,
+        NetKind::VggSnn => layout::NetKind::VggSnn,
+        NetKind::VggSnnStride => layout::NetKind::VggSnnStride,
+        NetKind::EventNet => layout::NetKind::EventNet,
     };
-    layout::NetConfig { w: 11, classes: 5, ..layout::NetConfig::paper(kind, 9, 0.07, 2) }
+    layout::NetConfig { w: 19, classes: 5, ..layout::NetConfig::paper(kind, 17, 0.07, 2) }
 }
 
 #[test]

@@ -21,7 +21,7 @@ fn step(config: &NetConfig, level: Level) -> (Vec<f32>, Vec<f32>) {
 }
 
 fn config(kind: NetKind, memory: Memory) -> NetConfig {
-    let mut config = NetConfig { memory, scale: 0.125, ..NetConfig::new(kind, 3, 9, 8, 4) };
+    let mut config = NetConfig { memory, scale: 0.125, ..NetConfig::new(kind, 3, 17, 16, 4) };
     config.timesteps = 3;
     config
 }
@@ -29,7 +29,7 @@ fn config(kind: NetKind, memory: Memory) -> NetConfig {
 #[test]
 fn recomputing_gives_the_same_bits() {
     for level in Level::available() {
-        for kind in [NetKind::ResNet19, NetKind::LeNet, NetKind::Mlp] {
+        for kind in [NetKind::ResNet19, NetKind::LeNet, NetKind::Mlp, NetKind::VggSnnStride] {
             let kept = step(&config(kind, Memory::F32), level);
             assert!(kept == step(&config(kind, Memory::Recompute), level), "{kind} {level}");
         }

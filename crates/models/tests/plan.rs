@@ -1,7 +1,7 @@
 //! What a plan says of a net, against sums written out by hand; shapes for images whose sides no pool divides.
 
 use spikegrad_bptt::{LossConfig, LossKind};
-use spikegrad_models::{Init, LayerReport, Net, NetConfig, NetKind, PlanReport};
+use spikegrad_models::{Init, Input, LayerReport, Net, NetConfig, NetKind, PlanReport};
 use spikegrad_tensor::Level;
 use spikegrad_testkit::check::narrow;
 use spikegrad_testkit::rng::Rng;
@@ -98,17 +98,63 @@ fn mlp_shapes(config: &NetConfig) -> Shapes {
     (layers.into(), 2 * hidden)
 }
 
+/// Convolutions of `bases`, one after the other; behind those that `halves` names the image is halved, by a pool that
+/// drops what is left over, or by a stride that does not.
+fn chain_shapes(config: &NetConfig, bases: &[usize], halves: fn(usize) -> bool, strided: bool) -> Shapes {
+    let (mut ci, mut h, mut w) = (config.channels, config.height, config.width);
+    let (mut layers, mut neurons) = (Vec::new(), 0);
+    for (k, &base) in bases.iter().enumerate() {
+        let co = config.scaled(base).unwrap();
+        if halves(k) && strided {
+            (h, w) = (h.div_ceil(2), w.div_ceil(2));
+        }
+        layers.push((format!("conv{}.weight", k + 1), ci * 9, co, h * w));
+        neurons += co * h * w;
+        if halves(k) && !strided {
+            (h, w) = (h / 2, w / 2);
+        }
+        ci = co;
+    }
+    layers.push(("fc1.weight".into(), ci * h * w, config.classes, 1));
+    (layers, neurons)
+}
+
+#[test]
+fn vggsnn_has_the_published_size() {
+    for kind in [NetKind::VggSnn, NetKind::VggSnnStride] {
+        for input in [Input::Still, Input::Frames, Input::Spikes] {
+            let config = NetConfig { timesteps: 10, input, ..NetConfig::new(kind, 2, 48, 48, 10) };
+            let plan = Net::plan(&config, 1, Level::BASELINE, false).unwrap().report(2);
+            assert_eq!(plan.parameters, 9_271_498, "Deng et al. 2022: {kind}");
+            assert_eq!(plan.layers.iter().map(|layer| layer.parameters).sum::<usize>(), 9_271_498);
+        }
+    }
+}
+
 #[test]
 fn every_layer_has_its_shape_for_odd_images() {
-    let sides = [(8, 8), (9, 8), (8, 11), (9, 9), (11, 13), (15, 10), (17, 9)];
-    for kind in [NetKind::ResNet19, NetKind::LeNet, NetKind::Mlp] {
-        for (height, width) in sides {
+    let sides = [(8, 8), (9, 8), (8, 11), (9, 9), (11, 13), (15, 10), (17, 9), (16, 16), (18, 17), (33, 21)];
+    let kinds = [
+        NetKind::ResNet19,
+        NetKind::LeNet,
+        NetKind::Mlp,
+        NetKind::VggSnn,
+        NetKind::VggSnnStride,
+        NetKind::EventNet,
+    ];
+    let vgg = [64, 128, 256, 256, 512, 512, 512, 512];
+    for kind in kinds {
+        let least = if matches!(kind, NetKind::VggSnn | NetKind::VggSnnStride) { 16 } else { 8 };
+        for (height, width) in sides.into_iter().filter(|side| side.0.min(side.1) >= least) {
             let config = NetConfig { scale: 0.0625, ..NetConfig::new(kind, 3, height, width, 5) };
             let plan = plan(&config);
             let (layers, neurons) = match kind {
                 NetKind::ResNet19 => resnet19_shapes(&config),
                 NetKind::LeNet => lenet_shapes(&config),
                 NetKind::Mlp => mlp_shapes(&config),
+                NetKind::VggSnn => chain_shapes(&config, &vgg, |k| k % 2 == 1, false),
+                NetKind::VggSnnStride => chain_shapes(&config, &vgg, |k| k % 2 == 1, true),
+                NetKind::EventNet => chain_shapes(&config, &[32, 64, 128], |_| true, false),
             };
             let macs = |layer: &LayerReport| (layer.name.clone(), layer.macs);
             let got: Vec<_> = plan.layers.iter().map(macs).collect();

@@ -47,7 +47,7 @@ pub use trainer::{StepReport, TrainConfig, Trainer};
 pub mod prelude {
     pub use crate::bptt::UserSurrogate;
     pub use crate::bptt::{LifConfig, LossConfig, LossKind, Optimizer, Reset, Schedule, Surrogate};
-    pub use crate::models::{Init, LayerSpec, NetConfig, NetKind, Norm, Stream};
+    pub use crate::models::{Init, Input, LayerSpec, NetConfig, NetKind, Norm, Stream};
     pub use crate::tensor::Level;
     pub use crate::{
         EpochReport, Error, Predictor, Progress, StepReport, TrainConfig, Trainer, with_threads,

@@ -2,7 +2,7 @@
 
 use crate::Error;
 use spikegrad_bptt::{ConfigError, LossConfig, Optimizer, Schedule, optim};
-use spikegrad_models::{Init, Net, NetConfig, PlanReport};
+use spikegrad_models::{Init, Input, Net, NetConfig, PlanReport};
 use spikegrad_tensor::{Level, Workers};
 use std::time::Instant;
 
@@ -142,11 +142,12 @@ impl Trainer {
         self.step
     }
 
-    /// Takes one step on a full batch of images (N, C, H, W); `progress_epoch` (3.25: a quarter into the fourth)
+    /// Takes one step on a full batch of images (N, C, H, W), or of frames (T, N, C, H, W) where the net reads an image
+    /// for each step; `progress_epoch` (3.25: a quarter into the fourth)
     /// sets the learning rate.
     ///
     /// # Errors
-    /// A batch of the wrong size, a label that is no class, or a loss or gradient that is not finite; weights,
+    /// A batch of the wrong size, a label that is no class, a number other than 0 and 1 where the net reads spikes, or a loss or gradient that is not finite; weights,
     /// running estimates, moments and the number of steps are then as before.
     pub fn train_batch(
         &mut self,
@@ -193,10 +194,10 @@ impl Trainer {
         })
     }
 
-    /// The mean logits (N, classes) of up to a batch of images, with the running statistics.
+    /// The mean logits (N, classes) of up to a batch of images or frames, with the running statistics.
     ///
     /// # Errors
-    /// No whole image, or more than a batch.
+    /// No whole image, more than a batch, or a number other than 0 and 1 where the net reads spikes.
     pub fn predict(&mut self, images: &[f32]) -> Result<Vec<f32>, Error> {
         let (full, batch) = (self.net.images_len(), self.net.batch());
         let image = full / batch;
@@ -205,11 +206,16 @@ impl Trainer {
             let got = images.len();
             return Err(Error::Batch(format!("got {got} numbers, need 1 to {batch} images of {image}")));
         }
+        self.check_spikes(images)?;
         if images.len() == full {
             self.net.forward(images, false);
         } else {
-            let mut padded = images.to_vec();
-            padded.resize(full, 0.0);
+            // Time is outermost: every step is padded with images of zeros.
+            let frames = self.config.net.frames();
+            let mut padded = vec![0.0; full];
+            for (to, from) in padded.chunks_mut(full / frames).zip(images.chunks(images.len() / frames)) {
+                to[..from.len()].copy_from_slice(from);
+            }
             self.net.forward(&padded, false);
         }
         let classes = self.config.net.classes;
@@ -249,6 +255,17 @@ impl Trainer {
         }
         match labels.iter().find(|&&label| label as usize >= classes) {
             Some(label) => Err(Error::Batch(format!("label {label} is no class, the net has {classes}"))),
+            None => self.check_spikes(images),
+        }
+    }
+
+    fn check_spikes(&self, images: &[f32]) -> Result<(), Error> {
+        let spikes = self.config.net.input == Input::Spikes;
+        match images.iter().position(|&x| spikes && x != 0.0 && x != 1.0) {
+            Some(at) => {
+                let x = images[at];
+                Err(Error::Batch(format!("input {at} is {x}, the net reads spikes, 0 or 1")))
+            }
             None => Ok(()),
         }
     }

@@ -3,9 +3,9 @@
 mod common;
 
 use common::{Case, Setup, neurons, reference_step};
-use spikegrad::models::Net;
+use spikegrad::models::{Memory, Net};
 use spikegrad::prelude::{
-    Level, LossConfig, LossKind, NetKind, Norm, Optimizer, Reset, Surrogate, TrainConfig, Trainer,
+    Input, Level, LossConfig, LossKind, NetKind, Norm, Optimizer, Reset, Surrogate, TrainConfig, Trainer,
     with_threads,
 };
 use spikegrad::tensor::conv::{DeltaKernels, InputGradient};
@@ -23,6 +23,19 @@ fn lenet() -> Setup {
 
 fn resnet() -> Setup {
     Setup { margin: 1e-5, ..Setup::new(NetKind::ResNet19, 8, 8, 0.05) }
+}
+
+/// VGGSNN on odd frames of two channels; with strides or pools.
+fn vggsnn(kind: NetKind, input: Input) -> Setup {
+    let mut setup = Setup { margin: 1e-5, ..Setup::new(kind, 17, 16, 0.05) };
+    (setup.net.channels, setup.net.input) = (2, input);
+    setup
+}
+
+fn eventnet(input: Input) -> Setup {
+    let mut setup = Setup { margin: 3e-5, ..Setup::new(NetKind::EventNet, 9, 11, 0.1) };
+    (setup.net.channels, setup.net.input) = (2, input);
+    setup
 }
 
 fn check_all_levels(setup: &Setup, seed: u64) {
@@ -60,8 +73,44 @@ fn resnet19_in_two_sizes() {
 }
 
 #[test]
+fn frames_of_their_own_for_each_step() {
+    let sigmoid = Surrogate::named("sigmoid", None).unwrap();
+    for input in [Input::Frames, Input::Spikes] {
+        for mut setup in [mlp(), lenet(), resnet(), eventnet(input)] {
+            setup.net.input = input;
+            for (timesteps, seed) in [(1, 20), (3, 21)] {
+                check_all_levels(&setup.clone().with_lif(Reset::Soft, sigmoid.clone(), 0.3, timesteps), seed);
+            }
+        }
+    }
+}
+
+#[test]
+fn vggsnn_pooled_and_strided() {
+    let triangle = Surrogate::named("triangle", None).unwrap();
+    for kind in [NetKind::VggSnn, NetKind::VggSnnStride] {
+        for input in [Input::Still, Input::Frames, Input::Spikes] {
+            check_all_levels(&vggsnn(kind, input), 30);
+        }
+        let soft = vggsnn(kind, Input::Spikes).with_lif(Reset::Soft, triangle.clone(), 0.3, 3);
+        check_all_levels(&Setup { beta: 0.01, ..soft }, 31);
+    }
+}
+
+#[test]
+fn frames_in_every_way_of_computing() {
+    for delta in [DeltaKernels::On, DeltaKernels::Off] {
+        for memory in [Memory::F32, Memory::Recompute] {
+            let mut setup = eventnet(Input::Spikes);
+            (setup.net.kernels.delta, setup.net.memory, setup.net.timesteps) = (delta, memory, 4);
+            check_all_levels(&setup, 22);
+        }
+    }
+}
+
+#[test]
 fn tdbn() {
-    for mut setup in [lenet(), resnet()] {
+    for mut setup in [lenet(), resnet(), eventnet(Input::Frames), vggsnn(NetKind::VggSnn, Input::Frames)] {
         setup.net.norm = Norm::TdBn;
         check_all_levels(&setup, 5);
     }
@@ -89,7 +138,8 @@ fn later_steps_from_what_changed() {
 
 #[test]
 fn relu_twins() {
-    for mut setup in [mlp(), lenet(), resnet()] {
+    for mut setup in [mlp(), lenet(), resnet(), vggsnn(NetKind::VggSnn, Input::Still), eventnet(Input::Still)]
+    {
         setup.net.twin = true;
         setup.net.timesteps = 4;
         check_all_levels(&setup, 6);
@@ -131,6 +181,25 @@ fn smooth_lenets() {
         if i % 3 == i / 3 % 3 {
             check_smooth(lenet().with_lif(reset, surrogate, delta, steps), 1000 * i as u64);
         }
+    }
+}
+
+#[test]
+fn smooth_event_nets() {
+    for (i, (reset, surrogate, delta, steps)) in neurons().enumerate() {
+        if i % 9 == i / 9 % 9 {
+            let input = if i % 2 == 0 { Input::Frames } else { Input::Spikes };
+            check_smooth(eventnet(input).with_lif(reset, surrogate, delta, steps), 1000 * i as u64);
+        }
+    }
+}
+
+#[test]
+fn smooth_vggsnns() {
+    let sigmoid = Surrogate::named("sigmoid", None).unwrap();
+    for (kind, seed) in [(NetKind::VggSnn, 40), (NetKind::VggSnnStride, 60)] {
+        let setup = vggsnn(kind, Input::Frames).with_lif(Reset::Soft, sigmoid.clone(), 0.3, 2);
+        check_smooth(Setup { condition: Some(250.0), ..setup }, seed);
     }
 }
 
@@ -197,7 +266,8 @@ fn check_finite_differences(case: &Case) {
 
 #[test]
 fn evaluation_uses_the_running_estimates() {
-    for setup in [mlp(), lenet(), resnet()] {
+    let events = [eventnet(Input::Spikes), vggsnn(NetKind::VggSnn, Input::Frames)];
+    for setup in [mlp(), lenet(), resnet()].into_iter().chain(events) {
         let mut case = Case::find(&setup, 10);
         let mut rng = Rng::new(11);
         for (name, value) in &mut case.values {
@@ -244,9 +314,29 @@ fn gradcheck_lays_the_gradients_of_a_step_open() {
 }
 
 #[test]
+fn a_part_of_a_batch_of_frames_is_padded_at_every_step() {
+    let setup = eventnet(Input::Spikes);
+    let config = TrainConfig { batch: 3, ..TrainConfig::new(setup.net) };
+    let mut trainer = Trainer::new(config, Level::BASELINE).unwrap();
+    let frame = 2 * 9 * 11;
+    let all: Vec<f32> = Rng::new(4).spikes(2 * 3 * frame, 0.3).iter().map(|&x| x as f32).collect();
+    let whole = trainer.predict(&all).unwrap();
+    // The first two samples of each of the two steps.
+    let part: Vec<f32> = all.chunks(3 * frame).flat_map(|step| &step[..2 * frame]).copied().collect();
+    assert_eq!(trainer.predict(&part).unwrap(), whole[..2 * 5]);
+    assert!(trainer.predict(&all[..3 * frame]).is_err(), "a sample and a half");
+    let mut wrong = all.clone();
+    wrong[7] = 0.5;
+    for outcome in [trainer.predict(&wrong).err(), trainer.train_batch(&wrong, &[0, 1, 2], 0.0).err()] {
+        let message = outcome.expect("0.5 is no spike").to_string();
+        assert!(message.contains("input 7 is 0.5"), "{message}");
+    }
+}
+
+#[test]
 fn bits_do_not_depend_on_the_number_of_threads() {
     for level in Level::available() {
-        for setup in [mlp(), lenet(), resnet()] {
+        for setup in [mlp(), lenet(), resnet(), eventnet(Input::Spikes)] {
             let train = |threads| {
                 with_threads(Some(threads), || {
                     let optimizer = Optimizer::adam(1e-3);
@@ -262,7 +352,11 @@ fn bits_do_not_depend_on_the_number_of_threads() {
                     let mut rng = Rng::new(21);
                     let len = trainer.net().images_len();
                     for step in 0..3 {
-                        let images: Vec<f32> = rng.normals(len).iter().map(|&x| x as f32).collect();
+                        let numbers = match setup.net.input {
+                            Input::Spikes => rng.spikes(len, 0.2),
+                            Input::Still | Input::Frames => rng.normals(len),
+                        };
+                        let images: Vec<f32> = numbers.iter().map(|&x| x as f32).collect();
                         trainer.train_batch(&images, &[0, 1, 2], f64::from(step)).unwrap();
                     }
                     let params = trainer.net().params();

@@ -27,6 +27,22 @@ impl Spikes {
         spikes
     }
 
+    /// Packs `src`, in the order n, c, h, w: every number but zero is a spike. Panics if the lengths differ.
+    pub fn copy_from_nchw(&mut self, src: &[f32]) {
+        assert_eq!(src.len(), self.dims.len());
+        let (d, hw) = (self.dims, self.dims.pixels());
+        self.words.fill(0);
+        for (image, from) in self.words.chunks_mut(d.image_blocks()).zip(src.chunks(d.c * hw)) {
+            for (c, plane) in from.chunks(hw).enumerate() {
+                let words = &mut image[c / LANES * hw..][..hw];
+                words
+                    .iter_mut()
+                    .zip(plane)
+                    .for_each(|(word, &x)| *word |= u16::from(x != 0.0) << (c % LANES));
+            }
+        }
+    }
+
     /// Writes 0.0 and 1.0 into `tensor`. Panics if the sizes differ.
     pub fn unpack(&self, tensor: &mut Tensor) {
         assert_eq!(self.dims, tensor.dims());

@@ -116,3 +116,17 @@ pub fn conv_weight_grad(conv: &Conv, x: &[f64], g: &[f64]) -> Vec<f64> {
     conv.for_each_tap(|xi, wi, yi| dw[wi] += x[xi] * g[yi]);
     dw
 }
+
+/// Adds a number to each channel: `x` (n × c × `hw`), `bias` (c).
+pub fn bias_forward(hw: usize, x: &[f64], bias: &[f64]) -> Vec<f64> {
+    let plane =
+        |(k, plane): (usize, &[f64])| plane.iter().map(|x| x + bias[k % bias.len()]).collect::<Vec<_>>();
+    x.chunks(hw).enumerate().flat_map(plane).collect()
+}
+
+/// Gradient with respect to the bias of [`bias_forward`]: each channel's sum.
+pub fn bias_grad(c: usize, hw: usize, g: &[f64]) -> Vec<f64> {
+    let mut sums = vec![0.0; c];
+    g.chunks(hw).enumerate().for_each(|(k, plane)| sums[k % c] += plane.iter().sum::<f64>());
+    sums
+}

@@ -14,6 +14,12 @@ pub enum NetKind {
     LeNet,
     /// Three linear layers.
     Mlp,
+    /// Eight biased 3×3 convolutions, every second pooled by 2, one linear layer.
+    VggSnn,
+    /// The same with strides of 2 for pools.
+    VggSnnStride,
+    /// Three 3×3 convolutions, each pooled by 2, one linear layer.
+    EventNet,
 }
 
 /// Which normalisation.
@@ -149,6 +155,11 @@ pub fn blocks(config: &NetConfig) -> Vec<Block> {
     blocks
 }
 
+/// Base widths of VGGSNN's convolutions.
+pub const VGG_WIDTHS: [usize; 8] = [64, 128, 256, 256, 512, 512, 512, 512];
+/// Base widths of the small event net's convolutions.
+pub const EVENT_WIDTHS: [usize; 3] = [32, 64, 128];
+
 /// Collects entries under their names.
 #[derive(Default)]
 struct Listing {
@@ -211,12 +222,42 @@ impl Listing {
         self.linear("fc3", config.classes, hidden);
     }
 
+    fn vggsnn(&mut self, config: &NetConfig) {
+        let mut ci = config.channels;
+        for (k, base) in VGG_WIDTHS.into_iter().enumerate() {
+            let (name, co) = (format!("conv{}", k + 1), config.scaled(base));
+            self.conv(&name, co, ci, 3);
+            self.parameters.push(Entry { name: format!("{name}.bias"), shape: vec![co] });
+            self.norm(&format!("bn{}", k + 1), co);
+            ci = co;
+        }
+        let sides = [config.h, config.w].map(|side| {
+            let halved =
+                |side: usize| if config.kind == NetKind::VggSnn { side / 2 } else { side.div_ceil(2) };
+            (0..4).fold(side, |side, _| halved(side))
+        });
+        self.linear("fc1", config.classes, ci * sides[0] * sides[1]);
+    }
+
+    fn eventnet(&mut self, config: &NetConfig) {
+        let mut ci = config.channels;
+        for (k, base) in EVENT_WIDTHS.into_iter().enumerate() {
+            let co = config.scaled(base);
+            self.conv(&format!("conv{}", k + 1), co, ci, 3);
+            self.norm(&format!("bn{}", k + 1), co);
+            ci = co;
+        }
+        self.linear("fc1", config.classes, ci * (config.h / 8) * (config.w / 8));
+    }
+
     fn of(config: &NetConfig) -> Listing {
         let mut listing = Listing::default();
         match config.kind {
             NetKind::ResNet19 => listing.resnet19(config),
             NetKind::LeNet => listing.lenet(config),
             NetKind::Mlp => listing.mlp(config),
+            NetKind::VggSnn | NetKind::VggSnnStride => listing.vggsnn(config),
+            NetKind::EventNet => listing.eventnet(config),
         }
         listing
     }

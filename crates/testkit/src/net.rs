@@ -9,8 +9,8 @@ use crate::norm::norm_running;
 use crate::tape::{Tape, Var};
 use std::collections::BTreeMap;
 
+use crate::layout::{EVENT_WIDTHS, VGG_WIDTHS, blocks, parameters};
 pub use crate::layout::{LossKind, NetConfig, NetKind, NormKind};
-use crate::layout::{blocks, parameters};
 
 /// What one training step yields.
 #[derive(Clone, Debug, PartialEq)]
@@ -116,6 +116,8 @@ impl<'a> Builder<'a> {
             NetKind::ResNet19 => self.resnet19(x),
             NetKind::LeNet => self.lenet(x),
             NetKind::Mlp => self.mlp(x),
+            NetKind::VggSnn | NetKind::VggSnnStride => self.vggsnn(x),
+            NetKind::EventNet => self.eventnet(x),
         };
         (input, y)
     }
@@ -162,6 +164,38 @@ impl<'a> Builder<'a> {
             s = self.neurons(y, &format!("spike{}", layer + 2));
         }
         self.linear(s, "fc3")
+    }
+
+    /// fc1(eight times LIF(bn(conv x)), the image halved behind every second).
+    fn vggsnn(&mut self, x: Var) -> Var {
+        let pooled = self.config.kind == NetKind::VggSnn;
+        let mut s = x;
+        for layer in 1..=VGG_WIDTHS.len() {
+            let halves = layer % 2 == 0;
+            let y = self.conv(s, &format!("conv{layer}"), if halves && !pooled { 2 } else { 1 }, 1);
+            let bias = self.param(&format!("conv{layer}.bias"));
+            let y = self.tape.channel_bias(y, bias);
+            let y = self.norm(y, &format!("bn{layer}"), false);
+            s = self.neurons(y, &format!("spike{layer}"));
+            if halves && pooled {
+                s = self.tape.avg_pool(s, 2, 2);
+            }
+        }
+        s = self.flatten(s);
+        self.linear(s, "fc1")
+    }
+
+    /// fc1(three times pool(LIF(bn(conv x)))).
+    fn eventnet(&mut self, x: Var) -> Var {
+        let mut s = x;
+        for layer in 1..=EVENT_WIDTHS.len() {
+            let y = self.conv(s, &format!("conv{layer}"), 1, 1);
+            let y = self.norm(y, &format!("bn{layer}"), false);
+            s = self.neurons(y, &format!("spike{layer}"));
+            s = self.tape.avg_pool(s, 2, 2);
+        }
+        s = self.flatten(s);
+        self.linear(s, "fc1")
     }
 
     /// fc3(LIF(fc2(LIF(fc1 x)))).

@@ -70,6 +70,8 @@ fn small(kind: NetKind, timesteps: usize) -> NetConfig {
         NetKind::ResNet19 => (5, 1.0 / 32.0),
         NetKind::LeNet => (6, 1.0 / 16.0),
         NetKind::Mlp => (3, 1.0 / 32.0),
+        NetKind::VggSnn | NetKind::VggSnnStride => (16, 1.0 / 64.0),
+        NetKind::EventNet => (8, 1.0 / 16.0),
     };
     let lif = Lif { decay: 0.6, surrogate: Surrogate::Sigmoid { alpha: 4.0 }, ..Lif::paper() };
     NetConfig {
@@ -103,6 +105,24 @@ fn smooth_lenet_and_mlp_match_differences() {
             config.loss = LossKind::Tet(Tet { lambda: 0.2, phi: 1.0 });
             Setup::new(config, 3).check();
         }
+    }
+}
+
+#[test]
+fn smooth_event_nets_match_differences() {
+    for (kind, seed) in [(NetKind::EventNet, 11), (NetKind::VggSnn, 12), (NetKind::VggSnnStride, 13)] {
+        let mut setup = Setup::new(small(kind, 2), seed);
+        // A frame of its own for each of the two steps.
+        setup.images.extend(Rng::new(seed + 1).normals(setup.images.len()));
+        setup.check();
+    }
+}
+
+#[test]
+fn vggsnn_has_the_published_size() {
+    for kind in [NetKind::VggSnn, NetKind::VggSnnStride] {
+        let config = NetConfig { channels: 2, ..NetConfig::paper(kind, 48, 1.0, 10) };
+        assert_eq!(parameters(&config).iter().map(|p| p.len()).sum::<usize>(), 9_271_498);
     }
 }
 

@@ -16,7 +16,7 @@ use super::{roofline, sweep};
 use crate::failure::Failure;
 use crate::files::table;
 use crate::flags::Flags;
-use crate::settings::{Settings, Shape, level};
+use crate::settings::{Settings, level};
 use crate::{oracle, row};
 use clap::Args;
 use serde_json::{Value, json};
@@ -79,7 +79,7 @@ pub fn run(args: LayersArgs) -> Result<(), Failure> {
     let flags = Flags { data, ..args.flags.clone() };
     let flags = if args.config.is_some() { flags } else { flags.over(given) };
     let settings = Settings::resolve(flags, args.config.as_deref())?;
-    let config = settings.train_config(Shape::of(&settings.source));
+    let config = settings.train_config(settings.shape());
     let level = level(args.level.as_deref())?;
     let shapes = distinct(&config, settings.batch(), level, args.only.as_deref())?;
     let maker = Maker {

@@ -4,11 +4,12 @@ use super::timing::{at_least_one, median, report, threads};
 use crate::dataset::Dataset;
 use crate::failure::Failure;
 use crate::flags::Flags;
-use crate::settings::{Settings, Shape, level};
+use crate::settings::{Settings, level};
 use clap::Args;
 use serde_json::{Value, json};
 use spikegrad::data::Batch;
 use spikegrad::data::rng::Rng;
+use spikegrad::models::{Input, NetConfig};
 use spikegrad::{StepReport, Trainer};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -53,14 +54,19 @@ pub fn run(args: StepArgs) -> Result<(), Failure> {
     report(args.json.as_deref(), &figures, &show(&figures))
 }
 
-/// Uniform random images of any label: one batch, for every step.
-fn random(settings: &Settings, shape: Shape) -> Batch {
+/// Share of ones in random spikes.
+const DENSITY: f32 = 0.1;
+
+/// Uniform random images, or frames, or spikes, of any label: one batch, for every step.
+fn random(settings: &Settings, net: &NetConfig) -> Batch {
     let mut rng = Rng::keyed(&[settings.seed()]);
     let batch = settings.batch();
-    let count = batch * shape.channels * shape.height * shape.width;
-    let images = (0..count).map(|_| 4.0 * rng.uniform() - 2.0).collect();
-    let labels = (0..batch).map(|i| (i % shape.classes) as u32).collect();
-    Batch { images, labels, len: batch, channels: shape.channels, height: shape.height, width: shape.width }
+    let NetConfig { channels, height, width, classes, .. } = *net;
+    let steps = net.frames();
+    let number = |x: f32| if net.input == Input::Spikes { f32::from(x < DENSITY) } else { 4.0 * x - 2.0 };
+    let images = (0..steps * batch * channels * height * width).map(|_| number(rng.uniform())).collect();
+    let labels = (0..batch).map(|i| (i % classes) as u32).collect();
+    Batch { images, labels, len: batch, steps, channels, height, width }
 }
 
 /// What is timed.
@@ -76,9 +82,9 @@ struct Subject {
 fn prepare(settings: &Settings, args: &StepArgs) -> Result<Subject, Failure> {
     let level = level(args.level.as_deref())?;
     if args.trained == 0 {
-        let shape = Shape::of(&settings.source);
-        let trainer = Trainer::new(settings.train_config(shape), level)?;
-        return Ok(Subject { trainer, batches: vec![random(settings, shape)], progress: 0.0 });
+        let config = settings.train_config(settings.shape());
+        let batches = vec![random(settings, &config.net)];
+        return Ok(Subject { trainer: Trainer::new(config, level)?, batches, progress: 0.0 });
     }
     let data = Dataset::load(settings)?;
     let mut trainer = Trainer::new(settings.train_config(data.shape()), level)?;

@@ -165,7 +165,7 @@ fn parse(name: &str, image: usize) -> Result<Neuron, Failure> {
 
 /// A class's name.
 fn class(data: &Dataset, label: usize) -> String {
-    data.test.class_names.get(label).cloned().unwrap_or_else(|| label.to_string())
+    data.test.class_names().get(label).cloned().unwrap_or_else(|| label.to_string())
 }
 
 /// The index of the largest value.

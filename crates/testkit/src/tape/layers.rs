@@ -1,7 +1,7 @@
 //! The layers and losses as operations on the tape; each calls the reference of the same name.
 
 use super::{Tape, Var};
-use crate::conv::{Conv, conv_forward, conv_input_grad, conv_weight_grad};
+use crate::conv::{Conv, bias_forward, bias_grad, conv_forward, conv_input_grad, conv_weight_grad};
 use crate::linear::{Linear, linear_bias_grad, linear_forward, linear_input_grad, linear_weight_grad};
 use crate::lipschitz::{lipschitz_grad, lipschitz_value};
 use crate::loss::{self, cross_entropy};
@@ -33,6 +33,15 @@ impl Tape {
         let shape = vec![conv.n, conv.co, conv.out_h(), conv.out_w()];
         self.push(shape, conv_forward(&conv, &vx, &vw), move |g| {
             vec![(x, conv_input_grad(&conv, g, &vw)), (wt, conv_weight_grad(&conv, &vx, g))]
+        })
+    }
+
+    /// Adds `bias` (c) to every channel of `x` (n × c × …).
+    pub fn channel_bias(&mut self, x: Var, bias: Var) -> Var {
+        let planes = self.norm_sizes(x);
+        let y = bias_forward(planes.hw, self.value(x), self.value(bias));
+        self.push(self.shape(x).to_vec(), y, move |g| {
+            vec![(x, g.to_vec()), (bias, bias_grad(planes.c, planes.hw, g))]
         })
     }
 

@@ -1,0 +1,73 @@
+//! What every decoder is: bytes in, as they come; events out.
+
+use super::{Event, Sensor};
+
+/// Says what is wrong, and how many bytes into the bytes given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub offset: usize,
+    pub what: String,
+}
+
+impl Fault {
+    pub fn new(offset: usize, what: impl Into<String>) -> Self {
+        Self { offset, what: what.into() }
+    }
+}
+
+/// Counts what was left out, by what it is.
+///
+/// ```
+/// use spikegrad_data::events::Skipped;
+/// let skipped = Skipped { what: "external triggers", count: 3 };
+/// assert_eq!(skipped.to_string(), "3 external triggers");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// What was left out.
+    pub what: &'static str,
+    /// How often.
+    pub count: u64,
+}
+
+impl std::fmt::Display for Skipped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.count, self.what)
+    }
+}
+
+/// Receives what a decoder finds.
+#[derive(Debug, Default)]
+pub(super) struct Sink {
+    pub events: Vec<Event>,
+    pub skipped: Vec<Skipped>,
+    /// The sensor, where the recording tells.
+    pub sensor: Option<Sensor>,
+}
+
+impl Sink {
+    /// Counts something that is left out.
+    pub fn skip(&mut self, what: &'static str, count: u64) {
+        match self.skipped.iter_mut().find(|skipped| skipped.what == what) {
+            Some(skipped) => skipped.count += count,
+            None => self.skipped.push(Skipped { what, count }),
+        }
+    }
+}
+
+/// Decodes a recording piece by piece.
+pub(super) trait Decode {
+    /// Decodes what is whole at the beginning of `bytes`; returns how many bytes that was. The rest comes again with
+    /// more behind it.
+    fn decode(&mut self, bytes: &[u8], sink: &mut Sink) -> Result<usize, Fault>;
+
+    /// The fewest bytes that an event takes, where they are not packed.
+    fn least_record(&self) -> Option<usize> {
+        None
+    }
+
+    /// Says what is missing when the bytes end between two pieces; `None` where they may.
+    fn missing(&self) -> Option<String> {
+        None
+    }
+}

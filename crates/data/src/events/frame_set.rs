@@ -1,0 +1,171 @@
+//! A labelled set of recordings, as frames in memory.
+
+use super::augment::{self, EventChoice};
+use super::cache::Cache;
+use super::{EventAugment, Events, FrameConfig, Origin, Sample, Sensor};
+use crate::error::DataError;
+use crate::rng::Rng;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The most bytes of events that are kept for augmentations that work on events.
+const EVENTS_LIMIT: u64 = 8 << 30;
+
+/// Says what is wanted of recordings.
+#[derive(Clone, Debug)]
+pub struct FrameOptions<'a> {
+    /// How events become frames.
+    pub config: FrameConfig,
+    /// The sensor of all recordings; none: each recording's own.
+    pub sensor: Option<Sensor>,
+    /// How they are varied when they are handed out.
+    pub augment: EventAugment,
+    /// The folder in which frames are kept from run to run.
+    pub cache: Option<&'a Path>,
+}
+
+/// Holds labelled frames.
+pub struct FrameSet {
+    /// How events became frames.
+    pub config: FrameConfig,
+    /// Every recording's class.
+    pub labels: Vec<u16>,
+    /// The classes' names, in label order.
+    pub class_names: Vec<String>,
+    /// How many recordings came from the cache.
+    pub cached: usize,
+    /// How many recordings were out of order, and have been sorted.
+    pub disordered: usize,
+    augment: EventAugment,
+    cells: Vec<Cells>,
+    /// The events, where an augmentation works on them.
+    events: Vec<Arc<Events>>,
+}
+
+/// One recording's frames: bytes where they hold them exactly.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Cells {
+    Bytes(Vec<u8>),
+    Numbers(Vec<f32>),
+}
+
+impl Cells {
+    pub fn pack(frames: &[f32]) -> Self {
+        let is_byte = |&cell: &f32| cell.fract() == 0.0 && (0.0..=255.0).contains(&cell);
+        match frames.iter().all(is_byte) {
+            true => Self::Bytes(frames.iter().map(|&cell| cell as u8).collect()),
+            false => Self::Numbers(frames.to_vec()),
+        }
+    }
+
+    fn unpack(&self, frames: &mut [f32]) {
+        match self {
+            Self::Bytes(bytes) => frames.iter_mut().zip(bytes).for_each(|(cell, &byte)| *cell = byte.into()),
+            Self::Numbers(numbers) => frames.copy_from_slice(numbers),
+        }
+    }
+}
+
+impl FrameSet {
+    /// Reads recordings and makes their frames, or takes them from the cache.
+    ///
+    /// A cache that cannot be read or written, or that is damaged, is as good as none.
+    /// Errors: a recording that cannot be read; events of more than 8 GiB to keep for an augmentation.
+    pub fn load(
+        samples: &[Sample],
+        class_names: Vec<String>,
+        options: &FrameOptions<'_>,
+    ) -> Result<Self, DataError> {
+        let FrameOptions { config, sensor, augment, cache } = options;
+        let mut cache = Cache::open(*cache, config, *sensor);
+        let mut set = Self {
+            config: *config,
+            labels: samples.iter().map(|sample| sample.label).collect(),
+            class_names,
+            cached: 0,
+            disordered: 0,
+            augment: *augment,
+            cells: Vec::with_capacity(samples.len()),
+            events: Vec::new(),
+        };
+        let (mut frames, mut kept) = (vec![0.0; config.len()], 0u64);
+        for sample in samples {
+            let cached = cache.take(&sample.origin);
+            if let Some(cells) = cached.filter(|_| !augment.needs_events()) {
+                set.cached += 1;
+                set.cells.push(cells);
+                continue;
+            }
+            let (events, disorder) = sample.read(*sensor)?;
+            set.disordered += usize::from(disorder > 0);
+            config.frames(&events, &mut frames);
+            set.cells.push(Cells::pack(&frames));
+            if augment.needs_events() {
+                kept += 16 * events.len() as u64;
+                set.keep(&sample.origin, events, kept)?;
+            }
+        }
+        cache.store(samples, &set.cells);
+        Ok(set)
+    }
+
+    /// Keeps a recording's events.
+    fn keep(&mut self, origin: &Origin, events: Events, kept: u64) -> Result<(), DataError> {
+        if kept > EVENTS_LIMIT {
+            let found = format!("{kept} after {} recordings", self.cells.len());
+            let expected = format!("at most {EVENTS_LIMIT}; use flip and roll alone");
+            return Err(DataError::argument("the bytes of events kept for drop and jitter", expected, found));
+        }
+        self.events.push(match origin {
+            Origin::Memory(events) => events.clone(),
+            Origin::File(_) => Arc::new(events),
+        });
+        Ok(())
+    }
+
+    /// Counts the recordings.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Tells whether there is no recording.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Writes recording `i`'s frames as they are, \[T\]\[2\]\[H\]\[W\].
+    ///
+    /// Panics when `i` is not below [`len`](Self::len) or `frames` has another length than the configuration's.
+    pub fn frames(&self, i: usize, frames: &mut [f32]) {
+        assert_eq!(frames.len(), self.config.len());
+        self.cells[i].unpack(frames);
+    }
+
+    /// Writes recording `i`'s frames, varied by what `rng` draws; `scratch` is overwritten. Panics as
+    /// [`frames`](Self::frames).
+    pub fn varied_frames(&self, i: usize, rng: &mut Rng, frames: &mut [f32], scratch: &mut Vec<f32>) {
+        let choice = EventChoice::draw(rng);
+        match self.events.get(i) {
+            Some(events) => {
+                let mut events = Events::clone(events);
+                augment::apply_to_events(self.augment, &choice, &mut events);
+                self.config.frames(&events, frames);
+            }
+            None => self.frames(i, frames),
+        }
+        let size = (self.config.size.height, self.config.size.width);
+        augment::apply_to_frames(self.augment, &choice, size, frames, scratch);
+    }
+}
+
+impl fmt::Debug for FrameSet {
+    /// Prints the shape, not the frames.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let FrameConfig { steps, size: Sensor { width, height }, .. } = self.config;
+        let (len, classes) = (self.len(), self.class_names.len());
+        write!(f, "FrameSet({len} recordings of {steps}×2×{height}×{width}, {classes} classes)")
+    }
+}
