@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use spikegrad::Trainer;
 use spikegrad::data::{Loader, Noise, NoiseKind, Space, Spread};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Digitised from figure 7 of the paper (ResNet-19, CIFAR-10), at levels 0.02 and 0.1: with the Lipschitz term, then
 /// without.
@@ -262,8 +262,8 @@ pub fn run(args: RobustnessArgs) -> Result<(), Failure> {
 }
 
 /// Scores one run, without noise first.
-fn measure(path: &PathBuf, args: &CheckpointArgs, curves: &[Curve]) -> Result<Option<RunScores>, Failure> {
-    let Checkpoint { settings, data, mut trainer } = Checkpoint::load(&args.weights(path)?, args)?;
+fn measure(path: &Path, args: &CheckpointArgs, curves: &[Curve]) -> Result<Option<RunScores>, Failure> {
+    let Checkpoint { settings, data, mut trainer, .. } = Checkpoint::load(path, args)?;
     let test = data.test_loader(&settings)?;
     let Some(clean) = score(&mut trainer, &test, None, true)? else { return Ok(None) };
     let mut noise = Vec::new();

@@ -13,6 +13,7 @@
 //! z    = 1/T · Σ_t (W·o[t] + b)    logits of the last layer, which has no neurons
 //! L    = mean over images of −log softmax(z)_label  +  β/2 · Σ_layers ‖W·Wᵀ − I‖²
 //! ```
+#![allow(clippy::needless_range_loop, reason = "loops read like the sums they are")]
 
 /// What all neurons share.
 #[derive(Clone, Copy)]
