@@ -111,14 +111,14 @@ enum Command {
     /// Show what a checkpoint, a run, a data set or a recording of events holds
     #[command(after_help = "Example: spikegrad info runs/lenet-shapes-1/best.safetensors")]
     Info(info::InfoArgs),
-    /// Draw the book's figures
-    #[command(after_help = "Example: spikegrad figures docs/figures")]
-    Figures(figures::FiguresArgs),
     /// Film an image data set with a simulated event camera
     #[command(
         after_help = "Example: spikegrad film --data cifar10:data/cifar-10-batches-bin --limit 1000 --out filmed"
     )]
     Film(film::FilmArgs),
+    /// Draw the book's figures
+    #[command(after_help = "Example: spikegrad figures docs/figures")]
+    Figures(figures::FiguresArgs),
     /// Measure speed
     #[command(after_help = "Example: spikegrad bench step --net resnet19 --width 0.25 --json -")]
     Bench(bench::BenchArgs),
@@ -139,8 +139,8 @@ impl Command {
             Self::Doctor(args) => doctor::run(*args),
             Self::Plan(args) => plan::run(*args),
             Self::Info(args) => info::run(args),
-            Self::Figures(args) => figures::run(args),
             Self::Film(args) => film::run(args),
+            Self::Figures(args) => figures::run(args),
             Self::Bench(args) => bench::run(args),
         }
     }

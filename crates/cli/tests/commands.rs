@@ -7,9 +7,22 @@ use common::Folder;
 #[test]
 fn every_help_ends_with_an_example() {
     let folder = Folder::new();
-    let commands =
-        ["", "train", "eval", "parity", "gradcheck", "trace", "doctor", "plan", "info", "figures", "film"];
-    for command in commands {
+    for command in [
+        "",
+        "train",
+        "eval",
+        "ablate",
+        "robustness",
+        "energy",
+        "parity",
+        "gradcheck",
+        "trace",
+        "doctor",
+        "plan",
+        "info",
+        "film",
+        "figures",
+    ] {
         let help = folder.succeed(&format!("{command} --help"));
         let last = help.trim_end().lines().last().unwrap_or("");
         assert!(last.starts_with("Example: spikegrad "), "{command}: {last}");

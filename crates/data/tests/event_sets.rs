@@ -26,7 +26,7 @@ fn recording(mark: usize) -> Events {
         t: 10 * k as u64,
         x: ((mark + 3 * k) % SIDE) as u16,
         y: (k % SIDE) as u16,
-        on: k % 3 == 0,
+        on: k.is_multiple_of(3),
     };
     Events::new(Sensor { width: SIDE, height: SIDE }, (0..90).map(event).collect())
 }

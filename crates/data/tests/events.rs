@@ -182,7 +182,7 @@ fn a_davis_is_turned_and_its_frames_are_left_out() {
     assert_eq!(recording.events.list, [event(7, 345 - 20, 259 - 10, true)]);
     assert_eq!(recording.events.sensor, Sensor { width: 346, height: 260 });
     assert_eq!(recording.skipped.iter().map(|skipped| skipped.count).collect::<Vec<_>>(), [1, 1]);
-    bytes.extend([(300u32 << 22).to_be_bytes()[0], 0x80, 0, 0, 0, 0, 0, 0]);
+    bytes.extend([(300u32 << 22).to_be_bytes(), [0; 4]].concat());
     says(from(&bytes), &["AEDAT 2.0", "is none of"]);
 }
 

@@ -65,6 +65,18 @@ fn conv_gradients_are_adjoints() {
 }
 
 #[test]
+fn channel_biases_match_differences() {
+    let mut rng = Rng::new(16);
+    let (x, b, g) = (rng.normals(24), rng.normals(3), rng.normals(24));
+    // Two images of three channels of four pixels.
+    let y = bias_forward(4, &x, &b);
+    assert_agree("bias", &[y[3], y[4], y[23]], &[x[3] + b[0], x[4] + b[1], x[23] + b[2]], F64_AGREEMENT);
+    let f = |x: &[f64], b: &[f64]| dot(&bias_forward(4, x, b), &g);
+    assert_gradient("bias x", |x| f(x, &b), &x, &g, 17);
+    assert_gradient("bias b", |b| f(&x, b), &b, &bias_grad(3, 4, &g), 18);
+}
+
+#[test]
 fn linear_gradients_match_differences() {
     let linear = Linear { n: 3, inputs: 5, outputs: 4 };
     let mut rng = Rng::new(4);
