@@ -66,7 +66,7 @@ fn neuron() -> String {
     document(&[chart("Hard reset, x = 0.35", Reset::Hard), chart("Soft reset, x = 0.35", Reset::Soft)])
 }
 
-/// m[t] of one neuron under a constant current, a step of the trainer's kernel at a time.
+/// m\[t\] of one neuron under a constant current, a step of the trainer's kernel at a time.
 fn membranes(neuron: &LifConfig, current: f32, steps: usize) -> Vec<f32> {
     let dims = Dims::new(1, 1, 1, 1);
     let mut x = Tensor::zeros(dims);
