@@ -7,6 +7,7 @@ use crate::settings::{CONFIG, Settings, level};
 use clap::Args;
 use spikegrad::Trainer;
 use spikegrad::files::extra;
+use spikegrad::tensor::Level;
 use std::path::{Path, PathBuf};
 
 /// The flags of every command that looks at a trained net.
@@ -29,8 +30,6 @@ pub struct CheckpointArgs {
 /// A trained net with its images.
 #[derive(Debug)]
 pub struct Checkpoint {
-    /// The file of the weights.
-    pub path: PathBuf,
     /// The run's settings.
     pub settings: Settings,
     /// Training and scoring images.
@@ -39,55 +38,58 @@ pub struct Checkpoint {
     pub trainer: Trainer,
 }
 
+impl CheckpointArgs {
+    /// Finds the weights of `run`, a run folder or a checkpoint.
+    ///
+    /// # Errors
+    /// There is no such thing.
+    pub fn weights(&self, run: &Path) -> Result<PathBuf, Failure> {
+        weights(run, self.best)
+    }
+}
+
 impl Checkpoint {
-    /// Loads what `run`, a run folder or a checkpoint, holds.
+    /// Loads weights as the flags say.
     ///
     /// # Errors
     /// A missing or damaged file, weights that do not fit the settings, bad data.
-    pub fn load(run: &Path, args: &CheckpointArgs) -> Result<Self, Failure> {
+    pub fn load(weights: &Path, args: &CheckpointArgs) -> Result<Self, Failure> {
         let flags = Flags { data: args.data.clone(), ..Flags::default() };
-        Self::open(locate(run, args.best)?, flags, args.config.as_deref(), args.level.as_deref())
+        let settings = match &args.config {
+            Some(config) => Settings::resolve(flags, Some(config))?,
+            None => settings(flags, weights)?,
+        };
+        Self::with(settings, weights, level(args.level.as_deref())?)
     }
 
-    /// Loads what `run` holds after its last epoch, with some settings laid over its own.
+    /// Loads the last epoch's weights of `run`, with some settings laid over its own.
     ///
     /// # Errors
     /// As [`Checkpoint::load`].
-    pub fn load_under(run: &Path, flags: Flags, level: Option<&str>) -> Result<Self, Failure> {
-        Self::open(locate(run, false)?, flags, None, level)
+    pub fn open(run: &Path, flags: Flags, level: Level) -> Result<Self, Failure> {
+        let weights = weights(run, false)?;
+        Self::with(settings(flags, &weights)?, &weights, level)
     }
 
-    fn open(
-        path: PathBuf,
-        flags: Flags,
-        config: Option<&Path>,
-        at_level: Option<&str>,
-    ) -> Result<Self, Failure> {
-        let settings = settings(flags, config, &path)?;
-        let level = level(at_level)?;
+    fn with(settings: Settings, weights: &Path, level: Level) -> Result<Self, Failure> {
         let data = Dataset::load(&settings)?;
         let mut trainer = Trainer::new(settings.train_config(data.shape()), level)?;
-        trainer.load_weights(&path)?;
-        Ok(Self { path, settings, data, trainer })
+        trainer.load_weights(weights)?;
+        Ok(Self { settings, data, trainer })
     }
 }
 
 /// Finds the weights.
-fn locate(run: &Path, best: bool) -> Result<PathBuf, Failure> {
-    if !run.exists() {
-        return Err(Failure::at(run, "no such run folder or checkpoint"));
+fn weights(run: &Path, best: bool) -> Result<PathBuf, Failure> {
+    match (run.exists(), run.is_dir()) {
+        (false, _) => Err(Failure::at(run, "no such run folder or checkpoint")),
+        (_, true) => Ok(run.join(if best { "best.safetensors" } else { "checkpoint.safetensors" })),
+        _ => Ok(run.to_path_buf()),
     }
-    Ok(match run.is_dir() {
-        true => run.join(if best { "best.safetensors" } else { "checkpoint.safetensors" }),
-        false => run.to_path_buf(),
-    })
 }
 
-/// Finds the settings: those of `--config`, else the checkpoint's own, else those of the run folder it lies in.
-fn settings(flags: Flags, config: Option<&Path>, checkpoint: &Path) -> Result<Settings, Failure> {
-    if config.is_some() {
-        return Settings::resolve(flags, config);
-    }
+/// Finds the settings: the checkpoint's own, else those of the run folder it lies in; flags win.
+fn settings(flags: Flags, checkpoint: &Path) -> Result<Settings, Failure> {
     if let Some(text) = extra(checkpoint)?.get(CONFIG) {
         return Settings::check(flags.over_saved(Flags::parse(text, checkpoint)?));
     }

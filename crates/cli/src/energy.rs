@@ -90,7 +90,8 @@ pub fn run(args: EnergyArgs) -> Result<(), Failure> {
     if args.images == Some(0) {
         return Err(Failure::usage("--images is 0, must be at least 1"));
     }
-    let Checkpoint { settings, data, mut trainer, .. } = Checkpoint::load(run, &args.checkpoint)?;
+    let weights = args.checkpoint.weights(run)?;
+    let Checkpoint { settings, data, mut trainer } = Checkpoint::load(&weights, &args.checkpoint)?;
     if settings.flags.twin == Some(true) {
         return Err(Failure::at(run, "is a ReLU twin: it has no spikes to count"));
     }

@@ -30,7 +30,8 @@ pub struct EvalArgs {
 /// # Errors
 /// A missing or damaged file, weights that do not fit the settings, bad data.
 pub fn run(args: EvalArgs) -> Result<(), Failure> {
-    let Checkpoint { path, settings, data, mut trainer } = Checkpoint::load(&args.run, &args.checkpoint)?;
+    let path = args.checkpoint.weights(&args.run)?;
+    let Checkpoint { settings, data, mut trainer } = Checkpoint::load(&path, &args.checkpoint)?;
     let test = data.test_loader(&settings)?;
     let Some(score) = score(&mut trainer, &test, None, false)? else { return Ok(()) };
     if args.json.as_deref() != Some("-") {

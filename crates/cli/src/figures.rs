@@ -60,13 +60,13 @@ fn neuron() -> String {
                 Line { name: "threshold", points: threshold, dashed: true },
             ],
             from_zero: true,
-            ..Chart::default()
+            least_x: 0.0,
         }
     };
     document(&[chart("Hard reset, x = 0.35", Reset::Hard), chart("Soft reset, x = 0.35", Reset::Soft)])
 }
 
-/// m[t] of one neuron under a constant current, a step of the trainer's kernel at a time.
+/// m\[t\] of one neuron under a constant current, a step of the trainer's kernel at a time.
 fn membranes(neuron: &LifConfig, current: f32, steps: usize) -> Vec<f32> {
     let dims = Dims::new(1, 1, 1, 1);
     let mut x = Tensor::zeros(dims);
@@ -90,8 +90,7 @@ fn surrogates() -> String {
             |s| Line { name: Surrogate::name(s), points: points(-1.5, 1.5, |d| of(s, d)), dashed: false };
         all.iter().map(line).collect()
     };
-    let chart =
-        |title, y, lines| Chart { title, x: "u − V_th", y, lines, from_zero: true, ..Chart::default() };
+    let chart = |title, y, lines| Chart { title, x: "u − V_th", y, lines, from_zero: true, least_x: 0.0 };
     document(&[
         chart("Surrogate derivatives", "h", lines(Surrogate::derivative_at)),
         chart("Their primitives: the smooth spike", "primitive", lines(Surrogate::primitive_at)),
@@ -131,7 +130,8 @@ fn factors() -> String {
                 Line { name, points: points(0.0, 1.0, of), dashed: false }
             })
             .into(),
-        ..Chart::default()
+        from_zero: false,
+        least_x: 0.0,
     };
     document(&[chart("A positive gradient G", 1.0), chart("A negative gradient G", -1.0)])
 }

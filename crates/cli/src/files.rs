@@ -50,7 +50,7 @@ pub fn write_json(target: &str, value: &Value) -> Result<(), Failure> {
 /// Whether stdout is for JSON alone.
 static JSON_ON_STDOUT: AtomicBool = AtomicBool::new(false);
 
-/// Keeps stdout for JSON where `--json -` asks for it: what [`print`] is given goes to stderr from now on.
+/// Keeps stdout for JSON where `--json -` asks for it: what [`print()`] is given goes to stderr from now on.
 pub fn keep_stdout_for_json(target: Option<&str>) {
     JSON_ON_STDOUT.store(target == Some("-"), Ordering::Relaxed);
 }

@@ -263,7 +263,7 @@ pub fn run(args: RobustnessArgs) -> Result<(), Failure> {
 
 /// Scores one run, without noise first.
 fn measure(path: &Path, args: &CheckpointArgs, curves: &[Curve]) -> Result<Option<RunScores>, Failure> {
-    let Checkpoint { settings, data, mut trainer, .. } = Checkpoint::load(path, args)?;
+    let Checkpoint { settings, data, mut trainer } = Checkpoint::load(&args.weights(path)?, args)?;
     let test = data.test_loader(&settings)?;
     let Some(clean) = score(&mut trainer, &test, None, true)? else { return Ok(None) };
     let mut noise = Vec::new();

@@ -9,7 +9,7 @@
 //! repeat:  y ← A v;  σ ← ‖y‖;  v ← Aᵀ y / ‖Aᵀ y‖          Aᵀ y = Wᵀ ∗ (s ⊙ y)
 //! ```
 //! σ grows towards σ_max from below and never passes it but for rounding. It has settled when it grows no more than a
-//! tolerance within [`SPAN`] rounds.
+//! tolerance within `SPAN` rounds.
 
 use crate::layers::{ConvNorm, Current, Layer, LinearCurrent};
 use crate::net::Net;

@@ -36,7 +36,7 @@ impl Neuron {
 
     /// S(G, u, o) = G·h(u)·max(0, 1 + δ·sign(G)·(u − o)), sign(0) = 0: the gradient that passes through the step.
     fn scaled(&self, total: f64, u: f64, o: f64) -> f64 {
-        let sign = if total > 0.0 { 1.0 } else { f64::from(u8::from(total < 0.0)) * -1.0 };
+        let sign = f64::from(u8::from(total > 0.0)) - f64::from(u8::from(total < 0.0));
         total * self.surrogate(u) * (1.0 + self.delta * sign * (u - o)).max(0.0)
     }
 

@@ -35,7 +35,7 @@ impl Bar {
     }
 
     /// The events of the next step, at most one a row for either edge and one stray one.
-    pub fn next(&mut self) -> impl Iterator<Item = Event> + use<> {
+    pub fn advance(&mut self) -> impl Iterator<Item = Event> + use<> {
         let before = self.at;
         self.at = (before + if self.right { 1 } else { SIDE - 1 }) % SIDE;
         let mut pixel = || (self.rng.uniform() * SIDE as f32) as usize;
@@ -73,7 +73,7 @@ pub fn prepare() -> Result<Predictor, Box<dyn std::error::Error>> {
             let mut frames = vec![0.0; BATCH * FRAME];
             for (i, frame) in frames.chunks_mut(FRAME).enumerate() {
                 let seed = ((epoch * 15 + batch) * BATCH + i) as u64;
-                collect(Bar::new(i % 2 == 1, seed).next(), frame);
+                collect(Bar::new(i % 2 == 1, seed).advance(), frame);
             }
             (frames, labels)
         })
@@ -89,7 +89,7 @@ pub fn step(
     bar: &mut Bar,
     frame: &mut [f32],
 ) -> Result<bool, Error> {
-    collect(bar.next(), frame);
+    collect(bar.advance(), frame);
     predictor.step(frame, stream)?;
     let logits = stream.mean_logits();
     Ok(logits[1] > logits[0])

@@ -35,7 +35,7 @@ use table::Table;
 pub struct AblateArgs {
     #[command(flatten)]
     flags: Flags,
-    /// Plan from a TOML file: settings under the flags' names, seeds, a [grid] and perhaps [noise]; flags win
+    /// Plan from a TOML file: settings under the flags' names, seeds, a `[grid]` and perhaps `[noise]`; flags win
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// An axis of the grid, the baseline first: --grid delta=0,1e-4,0.1; again for another axis

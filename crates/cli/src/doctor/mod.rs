@@ -16,10 +16,12 @@
 mod findings;
 mod page;
 
-use crate::checkpoint::{Checkpoint, CheckpointArgs};
+use crate::checkpoint::Checkpoint;
 use crate::failure::Failure;
 use crate::files::{self, print, table, write_json};
+use crate::flags::Flags;
 use crate::row;
+use crate::settings::level;
 use clap::Args;
 use findings::{Finding, findings};
 use serde_json::json;
@@ -34,13 +36,16 @@ pub struct DoctorArgs {
     /// Run folder, or a checkpoint
     run: PathBuf,
     #[command(flatten)]
-    checkpoint: CheckpointArgs,
+    flags: Flags,
     /// Training batches to look at
     #[arg(long, value_name = "N", default_value_t = 8)]
     batches: usize,
     /// Write a page, to a new file
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    /// SIMD level: baseline, avx2 or avx512; default: the best
+    #[arg(long, value_name = "NAME")]
+    level: Option<String>,
     /// Write the figures as JSON to a new file, or to stdout for -
     #[arg(long, value_name = "FILE")]
     json: Option<String>,
@@ -81,7 +86,8 @@ pub fn run(args: DoctorArgs) -> Result<(), Failure> {
     if let Some(html) = args.html.as_deref().filter(|html| html.exists()) {
         return Err(Failure::at(html, "exists already; --html writes a new file"));
     }
-    let examination = examine(Checkpoint::load(&args.run, &args.checkpoint)?, args.batches)?;
+    let opened = Checkpoint::open(&args.run, args.flags.clone(), level(args.level.as_deref())?)?;
+    let examination = examine(opened, args.batches)?;
     let findings = findings(&examination);
     if let Some(html) = &args.html {
         files::write(html, &page::html(&examination, &findings))?;
@@ -98,8 +104,8 @@ pub fn run(args: DoctorArgs) -> Result<(), Failure> {
     }
 }
 
-fn examine(checkpoint: Checkpoint, batches: usize) -> Result<Examination, Failure> {
-    let Checkpoint { settings, data, mut trainer, .. } = checkpoint;
+fn examine(opened: Checkpoint, batches: usize) -> Result<Examination, Failure> {
+    let Checkpoint { settings, data, mut trainer } = opened;
     let microscope = Arc::new(Microscope::new(trainer.net(), &[]).map_err(Failure::input)?);
     let mut drifts: Vec<Vec<Drift>> = Vec::new();
     let (mut images, mut loss) = (0, 0.0);

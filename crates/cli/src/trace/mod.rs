@@ -24,6 +24,7 @@ use pick::Picker;
 use spikegrad::Trainer;
 use spikegrad::data::Batch;
 use spikegrad::microscope::{Instant, LayerView, Microscope, Neuron};
+use spikegrad::tensor::Level;
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -63,12 +64,10 @@ pub struct TraceArgs {
 /// # Errors
 /// A run that cannot be opened, settings that make no sense, a neuron or an image that is not there.
 pub fn run(args: TraceArgs) -> Result<(), Failure> {
-    let (settings, data, mut trainer) = match &args.run {
-        Some(run) => {
-            let opened = Checkpoint::load_under(run, args.flags.clone(), args.level.as_deref())?;
-            (opened.settings, opened.data, opened.trainer)
-        }
-        None => fresh(&args)?,
+    let level = level(args.level.as_deref())?;
+    let Checkpoint { settings, data, mut trainer } = match &args.run {
+        Some(run) => Checkpoint::open(run, args.flags.clone(), level)?,
+        None => fresh(&args, level)?,
     };
     if settings.flags.twin == Some(true) {
         return Err(Failure::Usage("--twin has no neurons to trace".into()));
@@ -102,7 +101,7 @@ pub fn run(args: TraceArgs) -> Result<(), Failure> {
 }
 
 /// A net trained for a moment: small and with many time steps, so that there is something to see.
-fn fresh(args: &TraceArgs) -> Result<(Settings, Dataset, Trainer), Failure> {
+fn fresh(args: &TraceArgs, level: Level) -> Result<Checkpoint, Failure> {
     let small = Flags {
         net: Some("lenet".into()),
         width: Some(0.25),
@@ -114,13 +113,13 @@ fn fresh(args: &TraceArgs) -> Result<(Settings, Dataset, Trainer), Failure> {
     };
     let settings = Settings::resolve(args.flags.clone().over(small), None)?;
     let data = Dataset::load(&settings)?;
-    let mut trainer = Trainer::new(settings.train_config(data.shape()), level(args.level.as_deref())?)?;
+    let mut trainer = Trainer::new(settings.train_config(data.shape()), level)?;
     let loader = data.train_loader(&settings)?;
     let batches = (0..).flat_map(|epoch| loader.epoch(epoch).map(move |batch| (epoch, batch)));
     for (epoch, batch) in batches.take(args.train_steps) {
         trainer.train_batch(&batch.images, &batch.labels, epoch as f64)?;
     }
-    Ok((settings, data, trainer))
+    Ok(Checkpoint { settings, data, trainer })
 }
 
 /// The batch that holds the sample, and where in it.

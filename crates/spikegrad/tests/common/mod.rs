@@ -1,4 +1,5 @@
 //! A net of the library and the same net on the reference's tape, with weights that make every layer fire.
+#![allow(dead_code, reason = "each test file uses its part")]
 
 use spikegrad::models::{Input, Net, NetConfig, NetKind, Norm};
 use spikegrad::prelude::{LifConfig, LossConfig, LossKind, Reset, Surrogate};

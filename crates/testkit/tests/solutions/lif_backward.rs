@@ -5,8 +5,8 @@
 //! o[t] = 1 if u[t] > V_th else 0
 //! m[t] = (1 − o[t])·u[t]
 //! ```
-//! Given e[t] = ∂L/∂o[t] from the layers above, find ∂L/∂u[t] for every t. Two paths leave u[t]: through the spike and
-//! through the membrane; two arrive at o[t]: from above and from the reset.
+//! Given e\[t\] = ∂L/∂o\[t\] from the layers above, find ∂L/∂u\[t\] for every t. Two paths leave u\[t\]: through the spike and
+//! through the membrane; two arrive at o\[t\]: from above and from the reset.
 
 use std::process::ExitCode;
 
