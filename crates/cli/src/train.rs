@@ -317,6 +317,7 @@ fn prepare(settings: &Settings, args: &TrainArgs) -> Result<(Trainer, Loader, Lo
     let data = Dataset::load(settings)?;
     let loaders = (data.train_loader(settings)?, data.test_loader(settings)?);
     let trainer = Trainer::new(settings.train_config(data.shape()), level)?;
+    print(&data.note);
     Ok((trainer, loaders.0, loaders.1))
 }
 
