@@ -1,5 +1,6 @@
 //! Prediction on a stream, one time step at a time.
 
+use crate::trainer::check_spikes;
 use crate::{Error, Trainer, files};
 use spikegrad_models::{Net, NetConfig, Stream};
 use spikegrad_tensor::Level;
@@ -70,7 +71,8 @@ impl Predictor {
     /// [`Stream::mean_logits`] has their mean. Membranes and sums in `stream` are overwritten; nothing is allocated.
     ///
     /// # Errors
-    /// A frame of the wrong size, or the stream of another net; the stream is then unchanged.
+    /// A frame of the wrong size, a number other than 0 and 1 where the net reads spikes, or the stream of another net;
+    /// the stream is then unchanged.
     pub fn step(&mut self, frame: &[f32], stream: &mut Stream) -> Result<&[f32], Error> {
         let (got, want) = (frame.len(), self.net.images_len());
         if got != want {
@@ -79,6 +81,7 @@ impl Predictor {
         if !self.net.accepts(stream) {
             return Err(Error::Batch("the stream was made by a net of another shape".into()));
         }
+        check_spikes(self.net.config(), frame)?;
         Ok(self.net.step(frame, stream))
     }
 

@@ -206,7 +206,7 @@ impl Trainer {
             let got = images.len();
             return Err(Error::Batch(format!("got {got} numbers, need 1 to {batch} images of {image}")));
         }
-        self.check_spikes(images)?;
+        check_spikes(&self.config.net, images)?;
         if images.len() == full {
             self.net.forward(images, false);
         } else {
@@ -255,18 +255,7 @@ impl Trainer {
         }
         match labels.iter().find(|&&label| label as usize >= classes) {
             Some(label) => Err(Error::Batch(format!("label {label} is no class, the net has {classes}"))),
-            None => self.check_spikes(images),
-        }
-    }
-
-    fn check_spikes(&self, images: &[f32]) -> Result<(), Error> {
-        let spikes = self.config.net.input == Input::Spikes;
-        match images.iter().position(|&x| spikes && x != 0.0 && x != 1.0) {
-            Some(at) => {
-                let x = images[at];
-                Err(Error::Batch(format!("input {at} is {x}, the net reads spikes, 0 or 1")))
-            }
-            None => Ok(()),
+            None => check_spikes(&self.config.net, images),
         }
     }
 
@@ -274,6 +263,18 @@ impl Trainer {
         let classes = self.config.net.classes;
         let logits = self.net.mean_logits();
         labels.iter().zip(logits.chunks(classes)).filter(|(label, z)| argmax(z) == **label as usize).count()
+    }
+}
+
+/// Where a net reads spikes, its input is zeros and ones.
+pub(crate) fn check_spikes(net: &NetConfig, images: &[f32]) -> Result<(), Error> {
+    let spikes = net.input == Input::Spikes;
+    match images.iter().position(|&x| spikes && x != 0.0 && x != 1.0) {
+        Some(at) => {
+            let x = images[at];
+            Err(Error::Batch(format!("input {at} is {x}, the net reads spikes, 0 or 1")))
+        }
+        None => Ok(()),
     }
 }
 

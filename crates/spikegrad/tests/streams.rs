@@ -2,13 +2,13 @@
 
 use spikegrad::prelude::*;
 use spikegrad::tensor::conv::DeltaKernels;
-use spikegrad_testkit::check::narrow;
+use spikegrad_testkit::check::{Tolerance, assert_close, narrow};
 use spikegrad_testkit::rng::Rng;
 
 /// A trained net: its running estimates and weights are not those of the beginning.
 fn trainer(kind: NetKind, reset: Reset, timesteps: usize, batch: usize) -> Trainer {
     let lif = LifConfig { reset, ..LifConfig::default() };
-    let mut net = NetConfig { lif, timesteps, scale: 0.25, ..NetConfig::new(kind, 2, 9, 10, 3) };
+    let mut net = NetConfig { lif, timesteps, scale: 0.125, ..NetConfig::new(kind, 2, 9, 10, 3) };
     // Later steps from what changed round differently.
     net.kernels.delta = DeltaKernels::Off;
     let config = TrainConfig { batch, lr: 1e-4, init: Init::Kaiming, ..TrainConfig::new(net) };
@@ -53,6 +53,33 @@ fn steps_on_a_still_image_are_the_unrolled_net() {
             );
             stream.reset();
             assert_eq!(predictor.step(&images, &mut stream).unwrap(), first, "{kind} {reset}: reset");
+        }
+    }
+}
+
+#[test]
+fn frames_step_by_step_are_the_unrolled_net() {
+    const STEPS: usize = 4;
+    for input in [Input::Frames, Input::Spikes] {
+        for kind in [NetKind::EventNet, NetKind::VggSnn] {
+            let mut net =
+                NetConfig { input, timesteps: STEPS, scale: 0.25, ..NetConfig::new(kind, 2, 16, 16, 3) };
+            net.kernels.delta = DeltaKernels::Off;
+            let config = TrainConfig { batch: 1, init: Init::Kaiming, ..TrainConfig::new(net) };
+            let mut trainer = Trainer::new(config, Level::detect().unwrap()).unwrap();
+            let frames = narrow(&Rng::new(5).spikes(trainer.net().images_len(), 0.3));
+            trainer.train_batch(&frames, &[1], 0.0).unwrap();
+            let want = trainer.predict(&frames).unwrap();
+            let mut predictor = Predictor::of(&trainer, 1).unwrap();
+            let mut stream = predictor.stream();
+            for frame in frames.chunks(frames.len() / STEPS) {
+                predictor.step(frame, &mut stream).unwrap();
+            }
+            let wide: Vec<f64> = want.iter().map(|&z| f64::from(z)).collect();
+            // The density of all steps, or of one, may choose another kernel: the order of sums.
+            assert_close(&format!("{input:?} {kind}"), stream.mean_logits(), &wide, Tolerance::Forward);
+            let why = predictor.step(&vec![0.5; frames.len() / STEPS], &mut stream).map(|_| ());
+            assert_eq!(why.is_err(), input == Input::Spikes, "{input:?}: halves are no spikes");
         }
     }
 }
