@@ -2,7 +2,6 @@
 
 use crate::event_settings::EventSettings;
 use crate::failure::Failure;
-use crate::files::print;
 use crate::settings::{Settings, Shape};
 use spikegrad::data::events::{EventAugment, EventSplit, FrameOptions, FrameSet, Sample, Sensor};
 use spikegrad::data::{Augment, Loader, LoaderConfig, Normalise, SampleSet};
@@ -20,6 +19,8 @@ pub struct Dataset {
     pub train: SampleSet,
     /// To score on.
     pub test: SampleSet,
+    /// What is to be said of how it was read: one line for recordings, nothing for images.
+    pub note: String,
     normalise: Normalise,
 }
 
@@ -43,7 +44,7 @@ impl Dataset {
             train.truncate(n);
         }
         let (train, test) = (Arc::new(train).into(), Arc::new(test).into());
-        Ok(Self { train, test, normalise: source.normalisation() })
+        Ok(Self { train, test, note: String::new(), normalise: source.normalisation() })
     }
 
     /// Lists the recordings, holds some out, limits them, and only then reads them.
@@ -69,15 +70,15 @@ impl Dataset {
             FrameSet::load(samples, class_names.clone(), &options).map_err(Failure::input)
         };
         let (train, test) = (load(&train, events.augment)?, load(&test, EventAugment::NONE)?);
-        print(&format!(
+        let note = format!(
             "{} and {} recordings ({rule}); {} from the cache, {} were out of order and have been sorted\n",
             train.len(),
             test.len(),
             train.cached + test.cached,
             train.disordered + test.disordered
-        ));
+        );
         let normalise = settings.source.normalisation();
-        Ok(Self { train: Arc::new(train).into(), test: Arc::new(test).into(), normalise })
+        Ok(Self { train: Arc::new(train).into(), test: Arc::new(test).into(), note, normalise })
     }
 
     /// The shape of the images.

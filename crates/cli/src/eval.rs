@@ -35,7 +35,7 @@ pub fn run(args: EvalArgs) -> Result<(), Failure> {
     let test = data.test_loader(&settings)?;
     let Some(score) = score(&mut trainer, &test, None, false)? else { return Ok(()) };
     if args.json.as_deref() != Some("-") {
-        print(&show(&path, &score, &data.test));
+        print(&(data.note.clone() + &show(&path, &score, &data.test)));
     }
     match &args.json {
         Some(target) => write_json(

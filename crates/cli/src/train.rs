@@ -405,6 +405,7 @@ fn prepare(settings: &Settings, name: Option<&str>) -> Result<Prepared, Failure>
     let data = Dataset::load(settings)?;
     let loaders = (data.train_loader(settings)?, data.test_loader(settings)?);
     let trainer = Trainer::new(settings.train_config(data.shape()), level)?;
+    print(&data.note);
     Ok((trainer, loaders.0, loaders.1))
 }
 

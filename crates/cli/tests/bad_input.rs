@@ -129,13 +129,26 @@ fn damaged_checkpoints() {
 
     let mut lying = good.clone();
     lying[..8].copy_from_slice(&u64::MAX.to_le_bytes());
-    let mut nan = good.clone();
-    nan[start..start + 4].copy_from_slice(&f32::NAN.to_le_bytes());
-    let text = String::from_utf8_lossy(&good[8..start]).replacen("fc1.weight", "fc9.weight", 1);
-    let renamed = [&good[..8], text.as_bytes(), &good[start..]].concat();
+    let rewritten = |rename: fn(&str) -> String, change: fn(&mut [f32])| {
+        let file = File::read(folder.path("run/checkpoint.safetensors")).unwrap();
+        let tensors = file.tensors.iter().map(|t| {
+            let mut data = file.f32(&t.name).unwrap();
+            change(&mut data);
+            (rename(&t.name), t.shape.clone(), data)
+        });
+        let tensors: Vec<_> = tensors.collect();
+        let views: Vec<View> = tensors.iter().map(|(name, shape, data)| View { name, shape, data }).collect();
+        write(&folder.path("rewritten"), &file.metadata, &views).unwrap();
+        folder.read("rewritten")
+    };
+    let nan = rewritten(str::to_string, |data| data[0] = f32::NAN);
+    let renamed = rewritten(|name| name.replace("fc1.weight", "fc9.weight"), |_| ());
+    let mut flipped = good.clone();
+    flipped[start + 9] ^= 0x10;
     let cases = [
         ("a length that lies", lying, "header"),
         ("NaN", nan, "NaN"),
+        ("a flipped bit", flipped, "CRC-32"),
         ("another name", renamed, "fc1.weight"),
         ("a cut end", good[..good.len() - 5].to_vec(), "bytes"),
         ("a cut header", good[..start / 2].to_vec(), "header"),
@@ -194,4 +207,61 @@ fn losses_that_explode_name_the_step_and_the_layer() {
     let folder = Folder::new();
     let flags = "--lr 1e30 --optimizer sgd --twin --schedule constant --epochs 3 --out run";
     folder.fail(1, &format!("train {SMALL} {flags}"), &["epoch", "step", "not finite", "checkpoint"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn environments_that_make_no_sense() {
+    use std::process::{Command, Stdio};
+    let folder = Folder::new();
+    let command = |arguments: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_spikegrad"));
+        command.current_dir(folder.path("")).args(arguments.split_whitespace());
+        command
+    };
+    for level in ["mmx", "", "AVX2"] {
+        let output = command("plan").env("SPIKEGRAD_LEVEL", level).output().unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), errors.lines().count()), (Some(2), 1), "{level:?}: {errors}");
+        assert!(errors.contains("SPIKEGRAD_LEVEL") && errors.contains("avx512"), "{level:?}: {errors}");
+    }
+    let plain = command("plan").output().unwrap();
+    let bare = command("plan").env_clear().env("LC_ALL", "xx_YY").stdin(Stdio::null()).output().unwrap();
+    assert!(bare.status.success() && bare.stdout == plain.stdout);
+    // A reader that has gone away before the first line.
+    let mut child = command(&format!("train {SMALL} --epochs 2 --out run"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// docs/reliability.md names a test in every row, and each is there.
+#[test]
+fn every_row_of_the_table_is_a_test() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let table = std::fs::read_to_string(root.join("docs/reliability.md")).unwrap();
+    let mut sources = String::new();
+    for crate_name in ["cli", "data", "models"] {
+        for entry in std::fs::read_dir(root.join("crates").join(crate_name).join("tests")).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "rs") {
+                sources += &std::fs::read_to_string(path).unwrap();
+            }
+        }
+    }
+    let is_row = |line: &&str| line.starts_with("| ") && !line.ends_with("| test |");
+    let rows: Vec<&str> = table.lines().filter(is_row).collect();
+    assert!(rows.len() > 20, "{} rows", rows.len());
+    for row in rows {
+        let tests = row.trim_end_matches('|').rsplit('|').next().unwrap().trim();
+        for test in tests.split(", ") {
+            let name = test.trim_matches('`');
+            assert!(sources.contains(&format!("fn {name}(")), "{name} is no test: {row}");
+        }
+    }
 }

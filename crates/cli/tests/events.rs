@@ -34,8 +34,7 @@ fn films_train_and_are_scored() {
         "train --data events:filmed --net eventnet --width 0.1 --timesteps 3 --batch 10 --frame-size 0";
     let out = folder.succeed(&format!("{train} --epochs 2 --augment roll,drop --out run"));
     assert!(out.contains("60 and 20 recordings") && out.contains("0 from the cache"), "{out}");
-    let scored = folder.succeed("eval run --json -");
-    let scored: Value = serde_json::from_str(scored.lines().skip(1).collect::<String>().as_str()).unwrap();
+    let scored: Value = serde_json::from_str(&folder.succeed("eval run --json -")).unwrap();
     assert_eq!(scored["images"], 20);
     // The frames are kept beside the runs, and used again.
     assert_eq!(folder.list("runs/cache").len(), 1);
@@ -135,6 +134,7 @@ fn what_is_wrong_is_told_in_one_line() {
     folder.fail(1, "info cut", &["cut", "byte offset 0"]);
     folder.write("text", b"hello, this is no recording");
     folder.fail(1, "info text", &["text", "no known beginning"]);
+    folder.fail(2, "train --data synthetic:motion --limit 4 --batch 5", &["--batch is 5", "4 training"]);
     folder.fail(1, "train --data nmnist:nowhere", &["nowhere"]);
     fs::create_dir_all(folder.path("empty/Train")).unwrap();
     folder.fail(1, "train --data events:empty", &["empty", "two classes"]);

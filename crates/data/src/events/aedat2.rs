@@ -67,7 +67,8 @@ impl Decode for Aedat2 {
                 Ok(event) => sink.events.push(Event { t, ..event }),
                 Err(Some(what)) => sink.skip(what, 1),
                 Err(None) => {
-                    let what = format!("address 0x{address:08x} is none of {:?}", self.chip);
+                    let Sensor { width, height } = self.sensor();
+                    let what = format!("address 0x{address:08x} is none of a chip of {width}×{height}");
                     return Err(Fault::new(used + k * RECORD, what));
                 }
             }

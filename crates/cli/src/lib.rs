@@ -1,0 +1,193 @@
+//! The `spikegrad` command: train spiking neural networks on a CPU, every gradient proven.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`flags`], [`defaults`], [`settings`], [`event_settings`] | from flags and a TOML file to a checked configuration |
+//! | [`dataset`], [`score`], [`train`], [`when`], [`eval`] | training and scoring |
+//! | [`run_folder`], [`report`], [`plot`], [`dot_plot`], [`bars`] | what a run leaves behind |
+//! | [`checkpoint`] | a trained net that a command looks at |
+//! | [`ablate`], [`robustness`], [`energy`] | the paper's experiments |
+//! | [`gradcheck`], [`parity`], [`exercise`] | proofs; a reader's gradients graded |
+//! | [`mod@trace`], [`doctor`] | neurons and gradients, step by step; what stands out |
+//! | [`figures`] | the book's drawings |
+//! | [`plan`], [`info`], [`mod@bench`] | sizes and times |
+//! | [`film`], [`recording`], [`render`] | event recordings: made, summed up, drawn |
+#![forbid(unsafe_code)]
+
+mod ablate;
+mod adjoint;
+mod bars;
+mod bench;
+mod checkpoint;
+mod dataset;
+mod defaults;
+mod doctor;
+mod dot_plot;
+mod energy;
+mod eval;
+mod event_settings;
+mod exercise;
+mod failure;
+mod figures;
+mod files;
+mod film;
+mod flags;
+mod gradcheck;
+mod info;
+mod interrupt;
+mod oracle;
+mod parity;
+mod plan;
+mod plot;
+mod progress;
+mod recording;
+mod render;
+mod report;
+mod robustness;
+mod run_folder;
+mod score;
+mod settings;
+mod trace;
+mod train;
+mod when;
+
+use clap::{Parser, Subcommand};
+use failure::Failure;
+use std::process::ExitCode;
+
+/// Train spiking neural networks on a CPU, every gradient proven.
+#[derive(Parser, Debug)]
+#[command(name = "spikegrad", version, arg_required_else_help = true)]
+#[command(after_help = "Example: spikegrad train --net lenet --epochs 6")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Threads to work with; default: all cores
+    #[arg(long, global = true, value_name = "N")]
+    threads: Option<usize>,
+}
+
+/// The commands.
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Train a net and write a run folder
+    #[command(
+        after_help = "Example: spikegrad train --data cifar10:data/cifar-10-batches-bin --width 0.25 --epochs 30"
+    )]
+    Train(Box<train::TrainArgs>),
+    /// Score a run on its test images
+    #[command(after_help = "Example: spikegrad eval runs/lenet-shapes-1")]
+    Eval(eval::EvalArgs),
+    /// Train a grid of settings × seeds and compare them, paired by seed
+    #[command(
+        after_help = "Example: spikegrad ablate --net mlp --grid delta=0,0.1,0.5 --grid reset=hard,soft --seeds 5"
+    )]
+    Ablate(Box<ablate::AblateArgs>),
+    /// Score runs under Gaussian and salt-and-pepper noise
+    #[command(after_help = "Example: spikegrad robustness runs/lenet-shapes-1 --noise-levels 0.05,0.1,0.2")]
+    Robustness(robustness::RobustnessArgs),
+    /// Count a run's synaptic operations, and what they would cost in energy
+    #[command(after_help = "Example: spikegrad energy runs/lenet-shapes-1 --out energy")]
+    Energy(energy::EnergyArgs),
+    /// Compare one training step with reference files
+    #[command(after_help = "Example: spikegrad parity golden/step.safetensors")]
+    Parity(parity::ParityArgs),
+    /// Check gradients against an f64 oracle and finite differences
+    #[command(
+        after_help = "Example: spikegrad gradcheck --net lenet --surrogate arctan --reset soft --timesteps 3"
+    )]
+    Gradcheck(Box<gradcheck::GradcheckArgs>),
+    /// Show neurons and the gradient that flows back through them, step by step
+    #[command(after_help = "Example: spikegrad trace --layers spike2 --reset soft")]
+    Trace(Box<trace::TraceArgs>),
+    /// Examine a run's neurons, gradients, normalisation and Lipschitz constants, with a suggestion each
+    #[command(after_help = "Example: spikegrad doctor runs/lenet-shapes-1 --html doctor.html")]
+    Doctor(Box<doctor::DoctorArgs>),
+    /// Show parameters, operations and memory before training
+    #[command(
+        after_help = "Example: spikegrad plan --net resnet19 --data cifar10:any --batch 100 --timesteps 2"
+    )]
+    Plan(Box<plan::PlanArgs>),
+    /// Show what a checkpoint, a run, a data set or a recording of events holds
+    #[command(after_help = "Example: spikegrad info runs/lenet-shapes-1/best.safetensors")]
+    Info(info::InfoArgs),
+    /// Film an image data set with a simulated event camera
+    #[command(
+        after_help = "Example: spikegrad film --data cifar10:data/cifar-10-batches-bin --limit 1000 --out filmed"
+    )]
+    Film(film::FilmArgs),
+    /// Draw the book's figures
+    #[command(after_help = "Example: spikegrad figures docs/figures")]
+    Figures(figures::FiguresArgs),
+    /// Measure speed
+    #[command(after_help = "Example: spikegrad bench step --net resnet19 --width 0.25 --json -")]
+    Bench(bench::BenchArgs),
+}
+
+impl Command {
+    /// Runs the command.
+    fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Train(args) => train::run(*args),
+            Self::Eval(args) => eval::run(args),
+            Self::Ablate(args) => ablate::run(*args),
+            Self::Robustness(args) => robustness::run(args),
+            Self::Energy(args) => energy::run(args),
+            Self::Parity(args) => parity::run(args),
+            Self::Gradcheck(args) => gradcheck::run(*args),
+            Self::Trace(args) => trace::run(*args),
+            Self::Doctor(args) => doctor::run(*args),
+            Self::Plan(args) => plan::run(*args),
+            Self::Info(args) => info::run(args),
+            Self::Film(args) => film::run(args),
+            Self::Figures(args) => figures::run(args),
+            Self::Bench(args) => bench::run(args),
+        }
+    }
+}
+
+/// Reads settings from the text of a TOML file and checks them, as `train --config` does.
+///
+/// # Errors
+/// The line that a user would see.
+pub fn check_settings(text: &str) -> Result<(), String> {
+    let flags = flags::Flags::parse(text, std::path::Path::new("settings.toml"));
+    flags.and_then(settings::Settings::check).map(drop).map_err(|why| why.to_string())
+}
+
+/// Explains wrong usage on one line, without clap's extra paragraphs.
+fn usage(why: &clap::Error) -> String {
+    let text = why.to_string();
+    let kept = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
+    let kept: Vec<&str> = kept.filter(|line| !line.is_empty() && !line.starts_with("For more")).collect();
+    kept.join(" ")
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(why)
+            if why.use_stderr()
+                && why.kind() != clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand =>
+        {
+            eprintln!("{}", usage(&why));
+            return ExitCode::from(2);
+        }
+        Err(why) => {
+            let _ = why.print();
+            return ExitCode::from(why.exit_code() as u8);
+        }
+    };
+    if cli.threads == Some(0) {
+        eprintln!("error: --threads is 0, must be at least 1");
+        return ExitCode::from(2);
+    }
+    match spikegrad::with_threads(cli.threads, || cli.command.run()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("error: {why}");
+            ExitCode::from(why.status())
+        }
+    }
+}
