@@ -23,6 +23,11 @@ fn trainer(kind: NetKind, reset: Reset, timesteps: usize, batch: usize) -> Train
 
 #[test]
 fn steps_on_a_still_image_are_the_unrolled_net() {
+    // One thread: the nets are too small to share.
+    with_threads(Some(1), still_images);
+}
+
+fn still_images() {
     for kind in [NetKind::ResNet19, NetKind::LeNet, NetKind::Mlp] {
         for reset in Reset::ALL {
             // Up to four rows, linear layers add in one order.
