@@ -81,7 +81,7 @@ impl Table {
             "95 % (t)",
             "95 % (bootstrap)",
             "in window, %",
-            "|SGS factor − 1|"
+            "SGS factor off 1 by"
         ]];
         for row in &self.rows {
             let mut cells = row![
