@@ -98,6 +98,12 @@ impl Settings {
         let shape = Self::promised_shape(&source, events.as_ref());
         let mut train = train_config(&flags, surrogate, shape)?;
         train.net.input = events.as_ref().map_or(Input::Still, EventSettings::input);
+        if events.is_some() && train.net.twin && train.net.timesteps > 1 {
+            let t = train.net.timesteps;
+            return Err(Failure::Usage(format!(
+                "--twin reads 1 image, events give one for each of {t} steps; use --timesteps 1"
+            )));
+        }
         Ok(Self { flags, source, augment, events, train })
     }
 

@@ -150,7 +150,7 @@ fn what_is_wrong_is_told_in_one_line() {
         "train --data synthetic:motion --resample area",
         &["--values binary needs --resample nearest"],
     );
-    folder.fail(2, "train --data synthetic:motion --twin", &["ReLU twin reads 1 image"]);
+    folder.fail(2, "train --data synthetic:motion --limit 8 --twin", &["--twin reads 1 image"]);
     folder.fail(2, "film --out x --data synthetic:motion", &["holds events already"]);
     folder.fail(2, "film --out x --size 129", &["--size is 129", "128"]);
     folder.fail(2, "film --out x --format avi", &["avi", "aedat2, nmnist, evt2, dat"]);

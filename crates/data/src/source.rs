@@ -2,13 +2,12 @@
 
 use crate::augment::Augment;
 use crate::error::DataError;
-use crate::events::{EventSplit, Origin, Sample, Sensor, folder, motion};
+use crate::events::{EventSplit, Origin, Sample, Sensor, folder, motion, motion::Scene};
 use crate::image_set::Split;
 use crate::{cifar, idx, shapes};
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::Arc;
 
 /// The names that [`Source`] reads.
 const KNOWN: &str = "cifar10:DIR, cifar100:DIR, mnist:DIR, nmnist:DIR, cifar10dvs:DIR, events:DIR, synthetic:shapes or \
@@ -78,7 +77,7 @@ impl Source {
         matches!(self, Self::NMnist(_) | Self::Cifar10Dvs(_) | Self::Events(_) | Self::Motion)
     }
 
-    /// Lists (or films, from `seed`) the training and test recordings of a data set of events.
+    /// Lists (or names, to be filmed from `seed`) the training and test recordings of a data set of events.
     ///
     /// `seed` counts for `synthetic:motion` alone.
     /// Errors: a folder that cannot be read or has no classes; a data set of images.
@@ -89,8 +88,8 @@ impl Source {
             Self::Cifar10Dvs(directory) => folder::list(directory, square(128)),
             Self::Events(directory) => folder::list(directory, None),
             Self::Motion => {
-                let (train, test) = motion::generate(motion::TRAIN, motion::TEST, seed);
-                let sample = |(events, label)| Sample { label, origin: Origin::Memory(Arc::new(events)) };
+                let (train, test) = motion::scenes(motion::TRAIN, motion::TEST, seed);
+                let sample = |scene: Scene| Sample { label: scene.label(), origin: Origin::Scene(scene) };
                 Ok(EventSplit {
                     train: train.into_iter().map(sample).collect(),
                     test: test.into_iter().map(sample).collect(),

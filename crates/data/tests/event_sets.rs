@@ -69,7 +69,7 @@ fn all_frames(set: &FrameSet) -> Vec<Vec<f32>> {
 fn path(sample: &Sample) -> &Path {
     match &sample.origin {
         spikegrad_data::events::Origin::File(path) => path,
-        spikegrad_data::events::Origin::Memory(_) => panic!("a file"),
+        other => panic!("{other:?} is no file"),
     }
 }
 

@@ -7,6 +7,7 @@
 //!
 //! Both parts hold the classes' recordings in turn, so that every beginning is balanced.
 
+use super::motion::Scene;
 use super::{Events, Recording, Sensor, read};
 use crate::error::DataError;
 use crate::rng::Rng;
@@ -36,6 +37,8 @@ pub enum Origin {
     File(PathBuf),
     /// In memory.
     Memory(Arc<Events>),
+    /// Nowhere yet: the program films it.
+    Scene(Scene),
 }
 
 /// Lists a data set of recordings, none of them read.
@@ -61,6 +64,7 @@ impl Sample {
     pub fn read(&self, sensor: Option<Sensor>) -> Result<(Events, usize), DataError> {
         let path = match &self.origin {
             Origin::Memory(events) => return Ok((Events::clone(events), 0)),
+            Origin::Scene(scene) => return Ok((scene.film(), 0)),
             Origin::File(path) => path,
         };
         let Recording { mut events, .. } = read(path)?;

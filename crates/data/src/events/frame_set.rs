@@ -119,7 +119,7 @@ impl FrameSet {
         }
         self.events.push(match origin {
             Origin::Memory(events) => events.clone(),
-            Origin::File(_) => Arc::new(events),
+            Origin::File(_) | Origin::Scene(_) => Arc::new(events),
         });
         Ok(())
     }

@@ -47,14 +47,38 @@ pub type Labelled = Vec<(Events, u16)>;
 /// ```
 #[must_use]
 pub fn generate(train: usize, test: usize, seed: u64) -> (Labelled, Labelled) {
-    let part = |count: usize, stream: u64| {
-        let one = |i: usize| {
-            let class = i % NAMES.len();
-            (film(class, &mut Rng::keyed(&[seed, stream, i as u64])), class as u16)
-        };
-        (0..count).map(one).collect()
-    };
+    let (train, test) = scenes(train, test, seed);
+    let film = |scenes: Vec<Scene>| scenes.into_iter().map(|scene| (scene.film(), scene.label())).collect();
+    (film(train), film(test))
+}
+
+/// Names a scene that is not filmed yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scene {
+    seed: u64,
+    stream: u64,
+    index: usize,
+}
+
+/// Names `train` and `test` scenes of `seed`.
+#[must_use]
+pub fn scenes(train: usize, test: usize, seed: u64) -> (Vec<Scene>, Vec<Scene>) {
+    let part = |count: usize, stream: u64| (0..count).map(|index| Scene { seed, stream, index }).collect();
     (part(train, TRAIN_STREAM), part(test, TEST_STREAM))
+}
+
+impl Scene {
+    /// Gives the kind of motion.
+    #[must_use]
+    pub fn label(self) -> u16 {
+        (self.index % NAMES.len()) as u16
+    }
+
+    /// Films the scene.
+    #[must_use]
+    pub fn film(self) -> Events {
+        film(self.label().into(), &mut Rng::keyed(&[self.seed, self.stream, self.index as u64]))
+    }
 }
 
 /// Films one scene.
