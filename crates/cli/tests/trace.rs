@@ -27,7 +27,7 @@ fn a_trace_leaves_tables_and_a_page() {
     let folder = Folder::new();
     let out = folder.succeed(SMALL);
     assert!(out.contains("mlp on synthetic:shapes, T = 5: test image 0"), "{out}");
-    assert_eq!(folder.list("out"), ["layers.csv", "trace.csv", "trace.html"]);
+    assert_eq!(folder.list("out"), [".lock", "layers.csv", "trace.csv", "trace.html"]);
     let csv = String::from_utf8(folder.read("out/trace.csv")).unwrap();
     let rows: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
     // Three neurons of each of two layers, five steps.
