@@ -2,16 +2,16 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`flags`], [`defaults`], [`settings`], [`event_settings`] | from flags and a TOML file to a checked configuration |
-//! | [`dataset`], [`score`], [`train`], [`when`], [`eval`] | training and scoring |
-//! | [`run_folder`], [`report`], [`plot`], [`dot_plot`], [`bars`] | what a run leaves behind |
-//! | [`checkpoint`] | a trained net that a command looks at |
-//! | [`ablate`], [`robustness`], [`energy`] | the paper's experiments |
-//! | [`gradcheck`], [`parity`], [`exercise`] | proofs; a reader's gradients graded |
-//! | [`mod@trace`], [`doctor`] | neurons and gradients, step by step; what stands out |
-//! | [`figures`] | the book's drawings |
-//! | [`plan`], [`info`], [`mod@bench`] | sizes and times |
-//! | [`film`], [`recording`], [`render`] | event recordings: made, summed up, drawn |
+//! | `flags`, `defaults`, `settings`, `event_settings` | from flags and a TOML file to a checked configuration |
+//! | `dataset`, `score`, `train`, `when`, `eval` | training and scoring |
+//! | `run_folder`, `report`, `plot`, `dot_plot`, `bars` | what a run leaves behind |
+//! | `checkpoint` | a trained net that a command looks at |
+//! | `ablate`, `robustness`, `energy` | the paper's experiments |
+//! | `gradcheck`, `parity`, `exercise` | proofs; a reader's gradients graded |
+//! | `trace`, `doctor` | neurons and gradients, step by step; what stands out |
+//! | `figures` | the book's drawings |
+//! | `plan`, `info`, `bench` | sizes and times |
+//! | `film`, `recording`, `render` | event recordings: made, summed up, drawn |
 #![forbid(unsafe_code)]
 
 mod ablate;
