@@ -107,7 +107,7 @@ pub fn quoted(field: &str) -> String {
     }
 }
 
-/// Makes a row of a [`table`].
+/// Makes a row of a `table`.
 #[macro_export]
 macro_rules! row {
     ($($cell:expr),* $(,)?) => { vec![$($cell.to_string()),*] };
