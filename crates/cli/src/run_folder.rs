@@ -190,3 +190,31 @@ impl RunFolder {
         self.write("metrics.jsonl", &text)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use spikegrad::data::rng::Rng;
+
+    #[test]
+    fn metrics_come_back_to_the_last_bit() {
+        let mut rng = Rng::new(1);
+        for _ in 0..20_000 {
+            let rates = BTreeMap::from([("spike".to_string(), rng.f64())]);
+            let metrics = Metrics {
+                epoch: 1,
+                train_loss: 3.0 * rng.f64(),
+                train_accuracy: rng.f64(),
+                test_accuracy: rng.f64(),
+                test_loss: 1e-3 * rng.f64(),
+                lr: rng.uniform(),
+                images_per_second: 1e4 * rng.f64(),
+                seconds: rng.f64(),
+                mean_rate: rng.f64(),
+                rates,
+            };
+            let text = serde_json::to_string(&metrics).unwrap();
+            assert_eq!(serde_json::from_str::<Metrics>(&text).unwrap(), metrics, "{text}");
+        }
+    }
+}
