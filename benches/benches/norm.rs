@@ -16,7 +16,7 @@ fn norm(criterion: &mut Criterion) {
     let affine = Affine { a: block(0.5), mean: block(0.25), b: block(-0.5), c: block(0.125) };
     for dims in LAYERS {
         let (y, dz) = (normal(dims, &mut rng), normal(dims, &mut rng));
-        let mut statistics = Statistics::new(dims.n, dims.blocks());
+        let mut statistics = Statistics::new(dims.blocks());
         let coefficients = vec![affine; dims.blocks()];
         for level in Level::available() {
             group.throughput(Throughput::Bytes(y.bytes() as u64));

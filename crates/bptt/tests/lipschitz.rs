@@ -2,25 +2,30 @@
 
 use spikegrad_bptt::lipschitz::lipschitz;
 use spikegrad_tensor::{Level, Scratch};
-use spikegrad_testkit::check::{Tolerance, assert_close, assert_gradient, gamma, magnitudes, narrow, widen};
+use spikegrad_testkit::check::{
+    Tolerance, assert_close, assert_gradient, cases, gamma, magnitudes, narrow, widen,
+};
 use spikegrad_testkit::lipschitz::{lipschitz_grad, lipschitz_value};
 use spikegrad_testkit::rng::Rng;
 
 /// (rows, columns)
-const SHAPES: &[(usize, usize)] = &[
-    (1, 1),
-    (1, 17),
-    (17, 1),
-    (15, 16),
-    (16, 16),
-    (16, 15),
-    (31, 144),
-    (131, 27),
-    (64, 9),
-    (10, 67),
-    (131, 140),
-    (300, 270),
-];
+const SHAPES: &[(usize, usize)] = cases(
+    &[
+        (1, 1),
+        (1, 17),
+        (17, 1),
+        (15, 16),
+        (16, 16),
+        (16, 15),
+        (31, 144),
+        (131, 27),
+        (64, 9),
+        (10, 67),
+        (131, 140),
+        (300, 270),
+    ],
+    6,
+);
 
 #[test]
 fn value_and_gradient_match_in_both_orientations() {

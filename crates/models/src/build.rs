@@ -135,7 +135,7 @@ impl Builder<'_> {
             conv,
             y: Tensor::default(),
             half: HalfTensor::default(),
-            statistics: Statistics::new(out.n, out.blocks()),
+            statistics: Statistics::new(out.blocks()),
             scale: lanes.clone(),
             shift: lanes,
             coefficients: vec![Affine::default(); out.blocks()],
@@ -310,7 +310,8 @@ fn needs(layers: &[Layer], values: &[Value], input_gradient: bool) -> Needs {
         for current in &unit.currents {
             if let Current::Conv(conv) = current {
                 let spikes = matches!(values[conv.from], Value::Spikes(_));
-                needs = needs.most(conv.conv.needs(spikes, wants[conv.from]));
+                let planes = Needs { planes: conv.conv.output().planes(), ..Needs::default() };
+                needs = needs.most(conv.conv.needs(spikes, wants[conv.from])).most(planes);
             }
         }
     }

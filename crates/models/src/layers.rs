@@ -67,13 +67,28 @@ impl ConvNorm {
         }
     }
 
+    /// y = W ∗ x, and the statistics of y.
+    fn convolve_and_measure(&mut self, flow: &mut Flow) {
+        if let Value::Spikes(x) = &flow.values[self.from] {
+            let weight = &flow.params.weights[self.weight.clone()];
+            let (y, statistics) = (&mut self.y, &mut self.statistics);
+            self.conv.forward_spikes_measured(x, weight, y, statistics, &mut flow.workers);
+        } else {
+            self.convolve(flow);
+            self.statistics.measure(&self.y, flow.level, &mut flow.workers);
+        }
+    }
+
     fn forward(&mut self, flow: &mut Flow) {
-        self.convolve(flow);
+        if flow.training {
+            self.convolve_and_measure(flow);
+        } else {
+            self.convolve(flow);
+        }
         self.save(flow);
         let d = self.y.dims();
         let buffers = &mut flow.params.buffers;
         if flow.training {
-            self.statistics.measure(&self.y, flow.level, &mut flow.workers);
             let frames = if d.n == flow.batch { flow.steps } else { 1 };
             let (mean, var) = two(buffers, &self.mean, &self.var);
             self.statistics.update_running(frames * d.n * d.pixels(), mean, var);

@@ -112,7 +112,7 @@ impl Net {
         let image = Dims { n: 1, ..layer.conv.input() };
         let conv = Conv::plan(image, layer.conv.config(), self.flow.level).ok()?;
         let weight = &params.weights[layer.weight.clone()];
-        let mut statistics = Statistics::new(1, conv.output().blocks());
+        let mut statistics = Statistics::new(conv.output().blocks());
         statistics.set(&params.buffers[layer.mean.clone()], &params.buffers[layer.var.clone()]);
         let mut scale = statistics.inv_std;
         for (scale, gamma) in scale.iter_mut().zip(&params.weights[layer.gamma.clone()]) {

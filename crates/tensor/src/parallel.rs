@@ -4,6 +4,7 @@
 //! worker runs it. So results have the same bits for any number of threads, and without rayon.
 #![allow(unsafe_code)]
 
+use crate::norm::PlaneMoments;
 use crate::tensor::Block;
 use std::marker::PhantomData;
 use std::sync::Mutex;
@@ -78,6 +79,8 @@ pub struct Needs {
     pub keys: usize,
     /// Columns of spikes by channel.
     pub columns: usize,
+    /// Planes whose moments are measured.
+    pub planes: usize,
     /// Blocks of each worker.
     pub blocks: usize,
     /// Words of each worker.
@@ -92,6 +95,7 @@ impl Needs {
             sums: self.sums.max(other.sums),
             keys: self.keys.max(other.keys),
             columns: self.columns.max(other.columns),
+            planes: self.planes.max(other.planes),
             blocks: self.blocks.max(other.blocks),
             words: self.words.max(other.words),
         }
@@ -101,7 +105,8 @@ impl Needs {
     pub fn bytes(&self, workers: usize) -> usize {
         let blocks = self.packed + self.sums + workers * self.blocks;
         let columns = self.columns * size_of::<[u64; crate::LANES]>();
-        blocks * size_of::<Block>() + columns + self.keys * 8 + workers * self.words * 2
+        let moments = self.planes * size_of::<PlaneMoments>();
+        blocks * size_of::<Block>() + columns + moments + self.keys * 8 + workers * self.words * 2
     }
 }
 
@@ -119,6 +124,7 @@ pub struct Workers {
     scratch: Vec<Scratch>,
     shared: Shared,
     changes: Vec<u16>,
+    moments: Vec<PlaneMoments>,
 }
 
 impl Default for Workers {
@@ -135,7 +141,7 @@ impl Workers {
         #[cfg(not(feature = "parallel"))]
         let count = 1;
         let scratch = (0..count).map(|_| Scratch::default()).collect();
-        Self { scratch, shared: Shared::default(), changes: Vec::new() }
+        Self { scratch, shared: Shared::default(), changes: Vec::new(), moments: Vec::new() }
     }
 
     /// How many workers there are.
@@ -161,6 +167,16 @@ impl Workers {
     /// Keeps the buffer for the next pass.
     pub(crate) fn return_changes(&mut self, changes: Vec<u16>) {
         self.changes = changes;
+    }
+
+    /// Takes the buffer for planes' moments, which a convolution fills while it uses the shared ones.
+    pub(crate) fn take_moments(&mut self) -> Vec<PlaneMoments> {
+        std::mem::take(&mut self.moments)
+    }
+
+    /// Keeps the buffer for the next pass.
+    pub(crate) fn return_moments(&mut self, moments: Vec<PlaneMoments>) {
+        self.moments = moments;
     }
 
     /// Runs `work` on every item. Items are handed out in order, each to the next free worker.

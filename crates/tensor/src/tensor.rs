@@ -55,6 +55,11 @@ impl Dims {
         self.blocks() * self.pixels()
     }
 
+    /// Planes of one channel block of one image.
+    pub const fn planes(&self) -> usize {
+        self.n * self.blocks()
+    }
+
     /// Numbers the tensor stands for, without the padding.
     pub const fn len(&self) -> usize {
         self.n * self.c * self.h * self.w

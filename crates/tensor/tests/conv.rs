@@ -2,29 +2,35 @@
 //! other forms.
 
 use spikegrad_tensor::conv::{Conv, ConvConfig, DeltaKernels, InputGradient, SpikeKernel};
+use spikegrad_tensor::norm::Statistics;
 use spikegrad_tensor::rng::Rng;
 use spikegrad_tensor::{Dims, Level, Spikes, Tensor, Workers};
+use spikegrad_testkit::check::cases;
 use spikegrad_testkit::conv as reference;
 
 /// (images, input channels, rows, columns, output channels, kernel, stride, padding)
 type Shape = [usize; 8];
 
-const SHAPES: &[Shape] = &[
-    [2, 16, 8, 8, 16, 3, 1, 1],
-    [3, 33, 8, 8, 64, 3, 1, 1],
-    [1, 3, 17, 13, 37, 3, 1, 1],
-    [2, 16, 32, 32, 32, 3, 1, 1],
-    [2, 20, 9, 7, 18, 3, 2, 1],
-    [2, 16, 16, 16, 32, 1, 2, 0],
-    [1, 5, 6, 6, 7, 1, 1, 0],
-    [1, 17, 11, 11, 130, 5, 1, 2],
-    [2, 4, 12, 9, 6, 5, 3, 2],
-    [1, 1, 1, 1, 1, 3, 1, 1],
-    [2, 3, 5, 5, 4, 2, 1, 0],
-    [1, 2, 7, 7, 3, 4, 2, 3],
-    [1, 2, 4, 4, 2, 3, 4, 0],
-    [5, 64, 4, 4, 48, 3, 1, 1],
-];
+const SHAPES: &[Shape] = cases(
+    &[
+        [1, 1, 1, 1, 1, 3, 1, 1],
+        [2, 17, 3, 3, 18, 3, 1, 1],
+        [2, 3, 5, 5, 4, 2, 1, 0],
+        [1, 2, 4, 4, 2, 3, 4, 0],
+        [1, 5, 6, 6, 7, 1, 1, 0],
+        [2, 16, 8, 8, 16, 3, 1, 1],
+        [3, 33, 8, 8, 64, 3, 1, 1],
+        [1, 3, 17, 13, 37, 3, 1, 1],
+        [2, 16, 32, 32, 32, 3, 1, 1],
+        [2, 20, 9, 7, 18, 3, 2, 1],
+        [2, 16, 16, 16, 32, 1, 2, 0],
+        [1, 17, 11, 11, 130, 5, 1, 2],
+        [2, 4, 12, 9, 6, 5, 3, 2],
+        [1, 2, 7, 7, 3, 4, 2, 3],
+        [5, 64, 4, 4, 48, 3, 1, 1],
+    ],
+    4,
+);
 
 struct Case {
     conv: Conv,
@@ -160,7 +166,7 @@ fn terms(c: &Case, kind: Input) -> Terms {
 
 #[test]
 fn gradients_accumulate_where_promised() {
-    for &shape in &SHAPES[..5] {
+    for &shape in SHAPES {
         for &kind in INPUTS {
             let mut c = case(shape, kind, Level::BASELINE);
             let (_, dx, dw) = passes(&mut c, kind, 0.0, &mut Workers::new());
@@ -172,6 +178,31 @@ fn gradients_accumulate_where_promised() {
             size.iter_mut().for_each(|size| *size = if kind == Input::Changes { *size + 1.0 } else { 0.0 });
             let want: Vec<f64> = dw.iter().map(|&dw| f64::from(dw + 1.0)).collect();
             assert_sums(&format!("dw on one {kind:?}"), &dw_on_one, &want, &size, 2 * 3 + 1);
+        }
+    }
+}
+
+#[test]
+fn statistics_of_the_same_pass_have_the_bits_of_a_pass_of_their_own() {
+    let bits = |statistics: &Statistics| {
+        let Statistics { mean, inv_std, var } = statistics;
+        [mean, inv_std, var].map(|x| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>())
+    };
+    for level in Level::available() {
+        for &shape in SHAPES {
+            for &kind in &INPUTS[1..] {
+                let c = case(shape, kind, level);
+                let spikes = Spikes::from_tensor(&Tensor::from_nchw(c.conv.input(), &c.x).unwrap());
+                let d = c.conv.output();
+                let (mut y, mut alone) = (Tensor::zeros(d), Tensor::zeros(d));
+                let [mut got, mut want] = [0, 1].map(|_| Statistics::new(d.blocks()));
+                let workers = &mut Workers::new();
+                c.conv.forward_spikes_measured(&spikes, &c.weight, &mut y, &mut got, workers);
+                c.conv.forward_spikes(&spikes, &c.weight, &mut alone, workers);
+                want.measure(&alone, level, workers);
+                assert!(y.blocks() == alone.blocks(), "{shape:?} {level} {kind:?}");
+                assert_eq!(bits(&got), bits(&want), "{shape:?} {level} {kind:?}");
+            }
         }
     }
 }

@@ -2,15 +2,17 @@
 
 use spikegrad_tensor::linear::{Matrix, gemm, linear, linear_backward_input, linear_backward_weight};
 use spikegrad_tensor::{Dims, Tensor};
-use spikegrad_testkit::check::{Tolerance, assert_close, magnitudes, narrow, widen};
+use spikegrad_testkit::check::{Tolerance, assert_close, cases, magnitudes, narrow, widen};
 use spikegrad_testkit::linear::{
     Linear, linear_bias_grad, linear_forward, linear_input_grad, linear_weight_grad,
 };
 use spikegrad_testkit::rng::Rng;
 
 /// (rows, inputs, outputs)
-const SHAPES: &[(usize, usize, usize)] =
-    &[(1, 1, 1), (2, 15, 16), (3, 16, 15), (5, 17, 1), (7, 1, 17), (4, 37, 10), (13, 131, 67), (100, 33, 29)];
+const SHAPES: &[(usize, usize, usize)] = cases(
+    &[(1, 1, 1), (2, 15, 16), (3, 16, 15), (5, 17, 1), (7, 1, 17), (4, 37, 10), (13, 131, 67), (100, 33, 29)],
+    6,
+);
 
 struct Case {
     sizes: Linear,

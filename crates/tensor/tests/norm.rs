@@ -2,21 +2,24 @@
 
 use spikegrad_tensor::norm::{Affine, Statistics, backward_affine};
 use spikegrad_tensor::{Block, Dims, LANES, Level, Tensor, Workers};
-use spikegrad_testkit::check::{Tolerance, assert_close, narrow, widen};
+use spikegrad_testkit::check::{Tolerance, assert_close, cases, narrow, widen};
 use spikegrad_testkit::norm::{EPS, Norm, norm_backward, norm_forward, norm_running};
 use spikegrad_testkit::rng::Rng;
 
 /// (images, channels, rows, columns)
-const SHAPES: &[(usize, usize, usize, usize)] = &[
-    (2, 1, 1, 1),
-    (1, 15, 3, 5),
-    (3, 16, 1, 1),
-    (5, 17, 7, 11),
-    (2, 37, 13, 1),
-    (17, 3, 8, 8),
-    (33, 16, 2, 2),
-    (1, 2, 31, 31),
-];
+const SHAPES: &[(usize, usize, usize, usize)] = cases(
+    &[
+        (2, 1, 1, 1),
+        (1, 15, 3, 5),
+        (3, 16, 1, 1),
+        (5, 17, 7, 11),
+        (2, 37, 13, 1),
+        (17, 3, 8, 8),
+        (33, 16, 2, 2),
+        (1, 2, 31, 31),
+    ],
+    5,
+);
 
 /// Numbers of `f32` that are added up before a sum moves to `f64`.
 const RUN: usize = 64;
@@ -41,7 +44,7 @@ fn on_threads<T: Send>(threads: usize, f: impl FnOnce() -> T + Send) -> T {
 }
 
 fn measure(case: &Case, level: Level) -> Statistics {
-    let mut statistics = Statistics::new(case.dims.n, case.dims.blocks());
+    let mut statistics = Statistics::new(case.dims.blocks());
     let y = Tensor::from_nchw(case.dims, &case.y).unwrap();
     // Twice, the first time of other numbers: nothing may stay.
     let other = Tensor::from_nchw(case.dims, &case.dz).unwrap();
@@ -50,27 +53,42 @@ fn measure(case: &Case, level: Level) -> Statistics {
     statistics
 }
 
-/// Mean over a channel of `f(value)`.
-fn channel_mean(case: &Case, f: impl Fn(f64, usize) -> f64) -> Vec<f64> {
+/// How far values lie from k, the first value of their plane: means of |y − k| and (y − k)² over each channel, and of
+/// |mean_p − mean|·(mean of |y − k| in the plane p) over planes.
+struct Spread {
+    reach: Vec<f64>,
+    square: Vec<f64>,
+    between: Vec<f64>,
+}
+
+fn spread(case: &Case, mean: &[f64]) -> Spread {
     let (c, hw) = (case.dims.c, case.dims.pixels());
-    let mut sums = vec![0.0; c];
-    for (i, &y) in case.y.iter().enumerate() {
-        sums[i / hw % c] += f(f64::from(y), i / hw % c) / case.norm.count();
+    let [mut reach, mut square, mut between] = [0, 1, 2].map(|_| vec![0.0; c]);
+    for (p, plane) in case.y.chunks(hw).enumerate() {
+        let k = f64::from(plane[0]);
+        let average =
+            |f: &dyn Fn(f64) -> f64| plane.iter().map(|&y| f(f64::from(y))).sum::<f64>() / hw as f64;
+        let of_plane = average(&|y| (y - k).abs());
+        let planes = case.dims.n as f64;
+        reach[p % c] += of_plane / planes;
+        square[p % c] += average(&|y| (y - k).powi(2)) / planes;
+        between[p % c] += (average(&|y| y) - mean[p % c]).abs() * of_plane / planes;
     }
-    sums
+    Spread { reach, square, between }
 }
 
 fn check_statistics(what: &str, case: &Case, statistics: &Statistics) {
     let c = case.dims.c;
     let (zeros, ones) = (vec![0.0; c], vec![1.0; c]);
     let want = norm_forward(&case.norm, &widen(&case.y), &ones, &zeros);
-    let pivot: Vec<f64> = (0..c).map(|c| f64::from(case.y[c * case.dims.pixels()])).collect();
-    let reach = channel_mean(case, |y, c| (y - pivot[c]).abs());
-    let square = channel_mean(case, |y, c| (y - pivot[c]).powi(2));
+    let Spread { reach, square, between } = spread(case, &want.mean);
     let magnitude: Vec<f64> = (0..c).map(|c| reach[c] + want.mean[c].abs()).collect();
     let sum = |magnitude| Tolerance::Dot { k: RUN + 4, magnitude };
     assert_close(&format!("mean {what}"), &statistics.mean[..c], &want.mean, sum(&magnitude));
-    // var = E(y − k)² − (E(y − k))²: the second term is at most the first, and its error twice as large.
+    // A plane's E(y − k)² − (E(y − k))²: the second term is at most the first, and its error twice as large. Between
+    // planes, (mean_p − mean)² is off by twice its root times the error of mean_p.
+    // The variance itself is rounded once.
+    let square: Vec<f64> = (0..c).map(|c| square[c] + between[c] + want.var[c]).collect();
     let magnitude: Vec<f64> = square.iter().map(|s| 3.0 * s).collect();
     assert_close(&format!("var {what}"), &statistics.var[..c], &want.var, sum(&magnitude));
     // ∂(v + ε)^(−1/2) = −½·(v + ε)^(−3/2)·∂v.
@@ -101,8 +119,7 @@ fn sums(case: &Case, statistics: &Statistics) -> Sums {
         sum_hat[k] += f64::from(dz) * hat;
         hats[k] += (f64::from(dz) * hat).abs();
     }
-    let pivot = |k: usize| f64::from(case.y[k * hw]);
-    let mut mean = channel_mean(case, |y, k| (y - pivot(k)).abs());
+    let mut mean = spread(case, &widen(&statistics.mean)).reach;
     for k in 0..c {
         let inv_std = f64::from(statistics.inv_std[k]);
         let a = f64::from(case.gamma[k]) * inv_std;
@@ -251,7 +268,7 @@ fn running_estimates_move_as_the_references_do() {
 
 #[test]
 fn set_takes_the_running_estimates() {
-    let mut statistics = Statistics::new(2, 2);
+    let mut statistics = Statistics::new(2);
     let mut rng = Rng::new(3);
     let (mean, var) = (narrow(&rng.normals(17)), narrow(&rng.uniforms(17, 0.0, 2.0)));
     statistics.set(&mean, &var);

@@ -2,22 +2,25 @@
 
 use spikegrad_tensor::pool::{AvgPool, flatten, flatten_backward};
 use spikegrad_tensor::{Block, Dims, LANES, Tensor, Workers};
-use spikegrad_testkit::check::{Tolerance, assert_close, magnitudes, narrow, widen};
+use spikegrad_testkit::check::{Tolerance, assert_close, cases, magnitudes, narrow, widen};
 use spikegrad_testkit::pool::{
     Pool, avg_pool_backward, avg_pool_forward, global_avg_backward, global_avg_forward,
 };
 use spikegrad_testkit::rng::Rng;
 
 /// (images, channels, rows, columns, window)
-const SHAPES: &[(usize, usize, usize, usize, usize)] = &[
-    (1, 1, 2, 2, 2),
-    (2, 15, 5, 7, 2),
-    (3, 16, 8, 8, 2),
-    (2, 17, 9, 11, 3),
-    (1, 37, 4, 4, 4),
-    (2, 3, 5, 5, 1),
-    (1, 16, 7, 13, 5),
-];
+const SHAPES: &[(usize, usize, usize, usize, usize)] = cases(
+    &[
+        (1, 1, 2, 2, 2),
+        (2, 15, 5, 7, 2),
+        (3, 16, 8, 8, 2),
+        (2, 17, 9, 11, 3),
+        (1, 37, 4, 4, 4),
+        (2, 3, 5, 5, 1),
+        (1, 16, 7, 13, 5),
+    ],
+    4,
+);
 
 fn nan(dims: Dims) -> Tensor {
     let mut tensor = Tensor::zeros(dims);

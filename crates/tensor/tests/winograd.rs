@@ -13,7 +13,7 @@
 use spikegrad_tensor::conv::{Conv, ConvConfig, InputGradient};
 use spikegrad_tensor::rng::Rng;
 use spikegrad_tensor::{Dims, Level, Tensor, Workers};
-use spikegrad_testkit::check::{Tolerance, assert_agree, assert_close, dot, magnitudes, widen};
+use spikegrad_testkit::check::{Tolerance, assert_agree, assert_close, cases, dot, magnitudes, widen};
 use spikegrad_testkit::conv as reference;
 use std::f64::consts::{FRAC_1_SQRT_2, SQRT_2};
 
@@ -22,23 +22,26 @@ const FORMS: [InputGradient; 2] = [InputGradient::Winograd2, InputGradient::Wino
 /// (images, input channels, rows, columns, output channels, padding)
 type Shape = [usize; 6];
 
-const SHAPES: &[Shape] = &[
-    [1, 1, 1, 1, 1, 1],
-    [2, 3, 1, 3, 2, 2],
-    [3, 2, 2, 2, 5, 1],
-    [2, 5, 3, 3, 3, 0],
-    [2, 16, 4, 4, 16, 1],
-    [1, 15, 5, 9, 17, 1],
-    [2, 17, 6, 5, 15, 2],
-    [1, 4, 7, 8, 33, 0],
-    [13, 16, 8, 8, 16, 1],
-    [5, 20, 9, 7, 18, 1],
-    [1, 130, 11, 13, 3, 1],
-    [2, 3, 17, 19, 48, 2],
-    [1, 33, 32, 32, 32, 1],
-    [51, 2, 2, 3, 4, 1],
-    [2, 2, 5, 4, 3, 4],
-];
+const SHAPES: &[Shape] = cases(
+    &[
+        [1, 1, 1, 1, 1, 1],
+        [2, 3, 1, 3, 2, 2],
+        [3, 2, 2, 2, 5, 1],
+        [2, 5, 3, 3, 3, 0],
+        [2, 16, 4, 4, 16, 1],
+        [1, 15, 5, 9, 17, 1],
+        [2, 17, 6, 5, 15, 2],
+        [1, 4, 7, 8, 33, 0],
+        [13, 16, 8, 8, 16, 1],
+        [5, 20, 9, 7, 18, 1],
+        [1, 130, 11, 13, 3, 1],
+        [2, 3, 17, 19, 48, 2],
+        [1, 33, 32, 32, 32, 1],
+        [51, 2, 2, 3, 4, 1],
+        [2, 2, 5, 4, 3, 4],
+    ],
+    5,
+);
 
 struct Case {
     conv: Conv,

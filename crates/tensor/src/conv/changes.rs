@@ -40,7 +40,7 @@ fn split<'a>(words: &[u16], step: usize, changes: &'a mut Vec<u16>) -> [&'a [u16
 pub(super) fn forward(conv: &Conv, words: &[u16], weight: &[f32], y: &mut [Block], workers: &mut Workers) {
     let one = conv.of_images(conv.input.n / conv.steps);
     let (step, step_out) = (words.len() / conv.steps, y.len() / conv.steps);
-    lookup::forward(&one, &words[..step], weight, &mut y[..step_out], workers);
+    lookup::forward(&one, &words[..step], weight, &mut y[..step_out], None, workers);
     let mut changes = workers.take_changes();
     sparse::forward_changes(&one, split(words, step, &mut changes), weight, y, workers);
     workers.return_changes(changes);

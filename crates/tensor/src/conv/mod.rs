@@ -29,6 +29,7 @@ pub use winograd::InputGradient;
 
 use self::sparse::Sign;
 use self::winograd_form::{F2, F4};
+use crate::norm::{PlaneMoments, Statistics, measure_planes};
 use crate::parallel::grown;
 use crate::tensor::{Block, Dims, LANES, Tensor};
 use crate::{Level, Needs, ShapeError, Spikes, Workers};
@@ -198,12 +199,44 @@ impl Conv {
     ///
     /// Numerics: only additions, in an order that the shape and the share of active neurons decide.
     pub fn forward_spikes(&self, spikes: &Spikes, weight: &[f32], y: &mut Tensor, workers: &mut Workers) {
+        self.convolve_spikes(spikes, weight, y, None, workers);
+    }
+
+    /// Convolves spikes, y = W ∗ o, and measures mean and variance of y's channels for batch norm: in the same
+    /// pass over memory where spikes are looked up. Arguments and numerics as [`Conv::forward_spikes`] and
+    /// [`Statistics::measure`], to the bit.
+    pub fn forward_spikes_measured(
+        &self,
+        spikes: &Spikes,
+        weight: &[f32],
+        y: &mut Tensor,
+        statistics: &mut Statistics,
+        workers: &mut Workers,
+    ) {
+        let mut moments = workers.take_moments();
+        let planes = grown(&mut moments, self.output.planes());
+        self.convolve_spikes(spikes, weight, y, Some(planes), workers);
+        statistics.gather(self.output, planes, workers);
+        workers.return_moments(moments);
+    }
+
+    fn convolve_spikes(
+        &self,
+        spikes: &Spikes,
+        weight: &[f32],
+        y: &mut Tensor,
+        moments: Option<&mut [PlaneMoments]>,
+        workers: &mut Workers,
+    ) {
         assert_eq!((spikes.dims(), y.dims(), weight.len()), (self.input, self.output, self.weight_len()));
-        let (words, y) = (spikes.words(), y.blocks_mut());
+        let words = spikes.words();
         match self.way(words) {
-            Way::Changes => changes::forward(self, words, weight, y, workers),
-            Way::Lists => sparse::forward(self, words, weight, y, workers),
-            Way::Lookup => lookup::forward(self, words, weight, y, workers),
+            Way::Lookup => return lookup::forward(self, words, weight, y.blocks_mut(), moments, workers),
+            Way::Lists => sparse::forward(self, words, weight, y.blocks_mut(), workers),
+            Way::Changes => changes::forward(self, words, weight, y.blocks_mut(), workers),
+        }
+        if let Some(moments) = moments {
+            measure_planes(y, moments, self.level, workers);
         }
     }
 

@@ -29,7 +29,7 @@ impl NormSubject {
         let (dz, dy) = (normal(dims, rng), y.clone());
         let block = |x| Block([x; spikegrad::tensor::LANES]);
         let affine = Affine { a: block(0.5), mean: block(0.25), b: block(-0.5), c: block(0.125) };
-        let statistics = Statistics::new(dims.n, dims.blocks());
+        let statistics = Statistics::new(dims.blocks());
         Self { level, y, dz, dy, statistics, coefficients: vec![affine; dims.blocks()] }
     }
 

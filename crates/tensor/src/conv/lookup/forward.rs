@@ -6,11 +6,13 @@
 //!   for each output block, each run of images:                parallel over the pairs
 //!     for each three sources: build the tables of their 48 weight rows
 //!       for each pixel: y += the rows that its key selects
+//!     measure the planes of y while they are in the cache     where batch norm asks for it
 //! ```
 
 use super::keys::{Grid, PixelKeys};
 use super::{KEY_BITS, KEY_WORDS, SCRATCH_BLOCKS, Start, Tables, add_selected, build, workspace};
 use crate::conv::Conv;
+use crate::norm::PlaneMoments;
 use crate::parallel::{Timeline, grown, timelines};
 use crate::tensor::{Block, LANES};
 use crate::{Kernel, Lanes, Needs, Scratch, Workers};
@@ -52,11 +54,13 @@ pub(in crate::conv) fn needs(conv: &Conv) -> Needs {
     }
 }
 
+/// y, and the moments of its planes where they are asked for.
 pub(in crate::conv) fn forward(
     conv: &Conv,
     words: &[u16],
     weight: &[f32],
     y: &mut [Block],
+    moments: Option<&mut [PlaneMoments]>,
     workers: &mut Workers,
 ) {
     let (output, pixels) = (conv.output, conv.output.pixels());
@@ -66,7 +70,8 @@ pub(in crate::conv) fn forward(
     let packed = pack(conv, weight, &mut shared.packed, workers);
     let keys = grown(&mut shared.keys, chunk * image_keys);
     let grid = Grid::new(conv);
-    let input_image = conv.input.image_blocks();
+    let (input_image, blocks) = (conv.input.image_blocks(), output.blocks());
+    let mut moments = moments.map(|moments| moments.chunks_mut(chunk * blocks));
     for (index, y) in y.chunks_mut(chunk * output.image_blocks()).enumerate() {
         let images = y.len() / output.image_blocks();
         let keys = &mut keys[..images * image_keys];
@@ -76,13 +81,20 @@ pub(in crate::conv) fn forward(
         });
         let keys = &*keys;
         let runs = y.chunks_mut(run * output.image_blocks()).zip(keys.chunks(run * image_keys));
+        let mut moments =
+            moments.as_mut().and_then(Iterator::next).map(|moments| moments.chunks_mut(run * blocks));
         let tasks = runs.flat_map(|(y, keys)| {
             let images = y.len() / output.image_blocks();
-            timelines(y, images, pixels).enumerate().map(move |(block, y)| (block, y, images, keys))
+            let moments = moments.as_mut().and_then(Iterator::next);
+            let mut moments = moments.map(|moments| timelines(moments, images, 1));
+            timelines(y, images, pixels).enumerate().map(move |(block, planes)| {
+                let moments = moments.as_mut().and_then(Iterator::next);
+                (block, Run { keys, pixels, images, planes, moments })
+            })
         });
-        workers.run(tasks, |(block, planes, images, keys), scratch| {
+        workers.run(tasks, |(block, run), scratch| {
             let rows = &packed[block * triples * KEY_BITS..][..triples * KEY_BITS];
-            conv.level.run(BlockSums { rows, keys, pixels, images, planes, scratch });
+            conv.level.run(BlockSums { rows, run, scratch });
         });
     }
     workers.return_shared(shared);
@@ -107,13 +119,18 @@ fn pack<'a>(conv: &Conv, weight: &[f32], packed: &'a mut Vec<Block>, workers: &m
     packed
 }
 
-/// One block of output channels of a run of images.
-struct BlockSums<'a> {
-    rows: &'a [Block],
+/// One block of output channels of a run of images: what it is made from, and where it goes.
+struct Run<'a> {
     keys: &'a [u64],
     pixels: usize,
     images: usize,
     planes: Timeline<'a, Block>,
+    moments: Option<Timeline<'a, PlaneMoments>>,
+}
+
+struct BlockSums<'a> {
+    rows: &'a [Block],
+    run: Run<'a>,
     scratch: &'a mut Scratch,
 }
 
@@ -122,7 +139,7 @@ impl Kernel for BlockSums<'_> {
 
     #[inline(always)]
     fn run<V: Lanes>(self) {
-        let Self { rows, keys, pixels, images, mut planes, scratch } = self;
+        let Self { rows, run: Run { keys, pixels, images, mut planes, moments }, scratch } = self;
         let tables: &mut Tables = workspace(scratch).1;
         let image_keys = keys.len() / images;
         for (triple, rows) in rows.as_chunks::<KEY_BITS>().0.iter().enumerate() {
@@ -131,6 +148,9 @@ impl Kernel for BlockSums<'_> {
             for (i, keys) in keys.chunks_exact(image_keys).enumerate() {
                 add_selected::<V>(start, tables, &keys[triple * pixels..][..pixels], planes.at(i));
             }
+        }
+        if let Some(mut moments) = moments {
+            (0..images).for_each(|i| moments.at(i)[0] = PlaneMoments::of::<V>(planes.at(i)));
         }
     }
 }

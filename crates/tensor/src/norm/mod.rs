@@ -6,7 +6,12 @@
 //! ```
 //! The affine map and the two sums are fused into the neuron's passes; this file has the rest.
 
-use crate::tensor::{Block, LANES, Tensor};
+mod moments;
+
+pub(crate) use moments::{PlaneMoments, measure as measure_planes};
+
+use crate::parallel::grown;
+use crate::tensor::{Block, Dims, LANES, Tensor};
 use crate::{Kernel, Lanes, Level, Workers};
 use std::array::from_fn;
 
@@ -14,9 +19,6 @@ use std::array::from_fn;
 pub const EPSILON: f64 = 1e-5;
 /// PyTorch's momentum of the running estimates.
 pub const MOMENTUM: f32 = 0.1;
-/// Image groups that sums are cut into, whatever the thread count.
-const GROUPS: usize = 16;
-
 /// Mean and 1/√(var + ε) of each channel, padded to whole blocks.
 #[derive(Clone, Debug, Default)]
 pub struct Statistics {
@@ -26,45 +28,53 @@ pub struct Statistics {
     pub inv_std: Vec<f32>,
     /// Variance of each channel, biased.
     pub var: Vec<f32>,
-    partial: Vec<[f64; 2 * LANES]>,
 }
 
 impl Statistics {
-    /// Makes room for `blocks` channel blocks of a tensor of `images` images.
-    pub fn new(images: usize, blocks: usize) -> Self {
+    /// Makes room for `blocks` channel blocks.
+    pub fn new(blocks: usize) -> Self {
         let lanes = vec![0.0; blocks * LANES];
-        let partial = vec![[0.0; 2 * LANES]; blocks * GROUPS.min(images.max(1))];
-        Self { mean: lanes.clone(), inv_std: lanes.clone(), var: lanes, partial }
+        Self { mean: lanes.clone(), inv_std: lanes.clone(), var: lanes }
     }
 
     /// Measures mean and variance of each channel of `y`.
     ///
-    /// Numerics: sums of y − k and (y − k)² with k the channel's first value, so that a large mean cancels
-    /// nothing; `f32` within an image row of blocks, `f64` across; fixed order.
+    /// Numerics: each plane by itself, sums of y − k and (y − k)² with k its first value, so that a large mean
+    /// cancels nothing; `f32` within 64 pixels, `f64` across; fixed order.
     pub fn measure(&mut self, y: &Tensor, level: Level, workers: &mut Workers) {
-        let d = y.dims();
-        let (blocks, hw) = (d.blocks(), d.pixels());
-        let groups = self.partial.len() / blocks;
-        workers.run(self.partial.iter_mut().enumerate(), |(task, sums), _| {
-            let (group, block) = (task / blocks, task % blocks);
-            let images = group * d.n / groups..(group + 1) * d.n / groups;
-            let pivot = &y.blocks()[block * hw];
-            *sums = [0.0; 2 * LANES];
-            for n in images {
-                let plane = &y.blocks()[(n * blocks + block) * hw..][..hw];
-                level.run(Moments { plane, pivot, sums });
+        let mut moments = workers.take_moments();
+        let planes = grown(&mut moments, y.dims().planes());
+        measure_planes(y, planes, level, workers);
+        self.gather(y.dims(), planes, workers);
+        workers.return_moments(moments);
+    }
+
+    /// Puts the statistics together from every plane's moments, image by image.
+    ///
+    /// ```text
+    /// mean = Σ mean_p / planes      var = (Σ spread_p + P·Σ (mean_p − mean)²) / (planes·P)
+    /// ```
+    pub(crate) fn gather(&mut self, d: Dims, moments: &[PlaneMoments], workers: &mut Workers) {
+        let (planes, pixels) = (d.n as f64, d.pixels() as f64);
+        let (mean, var) = (self.mean.chunks_mut(LANES), self.var.chunks_mut(LANES));
+        let channels = mean.zip(var).zip(self.inv_std.chunks_mut(LANES));
+        workers.run(channels.enumerate(), |(block, ((mean, var), inv_std)), _| {
+            let of_block = || moments[block..].iter().step_by(d.blocks());
+            let (mut means, mut spreads) = ([0.0; LANES], [0.0; LANES]);
+            for plane in of_block() {
+                means.iter_mut().zip(plane.mean).for_each(|(mean, of_plane)| *mean += of_plane / planes);
+            }
+            for plane in of_block() {
+                for (l, spread) in spreads.iter_mut().enumerate() {
+                    *spread += plane.spread[l] + pixels * (plane.mean[l] - means[l]).powi(2);
+                }
+            }
+            for l in 0..LANES.min(d.c - block * LANES) {
+                let variance = spreads[l] / (planes * pixels);
+                (mean[l], var[l]) = (means[l] as f32, variance as f32);
+                inv_std[l] = (1.0 / (variance + EPSILON).sqrt()) as f32;
             }
         });
-        let count = (d.n * hw) as f64;
-        for c in 0..d.c {
-            let (block, lane) = (c / LANES, c % LANES);
-            let total = |at: usize| (0..groups).map(|g| self.partial[g * blocks + block][at]).sum::<f64>();
-            let (mean, square) = (total(lane) / count, total(LANES + lane) / count);
-            let var = (square - mean * mean).max(0.0);
-            self.mean[c] = (mean + f64::from(y.blocks()[block * hw].0[lane])) as f32;
-            self.var[c] = var as f32;
-            self.inv_std[c] = (1.0 / (var + EPSILON).sqrt()) as f32;
-        }
     }
 
     /// Takes mean and variance from running estimates, for inference.
@@ -87,49 +97,7 @@ impl Statistics {
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        12 * self.mean.len() + size_of_val(self.partial.as_slice())
-    }
-}
-
-struct Moments<'a> {
-    plane: &'a [Block],
-    pivot: &'a Block,
-    sums: &'a mut [f64; 2 * LANES],
-}
-
-impl Kernel for Moments<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<V: Lanes>(self) {
-        match V::WIDTH {
-            16 => self.add::<V, 1>(),
-            8 => self.add::<V, 2>(),
-            _ => self.add::<V, 4>(),
-        }
-    }
-}
-
-impl Moments<'_> {
-    #[inline(always)]
-    fn add<V: Lanes, const H: usize>(self) {
-        let pivot: [V; H] = registers(self.pivot);
-        for run in self.plane.chunks(64) {
-            let (mut sum, mut square) = ([V::splat(0.0); H], [V::splat(0.0); H]);
-            for block in run {
-                for h in 0..H {
-                    let y = V::load(&block.0[h * V::WIDTH..]) - pivot[h];
-                    sum[h] = sum[h] + y;
-                    square[h] = square[h] + y * y;
-                }
-            }
-            let mut lanes = [0.0; 2 * LANES];
-            for h in 0..H {
-                sum[h].store(&mut lanes[h * V::WIDTH..]);
-                square[h].store(&mut lanes[LANES + h * V::WIDTH..]);
-            }
-            self.sums.iter_mut().zip(lanes).for_each(|(sum, lane)| *sum += f64::from(lane));
-        }
+        12 * self.mean.len()
     }
 }
 
