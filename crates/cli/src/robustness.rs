@@ -140,7 +140,20 @@ pub struct CurveScores {
     pub accuracy: Vec<Vec<f64>>,
 }
 
+/// What [`CurveScores::csv_lines`] hold.
+pub const SCORE_COLUMNS: &str = "noise,space,spread,level,noise_seed,accuracy";
+
 impl CurveScores {
+    /// Every score, one line each.
+    pub fn csv_lines(&self) -> impl Iterator<Item = String> {
+        let Curve { kind, space, spread, levels, .. } = &self.curve;
+        let scores = levels.iter().zip(&self.accuracy).flat_map(|(level, accuracies)| {
+            accuracies.iter().enumerate().map(move |(seed, accuracy)| (level, seed, accuracy))
+        });
+        scores
+            .map(move |(level, seed, accuracy)| format!("{kind},{space},{spread},{level},{seed},{accuracy}"))
+    }
+
     /// Scores a net along a curve; none where Ctrl-C came.
     ///
     /// # Errors
@@ -303,16 +316,11 @@ fn rows(scores: &[RunScores]) -> Vec<Vec<String>> {
 }
 
 fn csv(scores: &[RunScores]) -> String {
-    let mut text = "run,beta,noise,space,spread,level,seed,accuracy\n".to_string();
+    let mut text = format!("run,beta,{SCORE_COLUMNS}\n");
     for run in scores {
-        for CurveScores { curve, accuracy } in &run.noise {
-            for (level, row) in curve.levels.iter().zip(accuracy) {
-                for (seed, accuracy) in row.iter().enumerate() {
-                    let (name, beta) = (files::quoted(&run.run), run.beta);
-                    let Curve { kind, space, spread, .. } = curve;
-                    text += &format!("{name},{beta},{kind},{space},{spread},{level},{seed},{accuracy}\n");
-                }
-            }
+        let (name, beta) = (files::quoted(&run.run), run.beta);
+        for line in run.noise.iter().flat_map(CurveScores::csv_lines) {
+            text += &format!("{name},{beta},{line}\n");
         }
     }
     text

@@ -12,7 +12,8 @@ use std::process::{Command, Stdio};
 const GRID: &str = "--epochs 2 --grid delta=0,-0.1 --grid reset=hard,soft --seeds 2 --noise salt-and-pepper \
                     --noise-levels 0.05,0.5 --noise-seeds 2";
 /// The files that an ablation amounts to.
-const TABLES: [&str; 5] = ["cells.csv", "table.csv", "table.md", "ablation.svg", "noise.svg"];
+const TABLES: [&str; 7] =
+    ["cells.csv", "table.csv", "table.md", "ablation.svg", "noise.csv", "noise.md", "noise.svg"];
 
 /// Starts the ablation, and ends it with a signal as soon as it prints a line with `word`.
 #[cfg(unix)]
@@ -48,6 +49,29 @@ fn a_grid_cut_short_ends_with_the_same_tables() {
     }
     let again = folder.succeed(&format!("ablate {SMALL} {GRID} --out parts"));
     assert!(!again.contains("cell "), "finished cells are not run again: {again}");
+    check_noise_table(&folder);
+}
+
+/// The last point's row is what its two seeds reached, and by how much more than the first point's, by hand.
+fn check_noise_table(folder: &Folder) {
+    let text = String::from_utf8(folder.read("whole/noise.csv")).unwrap();
+    assert_eq!(text.lines().count(), 1 + 4 * 2 * 2 * 2, "{text}");
+    let mean = |point: &str, seed: u32| {
+        let start = format!("{point},{seed},salt-and-pepper,pixel,sigma,0.5,");
+        let scores: Vec<f64> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix(&start)?.split(',').nth(1)?.parse().ok())
+            .collect();
+        assert_eq!(scores.len(), 2, "{start}");
+        50.0 * (scores[0] + scores[1])
+    };
+    let of = |point: &str| (mean(point, 1) + mean(point, 2)) / 2.0;
+    let (first, last) = (of("delta=0 reset=hard"), of("delta=-0.1 reset=soft"));
+    let table = String::from_utf8(folder.read("whole/noise.md")).unwrap();
+    let row = table.lines().find(|line| line.contains("delta=-0.1 reset=soft")).unwrap();
+    for told in [format!("| {last:.2} ± "), format!("| {:+.2} |", last - first)] {
+        assert!(row.contains(&told), "{told} in {row}");
+    }
 }
 
 #[test]

@@ -13,6 +13,7 @@
 use crate::autoaugment::{self, PolicyDraw};
 use crate::error::DataError;
 use crate::rng::Rng;
+use crate::switches;
 use std::fmt;
 use std::str::FromStr;
 
@@ -51,35 +52,28 @@ impl FromStr for Augment {
     /// Errors: [`DataError::Unknown`] listing the names known.
     fn from_str(text: &str) -> Result<Self, DataError> {
         let mut augment = Self::NONE;
-        if text.trim() == "none" {
-            return Ok(augment);
-        }
-        for name in text.split(',').map(str::trim) {
-            match name {
-                "crop" => augment.crop = true,
-                "flip" => augment.flip = true,
-                "cutout" => augment.cutout = true,
-                "autoaugment" => augment.autoaugment = true,
-                _ => {
-                    let known = "none, or some of crop,flip,cutout,autoaugment";
-                    return Err(DataError::Unknown { what: "augmentation", found: name.into(), known });
-                }
-            }
-        }
+        let switches = &mut [
+            ("crop", &mut augment.crop),
+            ("flip", &mut augment.flip),
+            ("cutout", &mut augment.cutout),
+            ("autoaugment", &mut augment.autoaugment),
+        ];
+        switches::read(text, switches, "augmentation", "none, or some of crop,flip,cutout,autoaugment")?;
         Ok(augment)
     }
 }
 
 impl fmt::Display for Augment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let all = [
-            (self.crop, "crop"),
-            (self.flip, "flip"),
-            (self.cutout, "cutout"),
-            (self.autoaugment, "autoaugment"),
-        ];
-        let on: Vec<&str> = all.iter().filter(|(on, _)| *on).map(|&(_, name)| name).collect();
-        f.write_str(&if on.is_empty() { "none".into() } else { on.join(",") })
+        switches::write(
+            f,
+            &[
+                ("crop", self.crop),
+                ("flip", self.flip),
+                ("cutout", self.cutout),
+                ("autoaugment", self.autoaugment),
+            ],
+        )
     }
 }
 

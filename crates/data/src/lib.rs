@@ -54,6 +54,7 @@ mod sample_set;
 pub use spikegrad_tensor::rng;
 pub mod shapes;
 mod source;
+mod switches;
 
 pub use augment::Augment;
 pub use error::DataError;

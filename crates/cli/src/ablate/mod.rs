@@ -11,13 +11,14 @@
 //! | `cells.csv` | one line per cell |
 //! | `table.csv`, `table.md` | one line per point of the grid |
 //! | `ablation.svg` | accuracy of each point, and its difference to the first |
-//! | `noise.svg` | accuracy under noise, where the plan asks for it |
+//! | `noise.csv`, `noise.md`, `noise.svg` | accuracy under noise, where the plan asks for it |
 
 mod cell;
 mod census;
 mod grid;
 mod paired;
 mod table;
+mod under_noise;
 
 use crate::failure::Failure;
 use crate::files::{self, print, write_json};
@@ -80,7 +81,9 @@ pub fn run(args: AblateArgs) -> Result<(), Failure> {
     let table = Table::of(&results);
     write_tables(&folder, &table, &results)?;
     if args.json.as_deref() != Some("-") {
-        print(&format!("\n{}\ntables and plots are in {}\n", table.text(), folder.display()));
+        let noise = under_noise::cells(&table).map(|cells| format!("\n{}", files::table(&cells)));
+        let (text, noise) = (table.text(), noise.unwrap_or_default());
+        print(&format!("\n{text}{noise}\ntables and plots are in {}\n", folder.display()));
     }
     match &args.json {
         Some(target) => write_json(target, &table.json()),
@@ -94,8 +97,10 @@ fn write_tables(folder: &Path, table: &Table, results: &[(Cell, CellResult)]) ->
     files::write(&folder.join("table.csv"), &table.csv())?;
     files::write(&folder.join("table.md"), &table.markdown())?;
     files::write(&folder.join("ablation.svg"), &table.chart())?;
-    match table.noise_chart() {
-        Some(chart) => files::write(&folder.join("noise.svg"), &chart),
-        None => Ok(()),
-    }
+    let (Some(cells), Some(chart)) = (under_noise::cells(table), under_noise::chart(table)) else {
+        return Ok(());
+    };
+    files::write(&folder.join("noise.csv"), &under_noise::csv(results))?;
+    files::write(&folder.join("noise.md"), &files::markdown(&cells))?;
+    files::write(&folder.join("noise.svg"), &chart)
 }

@@ -5,21 +5,20 @@ use super::grid::Cell;
 use super::paired::Summary;
 use crate::dot_plot::{self, Dots, Panel};
 use crate::files::{self, quoted};
-use crate::robustness::{self, NamedScores};
 use crate::row;
 use serde_json::{Value, json};
 
 /// All points of a grid.
 #[derive(Clone, Debug)]
 pub struct Table {
-    rows: Vec<Row>,
+    pub(super) rows: Vec<Row>,
 }
 
 /// One point of the grid, over its seeds.
 #[derive(Clone, Debug)]
-struct Row {
-    label: String,
-    results: Vec<CellResult>,
+pub(super) struct Row {
+    pub label: String,
+    pub results: Vec<CellResult>,
     accuracy: Summary,
     best: Summary,
     train_accuracy: Summary,
@@ -67,10 +66,6 @@ impl Table {
 
     /// Head and cells, in percent and points.
     fn cells(&self) -> Vec<Vec<String>> {
-        let percent = |s: &Summary| format!("{:.2} ± {:.2}", 100.0 * s.mean, 100.0 * s.deviation);
-        let span = |interval: Option<(f64, f64)>| {
-            interval.map_or("–".into(), |(a, b)| format!("{:+.2} … {:+.2}", 100.0 * a, 100.0 * b))
-        };
         let mut rows = vec![row![
             "",
             "seeds",
@@ -187,24 +182,16 @@ impl Table {
         ];
         dot_plot::draw(&names, &panels)
     }
+}
 
-    /// Mean accuracy under noise of each point, if it was measured.
-    pub fn noise_chart(&self) -> Option<String> {
-        let kinds = &self.rows.first()?.results.first()?.noise;
-        let of_kind = |k: usize| {
-            let curve = |row| {
-                let Row { label, results, .. }: &Row = row;
-                let levels = &results[0].noise[k].curve.levels;
-                let means: Vec<Vec<f64>> = results.iter().map(|result| result.noise[k].means()).collect();
-                let mean = |i: usize| means.iter().map(|seed| seed[i]).sum::<f64>() / means.len() as f64;
-                NamedScores { name: label, levels, accuracy: (0..levels.len()).map(mean).collect() }
-            };
-            self.rows.iter().map(curve).collect()
-        };
-        let charts: Vec<_> =
-            kinds.iter().enumerate().map(|(k, n)| (n.curve.kind.clone(), of_kind(k))).collect();
-        (!charts.is_empty()).then(|| robustness::chart(&charts))
-    }
+/// Mean and standard deviation, in percent.
+pub(super) fn percent(s: &Summary) -> String {
+    format!("{:.2} ± {:.2}", 100.0 * s.mean, 100.0 * s.deviation)
+}
+
+/// An interval, in points.
+pub(super) fn span(interval: Option<(f64, f64)>) -> String {
+    interval.map_or("–".into(), |(a, b)| format!("{:+.2} … {:+.2}", 100.0 * a, 100.0 * b))
 }
 
 /// Every cell, one line each.

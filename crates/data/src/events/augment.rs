@@ -13,6 +13,7 @@
 use super::Events;
 use crate::error::DataError;
 use crate::rng::Rng;
+use crate::switches;
 use std::fmt;
 use std::str::FromStr;
 
@@ -63,30 +64,23 @@ impl FromStr for EventAugment {
     /// Errors: [`DataError::Unknown`] listing the names known.
     fn from_str(text: &str) -> Result<Self, DataError> {
         let mut augment = Self::NONE;
-        if text.trim() == "none" {
-            return Ok(augment);
-        }
-        for name in text.split(',').map(str::trim) {
-            match name {
-                "flip" => augment.flip = true,
-                "roll" => augment.roll = true,
-                "jitter" => augment.jitter = true,
-                "drop" => augment.drop = true,
-                _ => {
-                    let known = "none, or some of flip,roll,jitter,drop";
-                    return Err(DataError::Unknown { what: "event augmentation", found: name.into(), known });
-                }
-            }
-        }
+        let switches = &mut [
+            ("flip", &mut augment.flip),
+            ("roll", &mut augment.roll),
+            ("jitter", &mut augment.jitter),
+            ("drop", &mut augment.drop),
+        ];
+        switches::read(text, switches, "event augmentation", "none, or some of flip,roll,jitter,drop")?;
         Ok(augment)
     }
 }
 
 impl fmt::Display for EventAugment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let all = [(self.flip, "flip"), (self.roll, "roll"), (self.jitter, "jitter"), (self.drop, "drop")];
-        let on: Vec<&str> = all.iter().filter(|(on, _)| *on).map(|&(_, name)| name).collect();
-        f.write_str(&if on.is_empty() { "none".into() } else { on.join(",") })
+        switches::write(
+            f,
+            &[("flip", self.flip), ("roll", self.roll), ("jitter", self.jitter), ("drop", self.drop)],
+        )
     }
 }
 
