@@ -318,7 +318,10 @@ fn needs(layers: &[Layer], values: &[Value], input_gradient: bool) -> Needs {
     needs
 }
 
-/// Gives every gradient a buffer; buffers are used again once the layers that need them have run backward.
+/// Gives every gradient a buffer; buffers are used again as soon as a layer that runs backward needs them no more.
+///
+/// A unit whose currents are convolutions needs ∂L/∂u until batch norm has turned each y into ∂L/∂y: then the
+/// buffer passes to the spikes that were added as they are, or is free for the inputs' gradients.
 fn share_gradients(
     layers: &[Layer],
     dims: &[Dims],
@@ -328,14 +331,18 @@ fn share_gradients(
     let mut of: Vec<Option<usize>> = vec![None; dims.len()];
     let wants = needs_gradient(layers, dims.len(), input_gradient);
     for layer in layers.iter().rev() {
+        let mut done = writes(layer).and_then(|to| of[to]);
+        if let Some(from) = added_unchanged(layer) {
+            of[from] = done.take();
+        }
+        let early = if is_done_early(layer) { done.take() } else { None };
+        pool.free.extend(early);
         for from in reads(layer) {
             if wants[from] && of[from].is_none() {
                 of[from] = Some(pool.take(dims[from]));
             }
         }
-        if let Some(slot) = writes(layer).and_then(|to| of[to]) {
-            pool.free.push(slot);
-        }
+        pool.free.extend(done);
     }
     (pool.sizes.into_iter().map(Tensor::zeros).collect(), of)
 }
@@ -383,6 +390,21 @@ fn reads(layer: &Layer) -> Vec<usize> {
         Layer::Pool { from, .. } | Layer::Flatten { from, .. } => vec![*from],
         Layer::Output(linear) => vec![linear.from],
     }
+}
+
+/// The spikes that a unit adds as they are.
+fn added_unchanged(layer: &Layer) -> Option<usize> {
+    let Layer::Unit(unit) = layer else { return None };
+    unit.currents.iter().find_map(|current| match current {
+        Current::Identity(from) => Some(*from),
+        _ => None,
+    })
+}
+
+/// Whether a layer has used its output's gradient up before it writes its inputs'.
+fn is_done_early(layer: &Layer) -> bool {
+    let Layer::Unit(unit) = layer else { return false };
+    unit.currents.iter().all(|current| matches!(current, Current::Conv(_)))
 }
 
 fn current_dims(current: &Current, values: &[Dims]) -> Dims {

@@ -6,7 +6,7 @@ use spikegrad_tensor::conv::Conv;
 use spikegrad_tensor::linear::{linear, linear_backward_input, linear_backward_weight};
 use spikegrad_tensor::norm::{Affine, MOMENTUM, Statistics, backward_affine};
 use spikegrad_tensor::pool::{AvgPool, flatten, flatten_backward};
-use spikegrad_tensor::{Block, Dims, HalfTensor, LANES, Spikes, Tensor, Workers};
+use spikegrad_tensor::{Dims, HalfTensor, LANES, Spikes, Tensor, Workers};
 use std::ops::Range;
 
 /// An activation that layers hand on.
@@ -110,8 +110,8 @@ impl ConvNorm {
         self.shift[..d.c].copy_from_slice(beta);
     }
 
-    /// From ∂L/∂z and its sums Σ∂z and Σ∂z·(y − mean) to ∂L/∂γ, ∂L/∂β, ∂L/∂W and ∂L/∂(input); y becomes ∂L/∂y.
-    fn backward(&mut self, dz: &Tensor, sums: (&[f64], &[f64]), flow: &mut Flow) {
+    /// From ∂L/∂z and its sums Σ∂z and Σ∂z·(y − mean) to ∂L/∂γ and ∂L/∂β; y becomes ∂L/∂y.
+    fn backward_norm(&mut self, dz: &Tensor, sums: (&[f64], &[f64]), flow: &mut Flow) {
         let d = self.y.dims();
         let count = (d.n * d.pixels()) as f64;
         let (sum, sum_centred) = sums;
@@ -127,6 +127,10 @@ impl ConvNorm {
             affine.c.0[c % LANES] = (-a * sum[c] / count) as f32;
         }
         backward_affine(&self.coefficients, dz, &mut self.y, flow.level, &mut flow.workers);
+    }
+
+    /// From ∂L/∂y, which stands in y, to ∂L/∂W and ∂L/∂(input).
+    fn backward_conv(&mut self, flow: &mut Flow) {
         if let Some((mut dx, accumulate)) = flow.take_gradient(self.from) {
             let weight = &flow.params.weights[self.weight.clone()];
             self.conv.backward_input(&self.y, weight, &mut dx, accumulate, &mut flow.workers);
@@ -240,35 +244,26 @@ impl UnitLayer {
         self.total();
         for (k, current) in self.currents.iter_mut().enumerate() {
             match current {
-                Current::Conv(conv) => conv.backward(&du, (&self.totals[0], &self.totals[1 + k]), flow),
+                Current::Conv(conv) => {
+                    conv.backward_norm(&du, (&self.totals[0], &self.totals[1 + k]), flow);
+                }
                 Current::Linear(linear) => linear.backward(&du, flow),
                 Current::Identity(_) => {}
             }
         }
-        self.return_buffers(flow);
-        self.pass_on(du, flow);
-    }
-
-    /// Hands ∂L/∂u to the spikes that were added as they are: the buffer itself where it is the first gradient
-    /// they get.
-    fn pass_on(&self, du: Tensor, flow: &mut Flow) {
-        let mut buffer = Some(du);
-        for current in &self.currents {
-            let Current::Identity(from) = *current else { continue };
-            let Some((mut dx, accumulate)) = flow.take_gradient(from) else { continue };
-            match buffer.take() {
-                Some(du) if !accumulate => {
-                    buffer = Some(dx);
-                    dx = du;
-                }
-                du => {
-                    add(du.as_ref().expect("a unit adds one value up once"), &mut dx, flow);
-                    buffer = du;
-                }
+        // From here on ∂L/∂u is of use to spikes added as they are alone: its buffer is theirs, or free.
+        flow.put_gradient(self.out, du);
+        for current in &mut self.currents {
+            if let Current::Identity(from) = *current {
+                flow.hand_on(self.out, from);
             }
-            flow.put_gradient(from, dx);
         }
-        flow.put_gradient(self.out, buffer.expect("swapped, not lost"));
+        for current in &mut self.currents {
+            if let Current::Conv(conv) = current {
+                conv.backward_conv(flow);
+            }
+        }
+        self.return_buffers(flow);
     }
 
     fn return_buffers(&mut self, flow: &mut Flow) {
@@ -290,17 +285,6 @@ impl UnitLayer {
             }
         }
     }
-}
-
-/// to += from.
-fn add(from: &Tensor, to: &mut Tensor, flow: &mut Flow) {
-    const CHUNK: usize = 1 << 12;
-    let chunks = from.blocks().chunks(CHUNK).zip(to.blocks_mut().chunks_mut(CHUNK));
-    flow.workers.run(chunks, |(from, to), _| {
-        for (from, to) in from.iter().zip(to) {
-            *to = Block(std::array::from_fn(|l| to.0[l] + from.0[l]));
-        }
-    });
 }
 
 /// A unit ready to run, its sources and who runs it.

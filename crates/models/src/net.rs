@@ -59,6 +59,12 @@ impl Flow {
             self.written[value] = true;
         }
     }
+
+    /// Makes the gradient of `value` that of `from` too, which shares its buffer.
+    pub(crate) fn hand_on(&mut self, value: usize, from: usize) {
+        assert!(!self.written[from] && self.gradient_of[from] == self.gradient_of[value]);
+        self.written[from] = true;
+    }
 }
 
 /// What the loss of a batch is made of.

@@ -4,19 +4,21 @@
 //! outputs, each of which reads (M + 2)² = A² values of g, it becomes A² matrix products, one a *frequency* f:
 //!
 //! ```text
-//! U[f][o,i] = (G·w'[o,i]·Gᵀ)[f]          once a call
-//! for each group of images, each batch of tiles
-//!   V[f][o,tile] = (Bᵀ·g[o,tile]·B)[f]
-//!   P[f][i,tile] = Σ_o V[f][o,tile] · U[f][o,i]         register tiles
-//!   dx[i,tile]   = Aᵀ·P[·][i,tile]·A
+//! for each group of input channels
+//!   U[f][o,i] = (G·w'[o,i]·Gᵀ)[f]
+//!   for each group of images, each batch of tiles
+//!     V[f][o,tile] = (Bᵀ·g[o,tile]·B)[f]
+//!     P[f][i,tile] = Σ_o V[f][o,tile] · U[f][o,i]         register tiles
+//!     dx[i,tile]   = Aᵀ·P[·][i,tile]·A
 //! ```
 //! with the matrices of [`winograd_form`](super::winograd_form). The transforms work on sixteen channels at
 //! once, so channel blocks need no transposition.
 //!
-//! What bounds it: U is A²/9 times the weights (37 MB for 512 → 512 channels) and is read once a batch, so a
-//! batch must be large; V and P grow with the batch and must stay near. Frequencies are the outer loop: one
-//! slice of V (T tiles × Cout) stays in the second-level cache while the slice of U streams past, T cycles a
-//! cache line. Where an image has few tiles, a batch spans several images.
+//! What bounds it: U is A²/9 times the weights and is read once a batch, so a batch must be large; V and P grow
+//! with the batch and must stay near. Frequencies are the outer loop: one slice of V (T tiles × Cout) stays in the
+//! second-level cache while the slice of U streams past, T cycles a cache line. Where an image has few tiles, a
+//! batch spans several images. All of U would be 37 MB for 512 → 512 channels: a group of input channels at a time
+//! is a fraction of that, stays in the last-level cache, and costs V once more for each group.
 //!
 //! Numerics: fused multiply-adds where the level has them; channels in order, whatever the batches.
 
@@ -26,9 +28,13 @@ use crate::parallel::grown;
 use crate::register_tile::{Product, blocks_at_once, cover};
 use crate::tensor::{Block, Dims, LANES, Tensor};
 use crate::{Kernel, Lanes, Needs, Scratch, Workers};
+use std::ops::Range;
 
 /// Tiles of a batch: the time is flat from 36 to 96, and this is a multiple of every register tile.
 const BATCH: usize = 48;
+
+/// Blocks of U at a time: 9 MiB, F(4×4) of 256 → 256 channels.
+const FILTERS: usize = 36 * 16 * 256;
 
 /// How a convolution computes the gradient of its input.
 ///
@@ -68,6 +74,8 @@ struct Pass<'a, F, const M: usize, const A: usize> {
     /// dx.
     target: Dims,
     padding: usize,
+    /// Blocks of input channels that U is of.
+    inputs: Range<usize>,
     /// U as [block of i][f][o] blocks.
     filters: &'a [Block],
     accumulate: bool,
@@ -85,25 +93,36 @@ pub(super) fn backward_input<F: Form<M, A>, const M: usize, const A: usize>(
     let (source, target) = (conv.output, conv.input);
     let mut shared = workers.take_shared();
     let block = A * A * source.blocks() * LANES;
-    let filters = grown(&mut shared.packed, target.blocks() * block);
-    workers.run(filters.chunks_mut(block).enumerate(), |(block, filters), _| {
-        conv.level.run(Filters { form, weight, source, target, block, filters });
-    });
     let tiles = target.h.div_ceil(M) * target.w.div_ceil(M);
     let tasks = source.n.div_ceil((BATCH / tiles).max(1)).next_multiple_of(workers.count());
     let images = source.n.div_ceil(tasks);
-    let pass = Pass { form, source, target, padding: conv.config.padding, filters, accumulate };
-    let sources = g.blocks().chunks(images * source.image_blocks());
-    let targets = dx.blocks_mut().chunks_mut(images * target.image_blocks());
-    workers.run(sources.zip(targets), |(source, target), scratch| {
-        conv.level.run(Group { pass: &pass, source, target, scratch });
-    });
+    let group = inputs_at_once::<A>(conv);
+    for first in (0..target.blocks()).step_by(group) {
+        let inputs = first..target.blocks().min(first + group);
+        let filters = grown(&mut shared.packed, inputs.len() * block);
+        workers.run(inputs.clone().zip(filters.chunks_mut(block)), |(block, filters), _| {
+            conv.level.run(Filters { form, weight, source, target, block, filters });
+        });
+        let pass = Pass { form, source, target, padding: conv.config.padding, inputs, filters, accumulate };
+        let sources = g.blocks().chunks(images * source.image_blocks());
+        let targets = dx.blocks_mut().chunks_mut(images * target.image_blocks());
+        workers.run(sources.zip(targets), |(source, target), scratch| {
+            conv.level.run(Group { pass: &pass, source, target, scratch });
+        });
+    }
     workers.return_shared(shared);
+}
+
+/// Blocks of input channels that U is made of at a time: groups of equal size, even for register tiles of two.
+fn inputs_at_once<const A: usize>(conv: &Conv) -> usize {
+    let (outputs, inputs) = (conv.output.blocks(), conv.input.blocks());
+    let groups = (A * A * inputs * outputs * LANES).div_ceil(FILTERS);
+    inputs.div_ceil(groups).next_multiple_of(2).min(inputs)
 }
 
 /// What a pass takes of the workers' buffers.
 pub(super) fn needs<F: Form<M, A>, const M: usize, const A: usize>(_: F, conv: &Conv) -> Needs {
-    let (outputs, inputs) = (conv.output.blocks(), conv.input.blocks());
+    let (outputs, inputs) = (conv.output.blocks(), inputs_at_once::<A>(conv));
     let packed = A * A * inputs * outputs * LANES;
     Needs { packed, blocks: A * A * ((outputs + inputs) * BATCH + 2), ..Needs::default() }
 }
@@ -179,7 +198,7 @@ impl<F: Form<M, A>, const M: usize, const A: usize> Kernel for Group<'_, F, M, A
     #[inline(always)]
     fn run<V: Lanes>(self) {
         let Self { pass, source, target, scratch } = self;
-        let (outputs, inputs) = (pass.source.blocks(), pass.target.blocks());
+        let (outputs, inputs) = (pass.source.blocks(), pass.inputs.len());
         let images = target.len() / pass.target.image_blocks();
         let tiles = images * pass.grid().0 * pass.grid().1;
         // Even, so that register tiles of two cover it.
@@ -251,11 +270,11 @@ impl<F: Form<M, A>, const M: usize, const A: usize> Pass<'_, F, M, A> {
         dx: &mut [Block],
     ) {
         let (d, form, accumulate) = (self.target, self.form, self.accumulate);
-        for b in 0..d.blocks() {
+        for (k, b) in self.inputs.clone().enumerate() {
             for tile in 0..count {
                 let (image, y, x) = self.place(first + tile);
                 let plane = &mut dx[(image * d.blocks() + b) * d.pixels()..][..d.pixels()];
-                let (positions, products) = (positions(d, y, x), &products[b * count + tile..]);
+                let (positions, products) = (positions(d, y, x), &products[k * count + tile..]);
                 TargetSquare { form, products, stride, plane, positions, accumulate }.run::<V>();
             }
         }
