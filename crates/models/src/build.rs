@@ -1,8 +1,9 @@
-//! ResNet-19, VGGSNN, LeNet, MLP, a small event net and nets of one's own as lists of layers; which buffers their
-//! gradients share.
+//! ResNet-19, VGGSNN, LeNet, MLP, a small event net and nets of one's own as lists of layers.
 
 mod custom;
+mod gradients;
 
+use self::gradients::{needs_gradient, share_gradients};
 use crate::layers::{ConvNorm, Current, Layer, LinearCurrent, UnitLayer, Value};
 use crate::net::LayerReport;
 use crate::{Input, Memory, NetConfig, NetKind, Norm, Params};
@@ -318,116 +319,11 @@ fn needs(layers: &[Layer], values: &[Value], input_gradient: bool) -> Needs {
     needs
 }
 
-/// Gives every gradient a buffer; buffers are used again as soon as a layer that runs backward needs them no more.
-///
-/// A unit whose currents are convolutions needs ∂L/∂u until batch norm has turned each y into ∂L/∂y: then the
-/// buffer passes to the spikes that were added as they are, or is free for the inputs' gradients.
-fn share_gradients(
-    layers: &[Layer],
-    dims: &[Dims],
-    input_gradient: bool,
-) -> (Vec<Tensor>, Vec<Option<usize>>) {
-    let mut pool = Pool::default();
-    let mut of: Vec<Option<usize>> = vec![None; dims.len()];
-    let wants = needs_gradient(layers, dims.len(), input_gradient);
-    for layer in layers.iter().rev() {
-        let mut done = writes(layer).and_then(|to| of[to]);
-        if let Some(from) = added_unchanged(layer) {
-            of[from] = done.take();
-        }
-        let early = if is_done_early(layer) { done.take() } else { None };
-        pool.free.extend(early);
-        for from in reads(layer) {
-            if wants[from] && of[from].is_none() {
-                of[from] = Some(pool.take(dims[from]));
-            }
-        }
-        pool.free.extend(done);
-    }
-    (pool.sizes.into_iter().map(Tensor::zeros).collect(), of)
-}
-
-/// Which values have a weight, or the wanted input gradient, before them.
-fn needs_gradient(layers: &[Layer], values: usize, input_gradient: bool) -> Vec<bool> {
-    let mut wants = vec![false; values];
-    wants[0] = input_gradient;
-    for layer in layers {
-        if let Some(to) = writes(layer) {
-            wants[to] = matches!(layer, Layer::Unit(_)) || reads(layer).iter().any(|&from| wants[from]);
-        }
-    }
-    wants
-}
-
-/// Buffers by the largest tensor each must hold.
-#[derive(Default)]
-struct Pool {
-    sizes: Vec<Dims>,
-    free: Vec<usize>,
-}
-
-impl Pool {
-    /// Takes the smallest free buffer that is large enough, else enlarges the largest, else makes one.
-    fn take(&mut self, dims: Dims) -> usize {
-        let blocks = |d: Dims| d.n * d.image_blocks();
-        let fits = |slot: usize| blocks(self.sizes[slot]) >= blocks(dims);
-        self.free.sort_by_key(|&slot| blocks(self.sizes[slot]));
-        let at = self.free.iter().position(|&slot| fits(slot)).or(self.free.len().checked_sub(1));
-        let Some(slot) = at.map(|at| self.free.remove(at)) else {
-            self.sizes.push(dims);
-            return self.sizes.len() - 1;
-        };
-        if !fits(slot) {
-            self.sizes[slot] = dims;
-        }
-        slot
-    }
-}
-
-fn reads(layer: &Layer) -> Vec<usize> {
-    match layer {
-        Layer::Unit(unit) => unit.currents.iter().map(current_reads).collect(),
-        Layer::Pool { from, .. } | Layer::Flatten { from, .. } => vec![*from],
-        Layer::Output(linear) => vec![linear.from],
-    }
-}
-
-/// The spikes that a unit adds as they are.
-fn added_unchanged(layer: &Layer) -> Option<usize> {
-    let Layer::Unit(unit) = layer else { return None };
-    unit.currents.iter().find_map(|current| match current {
-        Current::Identity(from) => Some(*from),
-        _ => None,
-    })
-}
-
-/// Whether a layer has used its output's gradient up before it writes its inputs'.
-fn is_done_early(layer: &Layer) -> bool {
-    let Layer::Unit(unit) = layer else { return false };
-    unit.currents.iter().all(|current| matches!(current, Current::Conv(_)))
-}
-
 fn current_dims(current: &Current, values: &[Dims]) -> Dims {
     match current {
         Current::Conv(conv) => conv.conv.output(),
         Current::Linear(linear) => linear.y.dims(),
         Current::Identity(from) => values[*from],
-    }
-}
-
-fn current_reads(current: &Current) -> usize {
-    match current {
-        Current::Conv(conv) => conv.from,
-        Current::Linear(linear) => linear.from,
-        Current::Identity(from) => *from,
-    }
-}
-
-fn writes(layer: &Layer) -> Option<usize> {
-    match layer {
-        Layer::Unit(unit) => Some(unit.out),
-        Layer::Pool { to, .. } | Layer::Flatten { to, .. } => Some(*to),
-        Layer::Output(_) => None,
     }
 }
 
