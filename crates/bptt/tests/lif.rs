@@ -223,10 +223,12 @@ fn one_step(lif: &LifConfig, level: Level, x: &[f32], e: &[f32]) -> (Vec<f32>, V
 fn a_membrane_at_the_threshold_does_not_fire() {
     for level in Level::available() {
         for threshold in [0.5f32, 0.3, 1.0] {
-            let lif = LifConfig { threshold, ..LifConfig::default() };
+            let lif = LifConfig { threshold, delta: 0.5, ..LifConfig::default() };
             let x = [threshold, threshold.next_up(), threshold.next_down(), -threshold, 0.0, -0.0];
-            let (o, _) = one_step(&lif, level, &x, &[1.0; 6]);
+            let (o, du) = one_step(&lif, level, &x, &[1.0; 6]);
             assert_eq!(o, [0.0, 1.0, 0.0, 0.0, 0.0, 0.0], "{level}: spikes of {x:?}");
+            // Nor has it for the backward: there h = 1, and what is left is the factor 1 + δ·(u − o).
+            assert_eq!(du[0], 1.0 + 0.5 * threshold, "{level}: ∂L/∂u at the threshold");
         }
     }
 }
