@@ -5,8 +5,9 @@ mod gradients;
 
 use self::gradients::{needs_gradient, share_gradients};
 use crate::layers::{ConvNorm, Current, Layer, LinearCurrent, UnitLayer, Value};
+use crate::memory::{Keeping, make_room};
 use crate::net::LayerReport;
-use crate::{Input, Memory, NetConfig, NetKind, Norm, Params};
+use crate::{Input, NetConfig, NetKind, Norm, Params};
 use spikegrad_bptt::lif::MAX_SOURCES;
 use spikegrad_bptt::{ConfigError, Fire};
 use spikegrad_tensor::conv::{Conv, ConvConfig};
@@ -25,7 +26,7 @@ pub(crate) struct Built {
     pub value_dims: Vec<Dims>,
     pub gradients: Vec<Tensor>,
     pub gradient_of: Vec<Option<usize>>,
-    pub lent: [Tensor; MAX_SOURCES],
+    pub lent: Vec<Tensor>,
     pub needs: Needs,
 }
 
@@ -60,7 +61,7 @@ pub(crate) fn build(
         NetKind::VggSnn | NetKind::VggSnnStride => b.vggsnn()?,
         NetKind::EventNet => b.eventnet()?,
     }
-    let lent = make_room_for_y(&mut b.layers, config.memory);
+    let lent = make_room(&mut b.layers, config.memory);
     let needs = needs(&b.layers, &b.values, input_gradient);
     let (gradients, gradient_of) = share_gradients(&b.layers, &b.dims, input_gradient);
     let Builder { layers, params, values, dims, .. } = b;
@@ -135,6 +136,7 @@ impl Builder<'_> {
             gain: if tdbn { alpha * self.config.lif.threshold } else { 1.0 },
             conv,
             y: Tensor::default(),
+            keeping: Keeping::default(),
             half: HalfTensor::default(),
             statistics: Statistics::new(out.blocks()),
             scale: lanes.clone(),
@@ -283,23 +285,6 @@ impl Builder<'_> {
         self.output("fc3", x);
         Ok(())
     }
-}
-
-/// Gives every convolution its output, or what is kept of it; returns the buffers lent to those that keep none.
-fn make_room_for_y(layers: &mut [Layer], memory: Memory) -> [Tensor; MAX_SOURCES] {
-    let mut lent: [Tensor; MAX_SOURCES] = Default::default();
-    for layer in layers {
-        let Layer::Unit(unit) = layer else { continue };
-        for (current, lent) in unit.currents.iter_mut().zip(&mut lent) {
-            if let Current::Conv(conv) = current {
-                conv.reserve(memory);
-                if memory != Memory::F32 {
-                    lent.resize(conv.conv.output());
-                }
-            }
-        }
-    }
-    lent
 }
 
 /// What the layers take of the workers' buffers.

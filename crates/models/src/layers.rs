@@ -1,5 +1,6 @@
 //! The layers a net is a list of: forward and, beside it, backward.
 
+use crate::memory::Keeping;
 use crate::net::Flow;
 use spikegrad_bptt::lif::{Output, PlaneSums, Source, Unit};
 use spikegrad_tensor::conv::Conv;
@@ -48,6 +49,7 @@ pub(crate) struct ConvNorm {
     pub gain: f32,
     /// The convolution's output, then its gradient; the layer's own, or lent while the layer runs.
     pub y: Tensor,
+    pub keeping: Keeping,
     /// y rounded, where that is what is kept.
     pub half: HalfTensor,
     pub statistics: Statistics,
@@ -198,10 +200,10 @@ pub(crate) struct UnitLayer {
 
 impl UnitLayer {
     fn forward(&mut self, flow: &mut Flow) {
-        for (k, current) in self.currents.iter_mut().enumerate() {
+        for current in &mut self.currents {
             match current {
                 Current::Conv(conv) => {
-                    conv.borrow_y(k, flow);
+                    conv.borrow_y(flow);
                     conv.forward(flow);
                 }
                 Current::Linear(linear) => linear.forward(flow),
@@ -225,9 +227,9 @@ impl UnitLayer {
     }
 
     fn backward(&mut self, flow: &mut Flow) {
-        for (k, current) in self.currents.iter_mut().enumerate() {
+        for current in &mut self.currents {
             if let Current::Conv(conv) = current {
-                conv.borrow_y(k, flow);
+                conv.borrow_y(flow);
                 conv.restore(flow);
             }
         }
@@ -267,9 +269,9 @@ impl UnitLayer {
     }
 
     fn return_buffers(&mut self, flow: &mut Flow) {
-        for (k, current) in self.currents.iter_mut().enumerate() {
+        for current in &mut self.currents {
             if let Current::Conv(conv) = current {
-                conv.return_y(k, flow);
+                conv.return_y(flow);
             }
         }
     }

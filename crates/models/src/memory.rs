@@ -1,15 +1,15 @@
 //! What a training step keeps of each convolution's output y between forward and backward.
 
-use crate::layers::ConvNorm;
+use crate::layers::{ConvNorm, Current, Layer};
 use crate::net::Flow;
-use spikegrad_tensor::HalfTensor;
+use spikegrad_tensor::{HalfTensor, Tensor};
 use std::mem::swap;
 
 /// The memory dial. Spikes are kept as bits in every setting.
 ///
 /// | setting | bytes a neuron | backward |
 /// |---|---|---|
-/// | `f32` | 4 | reads y |
+/// | `f32` | 4 | reads y; convolves 1×1 shortcuts again, a hundredth of the work |
 /// | `bf16` | 2 | reads y rounded to eight bits: membranes and x̂ differ by at most 2⁻⁸·\|y\|·scale |
 /// | `recompute` | 0 | convolves again: the same bits as `f32`, for one more forward |
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,49 +23,103 @@ pub enum Memory {
     Recompute,
 }
 
+/// How a convolution keeps its output.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Keeping {
+    /// What is kept.
+    memory: Memory,
+    /// The lent buffer that y lies in while the layer runs, and stays in if it is kept; otherwise y is the layer's own.
+    lent: Option<usize>,
+}
+
 impl ConvNorm {
-    /// Before the layer runs: takes the `k`-th lent buffer for y, where y is not the layer's own.
-    pub(crate) fn borrow_y(&mut self, k: usize, flow: &mut Flow) {
-        if flow.memory != Memory::F32 {
-            swap(&mut self.y, &mut flow.lent[k]);
+    /// Before the layer runs: takes the buffer lent for y.
+    pub(crate) fn borrow_y(&mut self, flow: &mut Flow) {
+        if let Some(lent) = self.keeping.lent {
+            swap(&mut self.y, &mut flow.lent[lent]);
             self.y.resize(self.conv.output());
         }
     }
 
     /// After the layer ran: gives y's buffer back.
-    pub(crate) fn return_y(&mut self, k: usize, flow: &mut Flow) {
-        if flow.memory != Memory::F32 {
-            swap(&mut self.y, &mut flow.lent[k]);
+    pub(crate) fn return_y(&mut self, flow: &mut Flow) {
+        if let Some(lent) = self.keeping.lent {
+            swap(&mut self.y, &mut flow.lent[lent]);
         }
     }
 
     /// After the forward: keeps what the backward needs.
     pub(crate) fn save(&mut self, flow: &mut Flow) {
-        if flow.memory == Memory::Bf16 {
+        if self.keeping.memory == Memory::Bf16 {
             self.half.pack(&self.y, flow.level, &mut flow.workers);
         }
     }
 
     /// Before the backward: y again.
     pub(crate) fn restore(&mut self, flow: &mut Flow) {
-        match flow.memory {
+        match self.keeping.memory {
             Memory::F32 => {}
             Memory::Bf16 => self.half.unpack(&mut self.y, flow.level, &mut flow.workers),
             Memory::Recompute => self.convolve(flow),
         }
     }
 
-    /// Bytes kept between forward and backward.
+    /// Bytes of its own kept between forward and backward.
     pub(crate) fn kept(&self) -> usize {
         self.y.bytes() + self.half.bytes() + self.statistics.bytes()
     }
+}
 
-    /// Makes room for y, or for what is kept of it.
-    pub(crate) fn reserve(&mut self, memory: Memory) {
-        match memory {
-            Memory::F32 => self.y.resize(self.conv.output()),
-            Memory::Bf16 => self.half = HalfTensor::zeros(self.conv.output()),
-            Memory::Recompute => {}
+/// Gives every convolution a place for its output; returns the buffers that are lent.
+pub(crate) fn make_room(layers: &mut [Layer], memory: Memory) -> Vec<Tensor> {
+    match memory {
+        Memory::F32 => make_room_for_all(layers),
+        Memory::Bf16 | Memory::Recompute => lend_to_all(layers, memory),
+    }
+}
+
+/// Every y is kept, save those of 1×1 shortcuts: one lies where the next layer's y will lie, which is not there yet
+/// in the forward, and is used up in the backward.
+fn make_room_for_all(layers: &mut [Layer]) -> Vec<Tensor> {
+    let mut lent = Vec::new();
+    for at in 1..layers.len() {
+        let (before, after) = layers.split_at_mut(at);
+        let shortcut = convolutions(&mut before[at - 1]).nth(1).filter(|c| c.conv.config().kernel == 1);
+        let (Some(shortcut), Some(next)) = (shortcut, convolutions(&mut after[0]).next()) else { continue };
+        if shortcut.conv.output() == next.conv.output() {
+            shortcut.keeping = Keeping { memory: Memory::Recompute, lent: Some(lent.len()) };
+            next.keeping = Keeping { memory: Memory::F32, lent: Some(lent.len()) };
+            lent.push(Tensor::zeros(next.conv.output()));
         }
     }
+    for conv in layers.iter_mut().flat_map(convolutions).filter(|conv| conv.keeping.lent.is_none()) {
+        conv.y.resize(conv.conv.output());
+    }
+    lent
+}
+
+/// No y is kept as it is: the k-th convolutions of all layers use one buffer.
+fn lend_to_all(layers: &mut [Layer], memory: Memory) -> Vec<Tensor> {
+    let mut lent = Vec::new();
+    for (k, conv) in layers.iter_mut().flat_map(|layer| convolutions(layer).enumerate()) {
+        lent.resize_with(lent.len().max(k + 1), Tensor::default);
+        lent[k].resize(conv.conv.output());
+        conv.keeping = Keeping { memory, lent: Some(k) };
+        if memory == Memory::Bf16 {
+            conv.half = HalfTensor::zeros(conv.conv.output());
+        }
+    }
+    lent
+}
+
+/// The convolutions of a layer.
+fn convolutions(layer: &mut Layer) -> impl Iterator<Item = &mut ConvNorm> {
+    let currents = match layer {
+        Layer::Unit(unit) => &mut unit.currents[..],
+        _ => &mut [],
+    };
+    currents.iter_mut().filter_map(|current| match current {
+        Current::Conv(conv) => Some(&mut **conv),
+        _ => None,
+    })
 }

@@ -2,7 +2,6 @@
 
 use crate::layers::{Current, Layer, LinearCurrent, Value};
 use crate::{Memory, NetConfig, Params, build};
-use spikegrad_bptt::lif::MAX_SOURCES;
 use spikegrad_bptt::lif::record::Recorder;
 use spikegrad_bptt::lipschitz::lipschitz;
 use spikegrad_bptt::loss::Logits;
@@ -22,8 +21,8 @@ pub(crate) struct Flow {
     pub value_dims: Vec<Dims>,
     /// What is kept of convolutions' outputs.
     pub memory: Memory,
-    /// Buffers for outputs that are not kept, one for each source of a unit.
-    pub lent: [Tensor; MAX_SOURCES],
+    /// Buffers for convolutions' outputs that more than one of them uses.
+    pub lent: Vec<Tensor>,
     /// Whether a value's gradient holds something yet.
     pub written: Vec<bool>,
     /// Membranes of a stream, each at the number of its unit's output; none outside a stream.
@@ -334,15 +333,19 @@ impl Net {
         let params = &self.flow.params;
         let layers = build::reports(&self.layers, params);
         let weights = 4 * params.weights.len();
+        let held = |tensors: &[Tensor]| -> usize { tensors.iter().map(Tensor::bytes).sum() };
         let mut bytes = Bytes {
             weights: weights + 4 * params.buffers.len(),
             gradients: weights,
             optimizer: moments * weights,
             saved: self.flow.values.iter().map(Value::bytes).sum(),
-            workspace: self.flow.gradients.iter().chain(&self.flow.lent).map(Tensor::bytes).sum::<usize>()
-                + self.flow.needs.bytes(self.flow.workers.count()),
+            workspace: held(&self.flow.gradients) + self.flow.needs.bytes(self.flow.workers.count()),
             total: 0,
         };
+        match self.flow.memory {
+            Memory::F32 => bytes.saved += held(&self.flow.lent),
+            Memory::Bf16 | Memory::Recompute => bytes.workspace += held(&self.flow.lent),
+        }
         for layer in &self.layers {
             let (saved, workspace) = layer.bytes();
             bytes.saved += saved;
