@@ -123,3 +123,23 @@ fn convolutions(layer: &mut Layer) -> impl Iterator<Item = &mut ConvNorm> {
         _ => None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::build::build;
+    use crate::{NetConfig, NetKind};
+    use spikegrad_tensor::Level;
+
+    #[test]
+    fn shortcuts_lie_where_the_next_layer_writes() {
+        let config = NetConfig { scale: 0.1, ..NetConfig::new(NetKind::ResNet19, 3, 16, 16, 10) };
+        let mut built = build(&config, 1, Level::BASELINE, false).unwrap();
+        assert_eq!(built.lent.len(), 3, "a shortcut for each stage");
+        for conv in built.layers.iter_mut().flat_map(convolutions) {
+            let Keeping { memory, lent } = conv.keeping;
+            assert_eq!(memory == Memory::Recompute, conv.conv.config().kernel == 1);
+            assert_eq!(lent.is_none(), conv.y.bytes() > 0, "y is the layer's own, or lent");
+        }
+    }
+}
