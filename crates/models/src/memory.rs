@@ -2,6 +2,7 @@
 
 use crate::layers::{ConvNorm, Current, Layer};
 use crate::net::Flow;
+use spikegrad_tensor::conv::Conv;
 use spikegrad_tensor::{HalfTensor, Tensor};
 use std::mem::swap;
 
@@ -9,7 +10,7 @@ use std::mem::swap;
 ///
 /// | setting | bytes a neuron | backward |
 /// |---|---|---|
-/// | `f32` | 4 | reads y; convolves 1×1 shortcuts again, a hundredth of the work |
+/// | `f32` | 4 | reads y; convolves images and 1×1 shortcuts again, a hundredth of the work |
 /// | `bf16` | 2 | reads y rounded to eight bits: membranes and x̂ differ by at most 2⁻⁸·\|y\|·scale |
 /// | `recompute` | 0 | convolves again: the same bits as `f32`, for one more forward |
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,16 +79,17 @@ pub(crate) fn make_room(layers: &mut [Layer], memory: Memory) -> Vec<Tensor> {
     }
 }
 
-/// Every y is kept, save those of 1×1 shortcuts: one lies where the next layer's y will lie, which is not there yet
-/// in the forward, and is used up in the backward.
+/// Every y is kept, save those that are cheap to have again, of images and 1×1 shortcuts: such a y lies where the next
+/// layer's y will lie, which is not there yet in the forward, and is used up in the backward.
 fn make_room_for_all(layers: &mut [Layer]) -> Vec<Tensor> {
+    let is_cheap = |conv: &&mut ConvNorm| conv.from == 0 || conv.conv.config().kernel == 1;
     let mut lent = Vec::new();
     for at in 1..layers.len() {
         let (before, after) = layers.split_at_mut(at);
-        let shortcut = convolutions(&mut before[at - 1]).nth(1).filter(|c| c.conv.config().kernel == 1);
-        let (Some(shortcut), Some(next)) = (shortcut, convolutions(&mut after[0]).next()) else { continue };
-        if shortcut.conv.output() == next.conv.output() {
-            shortcut.keeping = Keeping { memory: Memory::Recompute, lent: Some(lent.len()) };
+        let cheap = convolutions(&mut before[at - 1]).find(is_cheap);
+        let (Some(cheap), Some(next)) = (cheap, convolutions(&mut after[0]).next()) else { continue };
+        if cheap.keeping.lent.is_none() && blocks(&cheap.conv) <= blocks(&next.conv) {
+            cheap.keeping = Keeping { memory: Memory::Recompute, lent: Some(lent.len()) };
             next.keeping = Keeping { memory: Memory::F32, lent: Some(lent.len()) };
             lent.push(Tensor::zeros(next.conv.output()));
         }
@@ -96,6 +98,11 @@ fn make_room_for_all(layers: &mut [Layer]) -> Vec<Tensor> {
         conv.y.resize(conv.conv.output());
     }
     lent
+}
+
+/// Blocks of y.
+fn blocks(conv: &Conv) -> usize {
+    conv.output().n * conv.output().image_blocks()
 }
 
 /// No y is kept as it is: the k-th convolutions of all layers use one buffer.
@@ -132,13 +139,13 @@ mod tests {
     use spikegrad_tensor::Level;
 
     #[test]
-    fn shortcuts_lie_where_the_next_layer_writes() {
+    fn what_is_cheap_to_convolve_lies_where_the_next_layer_writes() {
         let config = NetConfig { scale: 0.1, ..NetConfig::new(NetKind::ResNet19, 3, 16, 16, 10) };
         let mut built = build(&config, 1, Level::BASELINE, false).unwrap();
-        assert_eq!(built.lent.len(), 3, "a shortcut for each stage");
+        assert_eq!(built.lent.len(), 4, "the image, and a shortcut for each stage");
         for conv in built.layers.iter_mut().flat_map(convolutions) {
             let Keeping { memory, lent } = conv.keeping;
-            assert_eq!(memory == Memory::Recompute, conv.conv.config().kernel == 1);
+            assert_eq!(memory == Memory::Recompute, conv.from == 0 || conv.conv.config().kernel == 1);
             assert_eq!(lent.is_none(), conv.y.bytes() > 0, "y is the layer's own, or lent");
         }
     }

@@ -54,10 +54,8 @@ impl Scratch {
 /// Buffers of a pass that all workers share, kept from pass to pass. Contents are undefined on entry.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
-    /// Weights in a kernel's order.
-    pub packed: Vec<Block>,
-    /// Sums of a weight gradient.
-    pub sums: Vec<Block>,
+    /// Weights in a kernel's order, or sums of their gradient: no pass has both.
+    pub weights: Vec<Block>,
     /// Spikes packed for look-ups.
     pub keys: Vec<u64>,
     /// Spikes by channel, 64 positions a number.
@@ -71,10 +69,8 @@ pub(crate) struct Shared {
 /// Elements that passes take of the buffers, so that memory is known before anything runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
-    /// Blocks of packed weights.
-    pub packed: usize,
-    /// Blocks of weight-gradient sums.
-    pub sums: usize,
+    /// Blocks of packed weights, or of sums of their gradient.
+    pub weights: usize,
     /// Look-up keys.
     pub keys: usize,
     /// Columns of spikes by channel.
@@ -91,8 +87,7 @@ impl Needs {
     /// What serves both.
     pub fn most(self, other: Self) -> Self {
         Self {
-            packed: self.packed.max(other.packed),
-            sums: self.sums.max(other.sums),
+            weights: self.weights.max(other.weights),
             keys: self.keys.max(other.keys),
             columns: self.columns.max(other.columns),
             planes: self.planes.max(other.planes),
@@ -103,7 +98,7 @@ impl Needs {
 
     /// Bytes, for so many workers.
     pub fn bytes(&self, workers: usize) -> usize {
-        let blocks = self.packed + self.sums + workers * self.blocks;
+        let blocks = self.weights + workers * self.blocks;
         let columns = self.columns * size_of::<[u64; crate::LANES]>();
         let moments = self.planes * size_of::<PlaneMoments>();
         blocks * size_of::<Block>() + columns + moments + self.keys * 8 + workers * self.words * 2

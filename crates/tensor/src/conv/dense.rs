@@ -30,7 +30,7 @@ struct Pass<'a> {
 
 pub(super) fn forward(conv: &Conv, x: &Tensor, weight: &[f32], y: &mut Tensor, workers: &mut Workers) {
     let mut shared = workers.take_shared();
-    let weights = pack_dense(conv, weight, LanesOf::Outputs, &mut shared.packed, workers);
+    let weights = pack_dense(conv, weight, LanesOf::Outputs, &mut shared.weights, workers);
     let (source, target) = (conv.input, conv.output);
     run(&Pass { conv, source, target, weights, forward: true, accumulate: false }, x, y, workers);
     workers.return_shared(shared);
@@ -45,7 +45,7 @@ pub(super) fn backward_input(
     workers: &mut Workers,
 ) {
     let mut shared = workers.take_shared();
-    let weights = pack_dense(conv, weight, LanesOf::Inputs, &mut shared.packed, workers);
+    let weights = pack_dense(conv, weight, LanesOf::Inputs, &mut shared.weights, workers);
     let (source, target) = (conv.output, conv.input);
     run(&Pass { conv, source, target, weights, forward: false, accumulate }, g, dx, workers);
     workers.return_shared(shared);
@@ -54,10 +54,10 @@ pub(super) fn backward_input(
 /// What a pass takes of the workers' buffers.
 pub(super) fn needs(conv: &Conv, forward: bool) -> Needs {
     let (source, target) = if forward { (conv.input, conv.output) } else { (conv.output, conv.input) };
-    let packed = conv.input.blocks() * conv.output.blocks() * conv.taps() * LANES;
+    let weights = conv.input.blocks() * conv.output.blocks() * conv.taps() * LANES;
     let pass = Pass { conv, source, target, weights: &[], forward, accumulate: false };
     let border = pass.border(&(0..pass.band()));
-    Needs { packed, blocks: source.blocks() * border.rows * border.cols, ..Needs::default() }
+    Needs { weights, blocks: source.blocks() * border.rows * border.cols, ..Needs::default() }
 }
 
 fn run(pass: &Pass<'_>, source: &Tensor, target: &mut Tensor, workers: &mut Workers) {

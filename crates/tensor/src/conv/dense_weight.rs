@@ -12,12 +12,12 @@ use crate::{Kernel, Lanes, Needs, Workers};
 
 /// What the pass takes of the workers' buffers.
 pub(super) fn needs(conv: &Conv) -> Needs {
-    Needs { sums: conv.output.blocks() * conv.sources() * LANES, ..Needs::default() }
+    Needs { weights: conv.output.blocks() * conv.sources() * LANES, ..Needs::default() }
 }
 
 pub(super) fn backward(conv: &Conv, x: &Tensor, g: &Tensor, dw: &mut [f32], workers: &mut Workers) {
     let mut shared = workers.take_shared();
-    let sums = grown(&mut shared.sums, needs(conv).sums);
+    let sums = grown(&mut shared.weights, needs(conv).weights);
     let (ci, taps) = (conv.input.c, conv.taps());
     let input_blocks = conv.input.blocks();
     let tasks = sums.chunks_mut(LANES).enumerate();

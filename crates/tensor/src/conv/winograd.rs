@@ -99,7 +99,7 @@ pub(super) fn backward_input<F: Form<M, A>, const M: usize, const A: usize>(
     let group = inputs_at_once::<A>(conv);
     for first in (0..target.blocks()).step_by(group) {
         let inputs = first..target.blocks().min(first + group);
-        let filters = grown(&mut shared.packed, inputs.len() * block);
+        let filters = grown(&mut shared.weights, inputs.len() * block);
         workers.run(inputs.clone().zip(filters.chunks_mut(block)), |(block, filters), _| {
             conv.level.run(Filters { form, weight, source, target, block, filters });
         });
@@ -123,8 +123,8 @@ fn inputs_at_once<const A: usize>(conv: &Conv) -> usize {
 /// What a pass takes of the workers' buffers.
 pub(super) fn needs<F: Form<M, A>, const M: usize, const A: usize>(_: F, conv: &Conv) -> Needs {
     let (outputs, inputs) = (conv.output.blocks(), inputs_at_once::<A>(conv));
-    let packed = A * A * inputs * outputs * LANES;
-    Needs { packed, blocks: A * A * ((outputs + inputs) * BATCH + 2), ..Needs::default() }
+    let weights = A * A * inputs * outputs * LANES;
+    Needs { weights, blocks: A * A * ((outputs + inputs) * BATCH + 2), ..Needs::default() }
 }
 
 /// U of one block of input channels.

@@ -46,7 +46,7 @@ impl Cut {
 pub(in crate::conv) fn needs(conv: &Conv) -> Needs {
     let Cut { triples, chunk, .. } = Cut::new(conv);
     Needs {
-        packed: conv.output.blocks() * triples * KEY_BITS,
+        weights: conv.output.blocks() * triples * KEY_BITS,
         keys: chunk * triples * conv.output.pixels(),
         blocks: SCRATCH_BLOCKS,
         words: Grid::new(conv).words(),
@@ -67,7 +67,7 @@ pub(in crate::conv) fn forward(
     let Cut { triples, run, chunk } = Cut::new(conv);
     let image_keys = triples * pixels;
     let mut shared = workers.take_shared();
-    let packed = pack(conv, weight, &mut shared.packed, workers);
+    let packed = pack(conv, weight, &mut shared.weights, workers);
     let keys = grown(&mut shared.keys, chunk * image_keys);
     let grid = Grid::new(conv);
     let (input_image, blocks) = (conv.input.image_blocks(), output.blocks());

@@ -37,7 +37,7 @@ pub(in crate::conv) fn needs(conv: &Conv) -> Needs {
     let (parts, chunk) = cut(conv);
     let (grid, rows) = (Grid::new(conv), conv.sources() * LANES);
     Needs {
-        sums: parts * conv.output.blocks() * rows,
+        weights: parts * conv.output.blocks() * rows,
         keys: (chunk * conv.output.pixels()).div_ceil(KEY_BITS) * rows,
         columns: chunk * grid.image_columns(),
         blocks: SCRATCH_BLOCKS,
@@ -56,7 +56,7 @@ pub(in crate::conv) fn backward(
     let rows = conv.sources() * LANES;
     let (parts, chunk) = cut(conv);
     let mut shared = workers.take_shared();
-    let sums = grown(&mut shared.sums, parts * conv.output.blocks() * rows);
+    let sums = grown(&mut shared.weights, parts * conv.output.blocks() * rows);
     sums.fill(Block::default());
     for start in (0..conv.output.n).step_by(chunk) {
         let images = start..(start + chunk).min(conv.output.n);

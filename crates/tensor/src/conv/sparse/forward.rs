@@ -24,7 +24,7 @@ pub(in crate::conv) fn forward(
 ) {
     let mut shared = workers.take_shared();
     let group = group_blocks(conv);
-    let weights = pack(conv, weight, group, &mut shared.packed, workers);
+    let weights = pack(conv, weight, group, &mut shared.weights, workers);
     let (image, image_out) = (conv.input.image_blocks(), conv.output.image_blocks());
     workers.run(words.chunks(image).zip(y.chunks_mut(image_out)), |(on, y), scratch| {
         conv.level.run(Image { conv, on, change: None, weights, y, group, scratch });
@@ -45,7 +45,7 @@ pub(in crate::conv) fn forward_changes(
 ) {
     let mut shared = workers.take_shared();
     let group = group_blocks(conv);
-    let weights = pack(conv, weight, group, &mut shared.packed, workers);
+    let weights = pack(conv, weight, group, &mut shared.weights, workers);
     let (image, image_out) = (conv.input.image_blocks(), conv.output.image_blocks());
     let steps = on.chunks(conv.input.n * image).zip(off.chunks(conv.input.n * image));
     let mut rest = y;

@@ -100,7 +100,7 @@ pub(in crate::conv) fn backward(
     let mut shared = workers.take_shared();
     let (input, taps) = (conv.input, conv.taps());
     let sum_floats = conv.output.blocks() * LANES * input.c * taps;
-    let sums: &mut [f32] = bytemuck::cast_slice_mut(grown(&mut shared.sums, sum_floats / LANES));
+    let sums: &mut [f32] = bytemuck::cast_slice_mut(grown(&mut shared.weights, sum_floats / LANES));
     sums.fill(0.0);
     let band = Band::new(input, conv.config.kernel);
     let shape = ListShape::new(conv, &band);
