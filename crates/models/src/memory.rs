@@ -10,7 +10,7 @@ use std::mem::swap;
 ///
 /// | setting | bytes a neuron | backward |
 /// |---|---|---|
-/// | `f32` | 4 | reads y; convolves images and 1×1 shortcuts again, a hundredth of the work |
+/// | `f32` | 4 | reads y; convolves images and 1×1 shortcuts again, a hundredth of ResNet-19's work |
 /// | `bf16` | 2 | reads y rounded to eight bits: membranes and x̂ differ by at most 2⁻⁸·\|y\|·scale |
 /// | `recompute` | 0 | convolves again: the same bits as `f32`, for one more forward |
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -39,6 +39,8 @@ const SHAPES: &[Shape] = cases(
         [1, 33, 32, 32, 32, 1],
         [51, 2, 2, 3, 4, 1],
         [2, 2, 5, 4, 3, 4],
+        // Weights in several groups of input channels, the last of an odd number of blocks.
+        [2, 520, 3, 5, 300, 1],
     ],
     3,
 );
