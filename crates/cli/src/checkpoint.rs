@@ -2,7 +2,9 @@
 
 use crate::dataset::Dataset;
 use crate::failure::Failure;
+use crate::files::print;
 use crate::flags::Flags;
+use crate::run_folder::{BEST, CHECKPOINT, SETTINGS};
 use crate::settings::{CONFIG, Settings, level};
 use clap::Args;
 use spikegrad::Trainer;
@@ -19,6 +21,12 @@ pub struct CheckpointArgs {
     /// Another place or data set to take the images from
     #[arg(long, value_name = "NAME[:DIR]")]
     data: Option<String>,
+    /// Score on the last N training images instead of the test images
+    #[arg(long, value_name = "N")]
+    holdout: Option<usize>,
+    /// Folder that keeps frames of recordings from run to run; default: none, nothing is written
+    #[arg(long, value_name = "DIR")]
+    cache: Option<String>,
     /// Settings to take instead of those in the checkpoint
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -54,12 +62,13 @@ impl Checkpoint {
     /// # Errors
     /// A missing or damaged file, weights that do not fit the settings, bad data.
     pub fn load(weights: &Path, args: &CheckpointArgs) -> Result<Self, Failure> {
-        let flags = Flags { data: args.data.clone(), ..Flags::default() };
+        let CheckpointArgs { data, holdout, cache, .. } = args.clone();
+        let flags = Flags { data, holdout, cache, ..Flags::default() };
         let settings = match &args.config {
-            Some(config) => Settings::resolve(flags, Some(config))?,
-            None => settings(flags, weights)?,
+            Some(config) => Settings::resolve(flags.clone(), Some(config))?,
+            None => settings(flags.clone(), weights)?,
         };
-        Self::with(settings, weights, level(args.level.as_deref())?)
+        Self::with(settings, &flags, weights, level(args.level.as_deref())?)
     }
 
     /// Loads the last epoch's weights of `run`, with some settings laid over its own.
@@ -68,10 +77,16 @@ impl Checkpoint {
     /// As [`Checkpoint::load`].
     pub fn open(run: &Path, flags: Flags, level: Level) -> Result<Self, Failure> {
         let weights = weights(run, false)?;
-        Self::with(settings(flags, &weights)?, &weights, level)
+        Self::with(settings(flags.clone(), &weights)?, &flags, &weights, level)
     }
 
-    fn with(settings: Settings, weights: &Path, level: Level) -> Result<Self, Failure> {
+    /// Loads data and weights. Where the data lie may be what the checkpoint says, and is announced then; where
+    /// frames are kept is not, for looking at a file must not write where the file says.
+    fn with(settings: Settings, given: &Flags, weights: &Path, level: Level) -> Result<Self, Failure> {
+        let settings = if given.cache.is_none() { settings.without_cache() } else { settings };
+        if given.data.is_none() && settings.source.folder().is_some() {
+            print(&format!("reading {}, which {} names\n", settings.source, weights.display()));
+        }
         let data = Dataset::load(&settings)?;
         let mut trainer = Trainer::new(settings.train_config(data.shape()), level)?;
         trainer.load_weights(weights)?;
@@ -83,7 +98,7 @@ impl Checkpoint {
 fn weights(run: &Path, best: bool) -> Result<PathBuf, Failure> {
     match (run.exists(), run.is_dir()) {
         (false, _) => Err(Failure::at(run, "no such run folder or checkpoint")),
-        (_, true) => Ok(run.join(if best { "best.safetensors" } else { "checkpoint.safetensors" })),
+        (_, true) => Ok(run.join(if best { BEST } else { CHECKPOINT })),
         _ => Ok(run.to_path_buf()),
     }
 }
@@ -93,7 +108,7 @@ fn settings(flags: Flags, checkpoint: &Path) -> Result<Settings, Failure> {
     if let Some(text) = extra(checkpoint)?.get(CONFIG) {
         return Settings::check(flags.over_saved(Flags::parse(text, checkpoint)?));
     }
-    let beside = checkpoint.with_file_name("config.toml");
+    let beside = checkpoint.with_file_name(SETTINGS);
     if !beside.is_file() {
         let why = "holds no settings, and no config.toml lies beside it; pass the run's settings with --config FILE";
         return Err(Failure::at(checkpoint, why));

@@ -3,7 +3,8 @@
 use crate::bars::{Bars, Group};
 use crate::checkpoint::{Checkpoint, CheckpointArgs};
 use crate::failure::Failure;
-use crate::files::{self, markdown, print, table, write_json};
+use crate::files::{markdown, print, table};
+use crate::outputs::{JsonTarget, NewFiles};
 use crate::row;
 use clap::Args;
 use serde::Deserialize;
@@ -90,6 +91,9 @@ pub fn run(args: EnergyArgs) -> Result<(), Failure> {
     if args.images == Some(0) {
         return Err(Failure::usage("--images is 0, must be at least 1"));
     }
+    let json = JsonTarget::claim(args.json.as_deref())?;
+    let names = ["energy.md", "energy.svg", "energy.json"];
+    let out = args.out.as_ref().map(|folder| NewFiles::claim(folder, &names)).transpose()?;
     let weights = args.checkpoint.weights(run)?;
     let Checkpoint { settings, data, mut trainer } = Checkpoint::load(&weights, &args.checkpoint)?;
     if settings.flags.twin == Some(true) {
@@ -98,19 +102,14 @@ pub fn run(args: EnergyArgs) -> Result<(), Failure> {
     let most = args.images.unwrap_or(usize::MAX);
     let counted = Counted::over(&mut trainer, &data.test_loader(&settings)?, most)?;
     let figures = Figures { counted, constants };
-    if let Some(folder) = &args.out {
-        let file = |name: &str| files::new_file(&folder.join(name));
-        files::write(&file("energy.md")?, &figures.markdown())?;
-        files::write(&file("energy.svg")?, &figures.chart())?;
-        write_json(&file("energy.json")?.to_string_lossy(), &figures.json())?;
-    }
-    if args.json.as_deref() != Some("-") {
+    if !json.is_stdout() {
         print(&figures.text(run));
     }
-    match &args.json {
-        Some(target) => write_json(target, &figures.json()),
-        None => Ok(()),
-    }
+    json.write(&figures.json())?;
+    let Some(out) = out else { return Ok(()) };
+    out.write("energy.md", &figures.markdown())?;
+    out.write("energy.svg", &figures.chart())?;
+    out.write("energy.json", &format!("{:#}\n", figures.json()))
 }
 
 /// Reads constants and checks them.

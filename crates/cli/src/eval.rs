@@ -2,7 +2,8 @@
 
 use crate::checkpoint::{Checkpoint, CheckpointArgs};
 use crate::failure::Failure;
-use crate::files::{print, table, write_json};
+use crate::files::{print, table};
+use crate::outputs::JsonTarget;
 use crate::row;
 use crate::score::{Score, score};
 use clap::Args;
@@ -30,26 +31,21 @@ pub struct EvalArgs {
 /// # Errors
 /// A missing or damaged file, weights that do not fit the settings, bad data.
 pub fn run(args: EvalArgs) -> Result<(), Failure> {
+    let json = JsonTarget::claim(args.json.as_deref())?;
     let path = args.checkpoint.weights(&args.run)?;
     let Checkpoint { settings, data, mut trainer } = Checkpoint::load(&path, &args.checkpoint)?;
     let test = data.test_loader(&settings)?;
     let Some(score) = score(&mut trainer, &test, None, false)? else { return Ok(()) };
-    if args.json.as_deref() != Some("-") {
+    if !json.is_stdout() {
         print(&(data.note.clone() + &show(&path, &score, &data.test)));
     }
-    match &args.json {
-        Some(target) => write_json(
-            target,
-            &json!({
-                "checkpoint": path,
-                "images": data.test.len(),
-                "accuracy": score.accuracy,
-                "loss": score.loss,
-                "confusion": score.confusion,
-            }),
-        ),
-        None => Ok(()),
-    }
+    json.write(&json!({
+        "checkpoint": path.display().to_string(),
+        "images": data.test.len(),
+        "accuracy": score.accuracy,
+        "loss": score.loss,
+        "confusion": score.confusion,
+    }))
 }
 
 /// Puts the score in words.

@@ -10,6 +10,8 @@ pub enum Failure {
     Input(String),
     /// A flag or a setting that makes no sense: status 2.
     Usage(String),
+    /// A signal stopped the work, which was left in order; the customary status of that signal.
+    Stopped(u8),
 }
 
 impl Failure {
@@ -33,6 +35,7 @@ impl Failure {
         match self {
             Self::Input(_) => 1,
             Self::Usage(_) => 2,
+            Self::Stopped(status) => *status,
         }
     }
 }
@@ -40,7 +43,10 @@ impl Failure {
 impl fmt::Display for Failure {
     /// Prints the reason on one line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Input(why) | Self::Usage(why)) = self;
+        let why = match self {
+            Self::Input(why) | Self::Usage(why) => why,
+            Self::Stopped(_) => "stopped by a signal",
+        };
         let line: Vec<&str> = why.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         f.write_str(&line.join(" "))
     }

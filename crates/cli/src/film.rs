@@ -107,8 +107,8 @@ pub fn run(args: FilmArgs) -> Result<(), Failure> {
     for (name, set, stream) in [("Train", &split.train, STREAMS[0]), ("Test", &split.test, STREAMS[1])] {
         let part = Part { set, folder: args.out.join(name), film, format, seed: args.seed ^ stream };
         if !part.film(name)? {
-            let out = args.out.display();
-            return Err(Failure::Input(format!("stopped; {out} holds a part of the recordings")));
+            print(&format!("stopped; {} holds a part of the recordings\n", args.out.display()));
+            return Err(interrupt::stopped());
         }
     }
     Ok(())

@@ -8,7 +8,7 @@
 
 use crate::failure::Failure;
 use clap::Args;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use std::path::Path;
 
 /// Declares the settings once: flag, TOML key, and how one set is laid over another.
@@ -87,9 +87,11 @@ settings! {
     init: String,
     /// Threshold V_th
     #[arg(long, value_name = "V", allow_negative_numbers = true, help_heading = "Neuron")]
+    #[serde(serialize_with = "shortest")]
     threshold: f32,
     /// Share τ of the membrane kept from step to step
     #[arg(long, value_name = "TAU", allow_negative_numbers = true, help_heading = "Neuron")]
+    #[serde(serialize_with = "shortest")]
     decay: f32,
     /// Reset: hard, hard-detached, soft or soft-detached
     #[arg(long, value_name = "NAME", help_heading = "Neuron")]
@@ -99,45 +101,56 @@ settings! {
     surrogate: String,
     /// Half width of the rectangle or triangle
     #[arg(long, value_name = "W", allow_negative_numbers = true, help_heading = "Neuron")]
+    #[serde(serialize_with = "shortest")]
     window: f32,
     /// Steepness of the other surrogates
     #[arg(long, value_name = "A", allow_negative_numbers = true, help_heading = "Neuron")]
+    #[serde(serialize_with = "shortest")]
     alpha: f32,
     /// Strength δ of surrogate gradient scaling, of either sign; 0: off
     #[arg(long, value_name = "D", allow_negative_numbers = true, help_heading = "Neuron")]
+    #[serde(serialize_with = "shortest")]
     delta: f32,
     /// Loss: ce or tet
     #[arg(long, value_name = "NAME", help_heading = "Training")]
     loss: String,
     /// Weight of TET's regression term
     #[arg(long, value_name = "L", allow_negative_numbers = true, help_heading = "Training")]
+    #[serde(serialize_with = "shortest")]
     tet_lambda: f32,
     /// Target of TET's regression term
     #[arg(long, value_name = "PHI", allow_negative_numbers = true, help_heading = "Training")]
+    #[serde(serialize_with = "shortest")]
     tet_phi: f32,
     /// Share of the label spread over all classes
     #[arg(long, value_name = "E", allow_negative_numbers = true, help_heading = "Training")]
+    #[serde(serialize_with = "shortest")]
     label_smoothing: f32,
     /// Coefficient β of the Lipschitz term; 0: off
     #[arg(long, value_name = "B", allow_negative_numbers = true, help_heading = "Training")]
+    #[serde(serialize_with = "shortest")]
     beta: f32,
     /// Optimiser: adam, adamw or sgd
     #[arg(long, value_name = "NAME", help_heading = "Training")]
     optimizer: String,
     /// Learning rate
     #[arg(long, value_name = "LR", allow_negative_numbers = true, help_heading = "Training")]
+    #[serde(serialize_with = "shortest")]
     lr: f32,
     /// Weight decay
     #[arg(long, value_name = "L", allow_negative_numbers = true, help_heading = "Training")]
+    #[serde(serialize_with = "shortest")]
     weight_decay: f32,
     /// Momentum of SGD
     #[arg(long, value_name = "M", allow_negative_numbers = true, help_heading = "Training")]
+    #[serde(serialize_with = "shortest")]
     momentum: f32,
     /// Nesterov's form of SGD
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", help_heading = "Training")]
     nesterov: bool,
     /// Largest gradient norm; 0: no limit
     #[arg(long, value_name = "NORM", allow_negative_numbers = true, help_heading = "Training")]
+    #[serde(serialize_with = "shortest")]
     clip: f32,
     /// Learning rate over time: cosine, constant or step
     #[arg(long, value_name = "NAME", help_heading = "Training")]
@@ -147,6 +160,7 @@ settings! {
     step_every: f64,
     /// Factor of a drop of the step schedule
     #[arg(long, value_name = "F", allow_negative_numbers = true, help_heading = "Training")]
+    #[serde(serialize_with = "shortest")]
     step_factor: f32,
     /// Epochs over which the learning rate first rises from 0
     #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Training")]
@@ -172,6 +186,13 @@ settings! {
     /// Compute later time steps from the spikes that changed: auto, off or on
     #[arg(long, value_name = "WHEN", help_heading = "Training")]
     delta_kernels: String,
+}
+
+/// Writes a number with as few digits as give its bits back: TOML and JSON would spell an f32 out as an f64.
+fn shortest<S: Serializer>(number: &Option<f32>, to: S) -> Result<S::Ok, S::Error> {
+    let Some(number) = number else { return to.serialize_none() };
+    let short = number.to_string().parse::<f64>().ok().filter(|short| *short as f32 == *number);
+    to.serialize_f64(short.unwrap_or(f64::from(*number)))
 }
 
 impl Flags {
@@ -231,9 +252,13 @@ mod tests {
 
     #[test]
     fn toml_comes_back() {
-        let flags = Flags { weight_decay: Some(1e-4), net: Some("mlp".into()), ..Flags::default() };
-        let text = flags.to_toml().unwrap();
-        assert!(text.contains("weight-decay"), "{text}");
-        assert_eq!(toml::from_str::<Flags>(&text).unwrap(), flags);
+        let mut flags = Flags { weight_decay: Some(1e-4), net: Some("mlp".into()), ..Flags::default() };
+        assert_eq!(flags.to_toml().unwrap(), "net = \"mlp\"\nweight-decay = 0.0001\n");
+        let mut rng = spikegrad::data::rng::Rng::new(3);
+        for _ in 0..10_000 {
+            let number = f32::from_bits(rng.u64() as u32);
+            flags.lr = Some(number).filter(|number| number.is_finite());
+            assert_eq!(toml::from_str::<Flags>(&flags.to_toml().unwrap()).unwrap(), flags);
+        }
     }
 }

@@ -11,8 +11,9 @@
 //! random inputs, the one whose membranes keep the largest distance to such points is used.
 
 use crate::failure::Failure;
-use crate::files::{print, table, write_json};
+use crate::files::{print, table};
 use crate::flags::Flags;
+use crate::outputs::JsonTarget;
 use crate::settings::{Settings, Shape, level};
 use crate::{adjoint, exercise, oracle, row};
 use clap::Args;
@@ -93,6 +94,7 @@ pub fn run(args: GradcheckArgs) -> Result<(), Failure> {
     if args.tolerance.is_nan() || args.tolerance <= 0.0 {
         return Err(Failure::Usage(format!("--tolerance is {}, must be above 0", args.tolerance)));
     }
+    let json = JsonTarget::claim(args.json.as_deref())?;
     let config = tiny(&args)?;
     let level = level(args.level.as_deref())?;
     let mut rows = Vec::new();
@@ -110,7 +112,7 @@ pub fn run(args: GradcheckArgs) -> Result<(), Failure> {
         }
     }
     rows.extend(against_adjoint(level, config.seed)?);
-    finish(&args, &rows)
+    finish(&args, &json, &rows)
 }
 
 /// The convolution kernels against each other.
@@ -258,14 +260,12 @@ fn against_differences(
 }
 
 /// Prints the table and gives the verdict.
-fn finish(args: &GradcheckArgs, rows: &[Worst]) -> Result<(), Failure> {
+fn finish(args: &GradcheckArgs, json: &JsonTarget, rows: &[Worst]) -> Result<(), Failure> {
     let figures: Vec<_> = rows
         .iter()
         .map(|w| json!({ "check": w.check, "tensor": w.tensor, "index": w.index, "got": w.got, "want": w.want, "error_relative": w.error }))
         .collect();
-    if let Some(target) = &args.json {
-        write_json(target, &json!(figures))?;
-    }
+    json.write(&json!(figures))?;
     let mut lines = vec![row!["check", "tensor", "worst element", "got", "want", "relative error"]];
     for w in rows {
         let element =
@@ -273,7 +273,7 @@ fn finish(args: &GradcheckArgs, rows: &[Worst]) -> Result<(), Failure> {
         let numbers = [w.got, w.want].map(|x| format!("{x:.6e}"));
         lines.push(row![w.check, w.tensor, element, numbers[0], numbers[1], format!("{:.1e}", w.error)]);
     }
-    if args.json.as_deref() != Some("-") {
+    if !json.is_stdout() {
         print(&table(&lines));
     }
     let Some(worst) = rows.iter().max_by(|a, b| a.error.total_cmp(&b.error)) else { return Ok(()) };
@@ -283,7 +283,7 @@ fn finish(args: &GradcheckArgs, rows: &[Worst]) -> Result<(), Failure> {
     if *error > args.tolerance {
         return Err(Failure::Input(format!("above the tolerance {:.0e}: {what}", args.tolerance)));
     }
-    if args.json.as_deref() != Some("-") {
+    if !json.is_stdout() {
         print(&format!("ok; worst: {what}\n"));
     }
     Ok(())

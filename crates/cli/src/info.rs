@@ -1,10 +1,13 @@
 //! `spikegrad info`: what a checkpoint, a run folder, a data set or a recording of events holds.
 
 use crate::failure::Failure;
-use crate::files::{print, table, write_json};
+use crate::files::{print, table};
+use crate::metrics;
+use crate::outputs::{JsonTarget, NewFile};
 use crate::recording::summarise;
 use crate::row;
-use crate::run_folder::RunFolder;
+use crate::run_folder::{METRICS, SETTINGS, STATE, check_is_run};
+use crate::run_state::RunState;
 use clap::Args;
 use spikegrad::data::events::Sample;
 use spikegrad::data::{ImageSet, Source};
@@ -62,11 +65,13 @@ fn is_safetensors(path: &Path) -> Result<bool, Failure> {
 
 /// Sums a recording up.
 fn recording(path: &Path, args: &InfoArgs) -> Result<(), Failure> {
-    let summary = summarise(path, args.render.as_deref())?;
-    if args.json.as_deref() != Some("-") {
+    let json = JsonTarget::claim(args.json.as_deref())?;
+    let picture = NewFile::wanted("--render", args.render.as_ref())?;
+    let summary = summarise(path, picture.as_ref())?;
+    if !json.is_stdout() {
         print(&summary.text);
     }
-    args.json.as_ref().map_or(Ok(()), |target| write_json(target, &summary.figures))
+    json.write(&summary.figures)
 }
 
 /// The tensors and the metadata of a file.
@@ -90,13 +95,22 @@ fn checkpoint(path: &Path) -> Result<String, Failure> {
     Ok(text)
 }
 
-/// The settings and the last epoch of a run.
+/// The settings and the last epoch of a run; nothing of it is changed, whether a trainer is at work there or not.
 fn folder(path: &Path) -> Result<String, Failure> {
-    let folder = RunFolder::open(path)?;
-    let config = folder.file("config.toml");
+    check_is_run(path)?;
+    let config = path.join(SETTINGS);
     let mut text = std::fs::read_to_string(&config).map_err(|why| Failure::at(&config, why))?;
-    let metrics = folder.metrics(usize::MAX)?;
-    match metrics.last() {
+    let lines = path.join(METRICS);
+    let mut found = metrics::read_text(&lines)?;
+    let state = path.join(STATE);
+    if state.is_file() {
+        let state = RunState::read(&state)?;
+        if let Some(why) = metrics::damage(&found, &state.metrics, &lines) {
+            text += &format!("\n{why}; train --resume writes it anew from the state, whose figures follow\n");
+            found = metrics::to_text(&state.metrics)?;
+        }
+    }
+    match metrics::parse(&found, &lines)?.last() {
         Some(last) => {
             let accuracy = 100.0 * last.test_accuracy;
             text += &format!("\n{} epochs, test accuracy {accuracy:.2} %\n", last.epoch);

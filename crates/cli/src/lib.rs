@@ -3,8 +3,10 @@
 //! | module | what |
 //! |---|---|
 //! | `flags`, `defaults`, `settings`, `event_settings` | from flags and a TOML file to a checked configuration |
-//! | `dataset`, `score`, `train`, `when`, `eval` | training and scoring |
-//! | `run_folder`, `report`, `plot`, `dot_plot`, `bars` | what a run leaves behind |
+//! | `dataset`, `score`, `train`, `resume`, `when`, `eval` | training and scoring |
+//! | `run_folder`, `run_state`, `identity`, `metrics` | what a run leaves behind, and what makes it the same run again |
+//! | `report`, `plot`, `dot_plot`, `bars` | pages and charts |
+//! | `terminal`, `outputs`, `files`, `escape`, `interrupt` | what goes out and comes in: text, new files, foreign names, signals |
 //! | `checkpoint` | a trained net that a command looks at |
 //! | `ablate`, `robustness`, `energy` | the paper's experiments |
 //! | `gradcheck`, `parity`, `exercise` | proofs; a reader's gradients graded |
@@ -24,6 +26,7 @@ mod defaults;
 mod doctor;
 mod dot_plot;
 mod energy;
+mod escape;
 mod eval;
 mod event_settings;
 mod exercise;
@@ -33,9 +36,12 @@ mod files;
 mod film;
 mod flags;
 mod gradcheck;
+mod identity;
 mod info;
 mod interrupt;
+mod metrics;
 mod oracle;
+mod outputs;
 mod parity;
 mod plan;
 mod plot;
@@ -43,10 +49,13 @@ mod progress;
 mod recording;
 mod render;
 mod report;
+mod resume;
 mod robustness;
 mod run_folder;
+mod run_state;
 mod score;
 mod settings;
+mod terminal;
 mod trace;
 mod train;
 mod when;
@@ -54,6 +63,7 @@ mod when;
 use clap::{Parser, Subcommand};
 use failure::Failure;
 use std::process::ExitCode;
+use terminal::warn;
 
 /// Train spiking neural networks on a CPU, every gradient proven.
 #[derive(Parser, Debug)]
@@ -155,6 +165,8 @@ pub fn check_settings(text: &str) -> Result<(), String> {
     flags.and_then(settings::Settings::check).map(drop).map_err(|why| why.to_string())
 }
 
+pub use resume::taken_up;
+
 /// Explains wrong usage on one line, without clap's extra paragraphs.
 fn usage(why: &clap::Error) -> String {
     let text = why.to_string();
@@ -171,23 +183,35 @@ pub fn main() -> ExitCode {
             if why.use_stderr()
                 && why.kind() != clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand =>
         {
-            eprintln!("{}", usage(&why));
+            warn(&format!("{}\n", usage(&why)));
             return ExitCode::from(2);
         }
         Err(why) => {
-            let _ = why.print();
-            return ExitCode::from(why.exit_code() as u8);
+            terminal::keep(why.print());
+            return status(why.exit_code() as u8);
         }
     };
     if cli.threads == Some(0) {
-        eprintln!("error: --threads is 0, must be at least 1");
+        warn("error: --threads is 0, must be at least 1\n");
         return ExitCode::from(2);
     }
     match spikegrad::with_threads(cli.threads, || cli.command.run()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => status(0),
+        Err(Failure::Stopped(code)) => status(code),
         Err(why) => {
-            eprintln!("error: {why}");
+            warn(&format!("error: {why}\n"));
             ExitCode::from(why.status())
         }
+    }
+}
+
+/// The status of a command that has nothing more to say, unless its output could not be written.
+fn status(code: u8) -> ExitCode {
+    match terminal::failure() {
+        Some(why) => {
+            warn(&format!("error: standard output: {why}\n"));
+            ExitCode::from(Failure::input(why).status())
+        }
+        None => ExitCode::from(code),
     }
 }

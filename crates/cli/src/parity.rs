@@ -1,7 +1,8 @@
 //! `spikegrad parity`: one training step against reference files that PyTorch wrote.
 
 use crate::failure::Failure;
-use crate::files::{print, table, write_json};
+use crate::files::{print, table};
+use crate::outputs::JsonTarget;
 use crate::row;
 use crate::settings::level;
 use clap::Args;
@@ -31,6 +32,7 @@ pub struct ParityArgs {
 /// # Errors
 /// A file that cannot be used, or an error above the tolerance.
 pub fn run(args: ParityArgs) -> Result<(), Failure> {
+    let json = JsonTarget::claim(args.json.as_deref())?;
     let level = level(args.level.as_deref())?;
     let mut figures = Vec::new();
     let mut failed = Vec::new();
@@ -41,7 +43,7 @@ pub fn run(args: ParityArgs) -> Result<(), Failure> {
         if !parity.passed() {
             failed.push(format!("{}: {name} is off by {error:.2e}", path.display()));
         }
-        if args.json.as_deref() != Some("-") {
+        if !json.is_stdout() {
             let verdict = if parity.passed() { "ok" } else { "FAILED" };
             let count = parity.rows.len();
             let path = path.display();
@@ -57,11 +59,9 @@ pub fn run(args: ParityArgs) -> Result<(), Failure> {
             .iter()
             .map(|r| json!({ "name": r.name, "error_relative": r.error_relative }))
             .collect();
-        figures.push(json!({ "file": path, "passed": parity.passed(), "rows": rows }));
+        figures.push(json!({ "file": path.display().to_string(), "passed": parity.passed(), "rows": rows }));
     }
-    if let Some(target) = &args.json {
-        write_json(target, &json!(figures))?;
-    }
+    json.write(&json!(figures))?;
     match failed.is_empty() {
         true => Ok(()),
         false => Err(Failure::Input(format!("above the tolerance {TOLERANCE:.0e}: {}", failed.join("; ")))),

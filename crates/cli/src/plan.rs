@@ -1,8 +1,9 @@
 //! `spikegrad plan`: what training will cost, before it starts.
 
 use crate::failure::Failure;
-use crate::files::{print, table, write_json};
+use crate::files::{print, table};
 use crate::flags::Flags;
+use crate::outputs::JsonTarget;
 use crate::row;
 use crate::settings::{Settings, level};
 use clap::Args;
@@ -29,16 +30,14 @@ pub struct PlanArgs {
 /// # Errors
 /// Settings that make no sense.
 pub fn run(args: PlanArgs) -> Result<(), Failure> {
+    let json = JsonTarget::claim(args.json.as_deref())?;
     let settings = Settings::resolve(args.flags, args.config.as_deref())?;
     let config = settings.train_config(settings.shape());
     let plan = Trainer::new(config, level(None)?)?.plan();
-    if let Some(target) = &args.json {
-        write_json(target, &figures(&plan))?;
-    }
-    if args.json.as_deref() != Some("-") {
+    if !json.is_stdout() {
         print(&show(&plan));
     }
-    Ok(())
+    json.write(&figures(&plan))
 }
 
 /// The plan as JSON.

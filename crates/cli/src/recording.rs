@@ -1,6 +1,8 @@
 //! What `info` says of a recording of events.
 
 use crate::failure::Failure;
+use crate::files::print;
+use crate::outputs::NewFile;
 use crate::render::render;
 use serde_json::{Value, json};
 use spikegrad::data::events::{Recording, Sensor, read};
@@ -18,12 +20,13 @@ pub struct Summary {
 ///
 /// # Errors
 /// A file that is no recording, is damaged, or cannot be drawn.
-pub fn summarise(path: &Path, target: Option<&Path>) -> Result<Summary, Failure> {
+pub fn summarise(path: &Path, target: Option<&NewFile>) -> Result<Summary, Failure> {
     let Recording { mut events, format, sensor_stated, skipped } = read(path).map_err(Failure::input)?;
     let disorder = events.disorder();
     events.sort();
     if let Some(target) = target {
         render(&events, target)?;
+        print(&format!("wrote {}\n", target.path().display()));
     }
     let (first, last) = (events.list.first().map(|e| e.t), events.list.last().map(|e| e.t));
     let (count, duration) = (events.len(), events.duration());

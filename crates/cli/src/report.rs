@@ -1,22 +1,24 @@
 //! What a run looks like: `curves.svg` and `report.html`, both self-contained.
 
+use crate::escape::html as escape;
 use crate::failure::Failure;
-use crate::flags::Flags;
+use crate::metrics::Metrics;
 use crate::plot::{Chart, Line, document};
-use crate::run_folder::Metrics;
+use crate::settings::Settings;
 use std::fmt::Write;
 
 /// Everything on the page of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Report<'a> {
     /// The resolved settings.
-    pub settings: &'a Flags,
+    pub settings: &'a Settings,
     /// One entry per epoch, at least one.
     pub metrics: &'a [Metrics],
 }
 
 /// Draws loss and accuracy over epochs, side by side.
-pub fn curves(metrics: &[Metrics]) -> String {
+pub fn curves(report: &Report<'_>) -> String {
+    let (metrics, scored) = (report.metrics, report.settings.scored_on());
     let points = |value: fn(&Metrics) -> f64| -> Vec<(f64, f64)> {
         metrics.iter().map(|m| (m.epoch as f64, value(m))).collect()
     };
@@ -27,7 +29,7 @@ pub fn curves(metrics: &[Metrics]) -> String {
         y: "loss",
         lines: vec![
             Line { name: "training", points: points(|m| m.train_loss), ..Line::default() },
-            Line { name: "test", points: points(|m| m.test_loss), ..Line::default() },
+            Line { name: scored, points: points(|m| m.test_loss), ..Line::default() },
         ],
         ..Chart::default()
     };
@@ -38,7 +40,7 @@ pub fn curves(metrics: &[Metrics]) -> String {
         y: "right answers, %",
         lines: vec![
             Line { name: "training", points: points(|m| 100.0 * m.train_accuracy), ..Line::default() },
-            Line { name: "test", points: points(|m| 100.0 * m.test_accuracy), ..Line::default() },
+            Line { name: scored, points: points(|m| 100.0 * m.test_accuracy), ..Line::default() },
         ],
         ..Chart::default()
     };
@@ -60,8 +62,8 @@ impl Report<'_> {
     pub fn html(&self) -> Result<String, Failure> {
         let title = format!(
             "{} on {}",
-            self.settings.net.as_deref().unwrap_or("net"),
-            self.settings.data.as_deref().unwrap_or("data")
+            self.settings.flags.net.as_deref().unwrap_or("net"),
+            self.settings.flags.data.as_deref().unwrap_or("data")
         );
         let title = escape(&title);
         let mut page = format!(
@@ -71,11 +73,11 @@ impl Report<'_> {
         );
         self.figures(&mut page);
         page += "<h2>Curves</h2>\n";
-        page += &curves(self.metrics);
+        page += &curves(self);
         self.rates(&mut page);
         self.table(&mut page);
         page += "<h2>Settings</h2>\n<table>\n";
-        for line in self.settings.to_toml()?.lines() {
+        for line in self.settings.flags.to_toml()?.lines() {
             if let Some((key, value)) = line.split_once(" = ") {
                 let (key, value) = (escape(key), escape(value.trim_matches('"')));
                 let _ = writeln!(page, "<tr><td>{key}</td><td>{value}</td></tr>");
@@ -95,7 +97,7 @@ impl Report<'_> {
             "<p>After {} of {} epochs: test accuracy <b>{:.2} %</b>, best {:.2} % (epoch {}); \
              test loss {:.4}, training loss {:.4}. Training took {:.1} s, {:.0} images/s.</p>",
             last.epoch,
-            self.settings.epochs.unwrap_or(last.epoch),
+            self.settings.epochs(),
             100.0 * last.test_accuracy,
             100.0 * best.test_accuracy,
             best.epoch,
@@ -147,9 +149,4 @@ impl Report<'_> {
         }
         *page += "</table>\n";
     }
-}
-
-/// Makes text safe inside HTML.
-pub fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -4,9 +4,11 @@
 //! here. Each net sees the same noisy images; a level is scored once for each noise seed.
 
 use crate::checkpoint::{Checkpoint, CheckpointArgs};
+use crate::escape;
 use crate::failure::Failure;
-use crate::files::{self, markdown, print, table, write_json};
+use crate::files::{markdown, print, table};
 use crate::interrupt;
+use crate::outputs::{JsonTarget, NewFiles};
 use crate::plot::{Chart, Line, document};
 use crate::row;
 use crate::score::score;
@@ -253,25 +255,23 @@ struct RunScores {
 pub fn run(args: RobustnessArgs) -> Result<(), Failure> {
     let both = NoiseFlags { kinds: Some("gaussian,salt-and-pepper".into()), ..NoiseFlags::default() };
     let curves = args.noise.clone().over(both).curves()?;
+    let json = JsonTarget::claim(args.json.as_deref())?;
+    let names = ["noise.csv", "noise.md", "noise.svg"];
+    let out = args.out.as_ref().map(|folder| NewFiles::claim(folder, &names)).transpose()?;
     interrupt::listen()?;
     let mut scores = Vec::new();
     for path in &args.runs {
-        let Some(run) = measure(path, &args.checkpoint, &curves)? else { return Ok(()) };
+        let Some(run) = measure(path, &args.checkpoint, &curves)? else { return Err(interrupt::stopped()) };
         scores.push(run);
     }
-    if let Some(folder) = &args.out {
-        let file = |name: &str| files::new_file(&folder.join(name));
-        files::write(&file("noise.csv")?, &csv(&scores))?;
-        files::write(&file("noise.md")?, &markdown(&rows(&scores)))?;
-        files::write(&file("noise.svg")?, &svg(&scores))?;
-    }
-    if args.json.as_deref() != Some("-") {
+    if !json.is_stdout() {
         print(&table(&rows(&scores)));
     }
-    match &args.json {
-        Some(target) => write_json(target, &json!({ "runs": scores })),
-        None => Ok(()),
-    }
+    json.write(&json!({ "runs": scores }))?;
+    let Some(out) = out else { return Ok(()) };
+    out.write("noise.csv", &csv(&scores))?;
+    out.write("noise.md", &markdown(&rows(&scores)))?;
+    out.write("noise.svg", &svg(&scores))
 }
 
 /// Scores one run, without noise first.
@@ -318,7 +318,7 @@ fn rows(scores: &[RunScores]) -> Vec<Vec<String>> {
 fn csv(scores: &[RunScores]) -> String {
     let mut text = format!("run,beta,{SCORE_COLUMNS}\n");
     for run in scores {
-        let (name, beta) = (files::quoted(&run.run), run.beta);
+        let (name, beta) = (escape::csv(&run.run), run.beta);
         for line in run.noise.iter().flat_map(CurveScores::csv_lines) {
             text += &format!("{name},{beta},{line}\n");
         }

@@ -6,44 +6,47 @@
 //! | `metrics.jsonl` | one object per epoch |
 //! | `checkpoint.safetensors` | weights and running statistics after the last epoch, and the resolved settings |
 //! | `best.safetensors` | the same, after the best epoch |
-//! | `state.safetensors` | everything that resuming needs |
+//! | `state.safetensors` | everything that resuming needs ([`crate::run_state`]) |
 //! | `curves.svg`, `report.html` | for people |
 //! | `.lock` | nothing: whoever trains here has it locked |
+//!
+//! Commands that only look at a run take no lock and write nothing: the trainer replaces its files as a whole.
 
 use crate::failure::Failure;
 use crate::files;
 use crate::flags::Flags;
-use serde::{Deserialize, Serialize};
-use spikegrad::models::durable::sweep;
-use std::collections::BTreeMap;
-use std::fs::{self, File, TryLockError};
+use spikegrad::models::durable::{is_part_of, sweep};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-/// One line of `metrics.jsonl`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Metrics {
-    /// Epochs finished, from 1.
-    pub epoch: usize,
-    /// Mean training loss.
-    pub train_loss: f64,
-    /// Share of training images answered right while training.
-    pub train_accuracy: f64,
-    /// Share of test images answered right after the epoch.
-    pub test_accuracy: f64,
-    /// Cross-entropy on the test images.
-    pub test_loss: f64,
-    /// Learning rate of the last batch.
-    pub lr: f32,
-    /// Training images a second.
-    pub images_per_second: f64,
-    /// Seconds spent training.
-    pub seconds: f64,
-    /// Mean of `rates`.
-    pub mean_rate: f64,
-    /// Firing rate of each spiking layer, in the last batch.
-    pub rates: BTreeMap<String, f64>,
-}
+/// The resolved settings.
+pub const SETTINGS: &str = "config.toml";
+/// One object per epoch.
+pub const METRICS: &str = "metrics.jsonl";
+/// Everything that resuming needs.
+pub const STATE: &str = "state.safetensors";
+/// The weights after the last epoch.
+pub const CHECKPOINT: &str = "checkpoint.safetensors";
+/// The weights after the best epoch.
+pub const BEST: &str = "best.safetensors";
+/// The file that is locked.
+const LOCK: &str = ".lock";
+
+/// Files that the program writes into folders that it has locked; a killed process may leave temporary ones.
+const OWN: [&str; 11] = [
+    SETTINGS,
+    METRICS,
+    STATE,
+    CHECKPOINT,
+    BEST,
+    "curves.svg",
+    "report.html",
+    "result.json",
+    "trace.csv",
+    "layers.csv",
+    "trace.html",
+];
 
 /// A run's folder, held by one trainer at a time.
 #[derive(Debug)]
@@ -53,11 +56,9 @@ pub struct RunFolder {
     _lock: File,
 }
 
-/// The file that is locked.
-const LOCK: &str = ".lock";
-
 impl RunFolder {
-    /// Makes a new folder: `out`, or the next free `runs/<title>-<n>`.
+    /// Makes a new folder: `out`, or the next free `runs/<title>-<n>`. An `out` with nothing but the leftovers of a
+    /// start that never came to a checkpoint counts as empty.
     ///
     /// # Errors
     /// `out` is a file or a folder that is not empty; the file system refuses.
@@ -67,8 +68,7 @@ impl RunFolder {
                 return Err(Failure::at(out, "exists and is not a folder; --out wants a new or empty one"));
             }
             fs::create_dir_all(out).map_err(|why| Failure::at(out, why))?;
-            let mut entries = fs::read_dir(out).map_err(|why| Failure::at(out, why))?;
-            if entries.next().is_some() {
+            if !is_vacant(out)? {
                 let why = "exists and is not empty; choose another --out, or continue the run with --resume";
                 return Err(Failure::at(out, why));
             }
@@ -94,7 +94,7 @@ impl RunFolder {
     pub fn claim(path: &Path, settings: &Flags) -> Result<Self, Failure> {
         fs::create_dir_all(path).map_err(|why| Failure::at(path, why))?;
         let folder = Self::hold(path)?;
-        let config = folder.file("config.toml");
+        let config = folder.file(SETTINGS);
         if config.is_file() {
             let there = Flags { data: settings.data.clone(), ..Flags::read(&config)? };
             if there != *settings {
@@ -107,24 +107,24 @@ impl RunFolder {
         Ok(folder)
     }
 
-    /// Opens a run's folder.
+    /// Opens a run's folder to train in it.
     ///
     /// # Errors
-    /// No such folder, or none with a `config.toml`.
+    /// No such folder, or none of a run; a trainer is at work in it.
     pub fn open(path: &Path) -> Result<Self, Failure> {
-        if !path.is_dir() {
-            return Err(Failure::at(path, "no such run folder"));
-        }
-        if !path.join("config.toml").is_file() {
-            return Err(Failure::at(path, "is not a run folder: it has no config.toml"));
-        }
+        check_is_run(path)?;
         Self::hold(path)
     }
 
     /// Takes the folder for this process alone, and removes what a killed one left half written.
     fn hold(path: &Path) -> Result<Self, Failure> {
         let at = path.join(LOCK);
-        let lock = File::create(&at).map_err(|why| Failure::at(&at, why))?;
+        if fs::symlink_metadata(&at).is_ok_and(|there| !there.is_file()) {
+            return Err(Failure::at(&at, "is no plain file, so it cannot be this folder's lock; remove it"));
+        }
+        let mut options = OpenOptions::new();
+        let lock = options.read(true).write(true).create(true).truncate(false).open(&at);
+        let lock = lock.map_err(|why| Failure::at(&at, why))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -134,8 +134,17 @@ impl RunFolder {
                 return Err(Failure::at(&at, format!("cannot be locked: {why}")));
             }
         }
-        sweep(path).map_err(|why| Failure::at(path, why))?;
+        sweep(path, &OWN).map_err(|why| Failure::at(path, why))?;
         Ok(Self { path: path.to_path_buf(), _lock: lock })
+    }
+
+    /// Gives a folder up in which nothing has been trained: what a start left there is removed, and the folder if
+    /// nothing else is in it.
+    pub fn give_up(self) {
+        for name in [SETTINGS, LOCK] {
+            let _ = fs::remove_file(self.file(name));
+        }
+        let _ = fs::remove_dir(&self.path);
     }
 
     /// The folder itself.
@@ -155,66 +164,56 @@ impl RunFolder {
     pub fn write(&self, name: &str, text: &str) -> Result<(), Failure> {
         files::write(&self.file(name), text)
     }
+}
 
-    /// Reads the metrics of the first `epochs` epochs; a missing file holds none.
-    ///
-    /// # Errors
-    /// A line that is not an epoch's object, with its number.
-    pub fn metrics(&self, epochs: usize) -> Result<Vec<Metrics>, Failure> {
-        let path = self.file("metrics.jsonl");
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(why) if why.kind() == ErrorKind::NotFound => String::new(),
-            Err(why) => return Err(Failure::at(&path, why)),
-        };
-        let mut metrics = Vec::new();
-        for (n, line) in text.lines().enumerate() {
-            let line: Metrics = serde_json::from_str(line)
-                .map_err(|why| Failure::at(&path, format!("line {}: {why}", n + 1)))?;
-            metrics.push(line);
-        }
-        metrics.retain(|line| line.epoch <= epochs);
-        Ok(metrics)
+/// Checks that `path` is the folder of a run.
+///
+/// # Errors
+/// No such folder, or none with a `config.toml`.
+pub fn check_is_run(path: &Path) -> Result<(), Failure> {
+    if !path.is_dir() {
+        return Err(Failure::at(path, "no such run folder"));
     }
+    if !path.join(SETTINGS).is_file() {
+        return Err(Failure::at(path, format!("is not a run folder: it has no {SETTINGS}")));
+    }
+    Ok(())
+}
 
-    /// Writes all metrics, one object a line.
-    ///
-    /// # Errors
-    /// The file system refuses.
-    pub fn write_metrics(&self, metrics: &[Metrics]) -> Result<(), Failure> {
-        let mut text = String::new();
-        for line in metrics {
-            text += &serde_json::to_string(line).map_err(Failure::input)?;
-            text.push('\n');
-        }
-        self.write("metrics.jsonl", &text)
+/// Tells whether a folder is empty, or holds nothing but what a start left that never came to a checkpoint: the lock,
+/// and perhaps settings and temporary files. Without the lock, a `config.toml` is somebody else's.
+fn is_vacant(folder: &Path) -> Result<bool, Failure> {
+    let refused = |why| Failure::at(folder, why);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).map_err(refused)? {
+        names.push(entry.map_err(refused)?.file_name());
     }
+    let is_leftover = |name: &std::ffi::OsString| {
+        name == LOCK || name == SETTINGS || name.to_str().is_some_and(|name| is_part_of(name, &OWN))
+    };
+    Ok(names.is_empty() || names.iter().any(|name| name == LOCK) && names.iter().all(is_leftover))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use spikegrad::data::rng::Rng;
 
     #[test]
-    fn metrics_come_back_to_the_last_bit() {
-        let mut rng = Rng::new(1);
-        for _ in 0..20_000 {
-            let rates = BTreeMap::from([("spike".to_string(), rng.f64())]);
-            let metrics = Metrics {
-                epoch: 1,
-                train_loss: 3.0 * rng.f64(),
-                train_accuracy: rng.f64(),
-                test_accuracy: rng.f64(),
-                test_loss: 1e-3 * rng.f64(),
-                lr: rng.uniform(),
-                images_per_second: 1e4 * rng.f64(),
-                seconds: rng.f64(),
-                mean_rate: rng.f64(),
-                rates,
-            };
-            let text = serde_json::to_string(&metrics).unwrap();
-            assert_eq!(serde_json::from_str::<Metrics>(&text).unwrap(), metrics, "{text}");
+    fn leftovers_of_a_start_make_room_and_nothing_else_does() {
+        let folder = std::env::temp_dir().join(format!("spikegrad-vacant-{}", std::process::id()));
+        let vacant = |names: &[&str]| {
+            let _ = fs::remove_dir_all(&folder);
+            fs::create_dir_all(&folder).unwrap();
+            names.iter().for_each(|name| fs::write(folder.join(name), b"x").unwrap());
+            is_vacant(&folder).unwrap()
+        };
+        assert!(vacant(&[]));
+        assert!(vacant(&[".lock"]));
+        assert!(vacant(&[".lock", "config.toml", "state.safetensors.123.part"]));
+        assert!(!vacant(&["config.toml"]), "without a lock they are a user's settings");
+        for name in ["state.safetensors", "metrics.jsonl", "mine.123.part", "notes.txt", "best.safetensors"] {
+            assert!(!vacant(&[".lock", "config.toml", name]), "{name}");
         }
+        fs::remove_dir_all(&folder).unwrap();
     }
 }

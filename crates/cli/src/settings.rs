@@ -143,6 +143,19 @@ impl Settings {
         self.train.seed
     }
 
+    /// What the scoring images are: never to be trained on, but also those by which the best epoch is chosen.
+    pub fn scored_on(&self) -> &'static str {
+        if self.flags.holdout.is_some() { "held-out" } else { "test" }
+    }
+
+    /// Keeps no frames, whatever the settings say.
+    pub fn without_cache(mut self) -> Self {
+        if let Some(events) = &mut self.events {
+            events.cache = None;
+        }
+        self
+    }
+
     /// The label that names the run: net and data set.
     pub fn title(&self) -> String {
         let data = self.source.to_string();

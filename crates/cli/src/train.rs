@@ -1,27 +1,29 @@
-//! `spikegrad train`: a new run, or the rest of an old one.
+//! `spikegrad train`: a new run, or the rest of an old one ([`crate::resume`]).
 
 use crate::dataset::Dataset;
+use crate::escape::shell;
 use crate::failure::Failure;
 use crate::files::print;
 use crate::flags::Flags;
+use crate::identity::DataIdentity;
+use crate::interrupt;
+use crate::metrics::{self, Metrics};
+use crate::outputs::JsonTarget;
 use crate::progress::Progress;
 use crate::report::{self, Report};
-use crate::run_folder::{Metrics, RunFolder};
-use crate::score::score;
+use crate::run_folder::{BEST, CHECKPOINT, METRICS, RunFolder, SETTINGS, STATE};
+use crate::run_state::{Position, RunState};
+use crate::score::{Score, score};
 use crate::settings::{CONFIG, Settings, level};
 use crate::when::When;
-use crate::{files, interrupt};
 use clap::Args;
 use serde_json::json;
 use spikegrad::Trainer;
-use spikegrad::data::Loader;
+use spikegrad::data::{Batch, Loader};
 use spikegrad::models::PowerIteration;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
-
-/// The file that resuming starts from.
-const STATE: &str = "state.safetensors";
 
 /// Good for two digits, which is what the end of a run shows.
 const ITERATION: PowerIteration = PowerIteration { rounds: 100, tolerance: 1e-3, seed: 0 };
@@ -54,114 +56,59 @@ pub struct TrainArgs {
     json: Option<String>,
 }
 
-/// How far a run has come, and the sums over the epoch it is in.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Position {
-    /// Epochs finished.
-    epoch: usize,
-    /// Batches done of the next epoch.
-    batch: usize,
-    /// Best test accuracy so far.
-    best: f64,
-    /// Loss times images, over the epoch's batches.
-    loss: f64,
-    /// Images answered right.
-    correct: usize,
-    /// Images seen.
-    images: usize,
-    /// Seconds spent.
-    seconds: f64,
-    /// Learning rate of the last batch.
-    lr: f32,
-}
-
-impl Position {
-    /// The position as text, to be saved beside the state.
-    fn save(&self) -> BTreeMap<String, String> {
-        let entries = [
-            ("epoch", self.epoch.to_string()),
-            ("batch", self.batch.to_string()),
-            ("best_accuracy", self.best.to_string()),
-            ("loss_sum", self.loss.to_string()),
-            ("correct", self.correct.to_string()),
-            ("images", self.images.to_string()),
-            ("seconds", self.seconds.to_string()),
-            ("lr", self.lr.to_string()),
-        ];
-        entries.map(|(key, value)| (key.to_string(), value)).into()
-    }
-
-    /// Reads the position back.
-    fn load(path: &Path, saved: &BTreeMap<String, String>) -> Result<Self, Failure> {
-        fn get<T: std::str::FromStr>(
-            path: &Path,
-            saved: &BTreeMap<String, String>,
-            key: &str,
-        ) -> Result<T, Failure> {
-            let value = saved.get(key).and_then(|value| value.parse().ok());
-            value.ok_or_else(|| Failure::at(path, format!("metadata has no valid entry {key:?}")))
-        }
-        Ok(Self {
-            epoch: get(path, saved, "epoch")?,
-            batch: get(path, saved, "batch")?,
-            best: get(path, saved, "best_accuracy")?,
-            loss: get(path, saved, "loss_sum")?,
-            correct: get(path, saved, "correct")?,
-            images: get(path, saved, "images")?,
-            seconds: get(path, saved, "seconds")?,
-            lr: get(path, saved, "lr")?,
-        })
-    }
-
-    /// Steps to the next epoch.
-    fn next_epoch(&mut self) {
-        *self = Self { epoch: self.epoch + 1, best: self.best, ..Self::default() };
-    }
-}
-
 /// A run in the making.
-struct Run {
-    settings: Settings,
-    folder: RunFolder,
-    trainer: Trainer,
-    train: Loader,
-    test: Loader,
-    at: Position,
-    metrics: Vec<Metrics>,
+pub struct Run {
+    /// Its settings, resolved.
+    pub settings: Settings,
+    /// Its folder, held.
+    pub folder: RunFolder,
+    /// Its net and optimiser.
+    pub trainer: Trainer,
+    /// What it is trained on.
+    pub train: Loader,
+    /// What it is scored on.
+    pub test: Loader,
+    /// What data these are.
+    pub data: DataIdentity,
+    /// How far it has come.
+    pub at: Position,
+    /// One entry for each finished epoch.
+    pub metrics: Vec<Metrics>,
     /// Firing rates of the last training batch.
-    rates: BTreeMap<String, f64>,
-    when: When,
+    pub rates: BTreeMap<String, f64>,
+    /// When it stops and saves.
+    pub when: When,
+    /// What was wrong with its folder when it was taken up, a line each.
+    pub told: Vec<String>,
 }
 
 /// Trains.
 ///
 /// # Errors
-/// Wrong settings, bad data, a folder in use, numbers that are no longer finite.
+/// Wrong settings, bad data, a folder in use, numbers that are no longer finite; a signal, after the state was written.
 pub fn run(args: TrainArgs) -> Result<(), Failure> {
     let when = When::of(args.stop_after, args.checkpoint_every.as_deref())?;
-    files::keep_stdout_for_json(args.json.as_deref());
-    let mut run = match &args.resume {
-        Some(folder) => Run::resume(folder, &args, when)?,
-        None => Run::start(&args, when)?,
-    };
+    let json = JsonTarget::claim(args.json.as_deref())?;
     interrupt::listen()?;
-    if run.train()? && run.trainer.config().beta > 0.0 {
-        print(&lipschitz_constants(&run.trainer));
+    let level = args.level.as_deref();
+    let mut run = match &args.resume {
+        Some(folder) => Run::resume(folder, &args.flags, level, when)?,
+        None => {
+            let settings = Settings::resolve(args.flags.clone(), args.config.as_deref())?;
+            Run::start(settings, args.out.as_deref(), level, when)?
+        }
+    };
+    let ended = run.train()?;
+    if ended {
+        run.say_what_next();
     }
-    if let Some(target) = &args.json {
-        let last = run.metrics.last();
-        let figures = json!({ "run": run.folder.path(), "best_accuracy": run.at.best, "last": last });
-        files::write_json(target, &figures)?;
-    }
-    Ok(())
-}
-
-/// Tells what the Lipschitz term is about: the largest singular value of each layer, batch norm included.
-fn lipschitz_constants(trainer: &Trainer) -> String {
-    let constants = trainer.net().lipschitz_constants(&ITERATION);
-    let largest = constants.iter().map(|layer| layer.sigma).fold(0.0, f64::max);
-    let values: Vec<String> = constants.iter().map(|c| format!("{} {:.2}", c.layer, c.sigma)).collect();
-    format!("measured Lipschitz constants, largest {largest:.2}: {}\n", values.join(", "))
+    let figures = json!({
+        "run": run.folder.path().display().to_string(),
+        "best_accuracy": run.at.best_accuracy,
+        "last": run.metrics.last(),
+    });
+    json.write(&figures)?;
+    if !ended && interrupt::asked() { Err(interrupt::stopped()) } else { Ok(()) }
 }
 
 /// A run that has come to its end.
@@ -177,7 +124,7 @@ pub struct Finished {
 }
 
 /// Trains the run of `settings` in a folder claimed for it, from its beginning or from where it stopped; none where
-/// Ctrl-C stops it.
+/// a signal stops it.
 ///
 /// # Errors
 /// All that training can end with.
@@ -186,11 +133,11 @@ pub fn train_in(
     settings: Settings,
     level: Option<&str>,
 ) -> Result<Option<Finished>, Failure> {
-    let prepared = prepare(&settings, level)?;
+    let prepared = Prepared::new(settings, level)?;
     let when = When::default();
     let mut run = match folder.file(STATE).is_file() {
-        true => Run::take_up(settings, prepared, folder, when)?,
-        false => Run::begin(settings, prepared, folder, when)?,
+        true => Run::take_up(prepared, folder, when)?,
+        false => Run::begin(prepared, folder, when)?,
     };
     let ended = run.train()?;
     let Run { trainer, train, test, metrics, .. } = run;
@@ -199,71 +146,46 @@ pub fn train_in(
 
 impl Run {
     /// Starts a new run. The folder is made last, when nothing can be wrong with the settings any more.
-    fn start(args: &TrainArgs, when: When) -> Result<Self, Failure> {
-        let settings = Settings::resolve(args.flags.clone(), args.config.as_deref())?;
-        let prepared = prepare(&settings, args.level.as_deref())?;
-        let folder = RunFolder::create(args.out.as_deref(), &settings.title())?;
-        Self::begin(settings, prepared, folder, when)
-    }
-
-    /// Takes up the run in `path`.
-    fn resume(path: &Path, args: &TrainArgs, when: When) -> Result<Self, Failure> {
-        let folder = RunFolder::open(path)?;
-        if let Some(name) = args.flags.given().into_iter().find(|name| name != "data") {
-            let why = format!("--resume continues with the run's own settings; leave --{name} out");
-            return Err(Failure::Usage(why));
-        }
-        let settings = Settings::resolve(args.flags.clone(), Some(&folder.file("config.toml")))?;
-        let prepared = prepare(&settings, args.level.as_deref())?;
-        let state = folder.file(STATE);
-        if !state.is_file() {
-            return Err(Failure::at(&state, "no such file: the run stopped before its first checkpoint"));
-        }
-        Self::take_up(settings, prepared, folder, when)
+    fn start(
+        settings: Settings,
+        out: Option<&std::path::Path>,
+        level: Option<&str>,
+        when: When,
+    ) -> Result<Self, Failure> {
+        let prepared = Prepared::new(settings, level)?;
+        let folder = RunFolder::create(out, &prepared.settings.title())?;
+        Self::begin(prepared, folder, when)
     }
 
     /// Begins a run in a folder of its own.
-    fn begin(
-        settings: Settings,
-        (trainer, train, test): Prepared,
-        folder: RunFolder,
-        when: When,
-    ) -> Result<Self, Failure> {
-        folder.write("config.toml", &settings.flags.to_toml()?)?;
+    fn begin(prepared: Prepared, folder: RunFolder, when: When) -> Result<Self, Failure> {
+        let toml = prepared.settings.flags.to_toml()?;
+        if let Err(why) = folder.write(SETTINGS, &toml) {
+            folder.give_up();
+            return Err(why);
+        }
+        let Prepared { settings, trainer, train, test, data } = prepared;
+        let (images, batch) = (train.set().len(), settings.batch());
+        let rest = match images % batch {
+            0 => String::new(),
+            rest => format!(" ({rest} of them, others each time, sit an epoch out: batches are of {batch})"),
+        };
         print(&format!(
-            "{} with {} on {} images, tested on {}; run folder {}\n",
+            "{} with {} on {images} images{rest}, scored on {} {} images; run folder {}\n",
             settings.flags.net.as_deref().unwrap_or(""),
             settings.source,
-            train.set().len(),
             test.set().len(),
+            settings.scored_on(),
             folder.path().display()
         ));
-        let (at, metrics, rates) = (Position::default(), Vec::new(), BTreeMap::new());
-        Ok(Self { settings, folder, trainer, train, test, at, metrics, rates, when })
+        let (at, metrics, rates, told) = (Position::default(), Vec::new(), BTreeMap::new(), Vec::new());
+        Ok(Self { settings, folder, trainer, train, test, data, at, metrics, rates, when, told })
     }
 
-    /// Continues from the state in the folder.
-    fn take_up(
-        settings: Settings,
-        (mut trainer, train, test): Prepared,
-        folder: RunFolder,
-        when: When,
-    ) -> Result<Self, Failure> {
-        let state = folder.file(STATE);
-        let saved = trainer.load_state(&state).map_err(Failure::input)?;
-        let at = Position::load(&state, &saved)?;
-        let rates = saved.get("rates").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-        let metrics = folder.metrics(at.epoch)?;
-        folder.write_metrics(&metrics)?;
-        let path = folder.path().display();
-        print(&format!("resuming {path} at epoch {}, batch {}\n", at.epoch + 1, at.batch + 1));
-        Ok(Self { settings, folder, trainer, train, test, at, metrics, rates, when })
-    }
-
-    /// Trains until the last epoch, `--stop-after` or Ctrl-C; true where it was the last epoch.
+    /// Trains until the last epoch, `--stop-after` or a signal; true where it was the last epoch.
     fn train(&mut self) -> Result<bool, Failure> {
         let (epochs, batches) = (self.settings.epochs(), self.train.batches());
-        let progress = Progress::new(epochs, batches, self.at.epoch * batches + self.at.batch);
+        let progress = Progress::new(&self.settings, batches, self.at.epoch * batches + self.at.batch);
         self.when.start(self.done());
         while self.at.epoch < epochs {
             if self.must_stop() || !self.epoch(&progress)? {
@@ -273,11 +195,6 @@ impl Run {
             }
         }
         progress.finish();
-        let folder = self.folder.path().display();
-        let best = 100.0 * self.at.best;
-        print(&format!(
-            "best test accuracy {best:.2} %; {folder} holds report.html and checkpoint.safetensors\n"
-        ));
         Ok(true)
     }
 
@@ -293,41 +210,55 @@ impl Run {
 
     /// Trains the rest of an epoch, scores and writes; false when told to stop on the way.
     fn epoch(&mut self, progress: &Progress) -> Result<bool, Failure> {
-        let (epoch, batches) = (self.at.epoch, self.train.batches());
+        let batches = self.train.batches();
         let mut start = Instant::now();
-        for batch in self.train.epoch_from(epoch as u64, self.at.batch) {
+        for batch in self.train.epoch_from(self.at.epoch as u64, self.at.batch) {
             if self.must_stop() {
                 return Ok(false);
             }
-            let share = epoch as f64 + self.at.batch as f64 / batches as f64;
-            let step = self
-                .trainer
-                .train_batch(&batch.images, &batch.labels, share)
-                .map_err(|why| self.broken(&why))?;
-            let at = &mut self.at;
-            at.batch += 1;
-            at.seconds += start.elapsed().as_secs_f64();
+            self.batch(&batch)?;
+            self.at.seconds += start.elapsed().as_secs_f64();
             start = Instant::now();
-            at.images += batch.len;
-            at.correct += step.correct;
-            at.loss += step.loss * batch.len as f64;
-            at.lr = step.lr;
-            if at.batch == batches {
-                self.rates = self.trainer.rates().into_iter().collect();
-            }
-            let images = at.images as f64;
-            let (loss, accuracy) = (at.loss / images, at.correct as f64 / images);
-            progress.batch((epoch + 1, at.batch, batches), loss, accuracy, images / at.seconds.max(1e-9));
+            progress.batch(&self.at, batches);
             if self.at.batch < batches && self.when.is_due(self.done()) {
                 self.save()?;
             }
         }
-        let Some(score) = score(&mut self.trainer, &self.test, None, true)? else { return Ok(false) };
+        let scored = score(&mut self.trainer, &self.test, None, true);
+        let Some(score) = scored.map_err(|why| self.broken(&why))? else { return Ok(false) };
+        let metrics = self.metrics_with(&score);
+        if let Some(figure) = metrics.not_finite() {
+            return Err(self.broken(&format!("{figure} is not finite")));
+        }
+        progress.epoch(&metrics);
+        self.metrics.push(metrics);
+        self.write_epoch(score.accuracy)?;
+        Ok(true)
+    }
+
+    /// Learns a batch and adds to the epoch's sums.
+    fn batch(&mut self, batch: &Batch) -> Result<(), Failure> {
+        let step = self.trainer.train_batch(&batch.images, &batch.labels, self.done());
+        let step = step.map_err(|why| self.broken(&why))?;
+        let at = &mut self.at;
+        at.batch += 1;
+        at.images += batch.len;
+        at.correct += step.correct;
+        at.loss_sum += step.loss * batch.len as f64;
+        at.lr = step.lr;
+        if at.batch == self.train.batches() {
+            self.rates = self.trainer.rates().into_iter().collect();
+        }
+        Ok(())
+    }
+
+    /// The figures of the epoch that has just been scored.
+    fn metrics_with(&self, score: &Score) -> Metrics {
         let (at, rates) = (self.at, self.rates.clone());
         let images = at.images.max(1) as f64;
-        let metrics = Metrics {
-            epoch: epoch + 1,
-            train_loss: at.loss / images,
+        Metrics {
+            epoch: at.epoch + 1,
+            train_loss: at.loss_sum / images,
             train_accuracy: at.correct as f64 / images,
             test_accuracy: score.accuracy,
             test_loss: score.loss,
@@ -336,48 +267,59 @@ impl Run {
             seconds: at.seconds,
             mean_rate: rates.values().sum::<f64>() / rates.len().max(1) as f64,
             rates,
-        };
-        progress.epoch(&metrics);
-        self.metrics.push(metrics);
-        self.write_epoch(score.accuracy)?;
-        Ok(true)
+        }
     }
 
     /// Writes everything that an epoch leaves behind; the state last, since resuming starts from it.
     fn write_epoch(&mut self, accuracy: f64) -> Result<(), Failure> {
-        self.folder.write_metrics(&self.metrics)?;
-        if accuracy > self.at.best || self.at.epoch == 0 {
-            self.at.best = accuracy;
-            self.save_weights("best.safetensors")?;
-        }
+        self.folder.write(METRICS, &metrics::to_text(&self.metrics)?)?;
         self.at.next_epoch();
+        if accuracy > self.at.best_accuracy || self.at.best_epoch == 0 {
+            (self.at.best_accuracy, self.at.best_epoch) = (accuracy, self.at.epoch);
+            self.save_weights(BEST)?;
+        }
         if self.when.is_due(self.done()) || self.at.epoch == self.settings.epochs() {
             self.save()?;
         }
-        let report = Report { settings: &self.settings.flags, metrics: &self.metrics };
-        self.folder.write("curves.svg", &report::curves(&self.metrics))?;
+        self.write_pages()
+    }
+
+    /// Draws the curves and the page.
+    pub fn write_pages(&self) -> Result<(), Failure> {
+        let report = Report { settings: &self.settings, metrics: &self.metrics };
+        self.folder.write("curves.svg", &report::curves(&report))?;
         self.folder.write("report.html", &report.html()?)
     }
 
-    /// Writes the weights to a file that also holds the settings, so that it can be scored on its own.
-    fn save_weights(&self, name: &str) -> Result<(), Failure> {
-        let settings = BTreeMap::from([(CONFIG.to_string(), self.settings.flags.to_toml()?)]);
-        self.trainer.save_weights_with(self.folder.file(name), &settings).map_err(Failure::input)
+    /// Writes the weights to a file that also holds the settings, so that it can be scored on its own, and the epoch.
+    pub fn save_weights(&self, name: &str) -> Result<(), Failure> {
+        let entries = [(CONFIG, self.settings.flags.to_toml()?), ("epoch", self.at.epoch.to_string())];
+        let entries = entries.map(|(key, text)| (key.to_string(), text)).into();
+        self.trainer.save_weights_with(self.folder.file(name), &entries).map_err(Failure::input)
+    }
+
+    /// What the state says beside the trainer's numbers.
+    pub fn state(&self) -> RunState {
+        RunState {
+            settings: self.settings.flags.clone(),
+            data: self.data.clone(),
+            at: self.at,
+            rates: self.rates.clone(),
+            metrics: self.metrics.clone(),
+        }
     }
 
     /// Writes weights and state.
-    fn save(&self) -> Result<(), Failure> {
-        self.save_weights("checkpoint.safetensors")?;
-        let state = self.folder.file(STATE);
-        let mut position = self.at.save();
-        position.insert("rates".into(), json!(self.rates).to_string());
-        self.trainer.save_state(&state, &position).map_err(Failure::input)
+    pub fn save(&self) -> Result<(), Failure> {
+        self.save_weights(CHECKPOINT)?;
+        let entries = self.state().entries()?;
+        self.trainer.save_state(self.folder.file(STATE), &entries).map_err(Failure::input)
     }
 
     /// Writes the state and says how to go on.
     fn stop(&mut self) -> Result<(), Failure> {
         self.save()?;
-        let folder = self.folder.path().display();
+        let folder = shell(&self.folder.path().to_string_lossy());
         let Position { epoch, batch, .. } = self.at;
         print(&format!(
             "stopped after {epoch} epochs and {batch} batches; continue with: spikegrad train --resume {folder}\n"
@@ -385,45 +327,69 @@ impl Run {
         Ok(())
     }
 
-    /// Explains a step that failed, and what is left.
-    fn broken(&self, why: &spikegrad::Error) -> Failure {
-        let checkpoint = self.folder.file("checkpoint.safetensors");
-        let left = match checkpoint.is_file() {
-            true => format!("the last good checkpoint is {}", checkpoint.display()),
-            false => "there is no checkpoint yet".to_string(),
+    /// Explains why training cannot go on, and names the last file that can be loaded.
+    fn broken(&self, why: &impl std::fmt::Display) -> Failure {
+        let can_be_loaded = |name: &&str| spikegrad::files::extra(self.folder.file(name)).is_ok();
+        let left = match [CHECKPOINT, BEST].into_iter().find(can_be_loaded) {
+            Some(name) => format!("the last good checkpoint is {}", self.folder.file(name).display()),
+            None => {
+                let folder = shell(&self.folder.path().to_string_lossy());
+                format!("there is no checkpoint yet; --out {folder} can be used again")
+            }
         };
         Failure::Input(format!("epoch {}, batch {}: {why}; {left}", self.at.epoch + 1, self.at.batch + 1))
     }
+
+    /// Tells what a finished run reached, what its layers are like, and what to do with it.
+    fn say_what_next(&self) {
+        let Position { best_accuracy, best_epoch, .. } = self.at;
+        let (scored, best) = (self.settings.scored_on(), 100.0 * best_accuracy);
+        print(&format!(
+            "best accuracy {best:.2} % in epoch {best_epoch}, chosen on the same {scored} images that give the figure\n"
+        ));
+        if self.trainer.config().beta > 0.0 {
+            print(&lipschitz_constants(&self.trainer));
+        }
+        let folder = self.folder.path().to_string_lossy();
+        let (page, folder) = (shell(&format!("{folder}/report.html")), shell(&folder));
+        print(&format!("next: open {page}; spikegrad eval {folder} --best; spikegrad doctor {folder}\n"));
+    }
 }
 
-/// A trainer, and its images to train and to score on.
-type Prepared = (Trainer, Loader, Loader);
-
-/// Reads the data and makes the net.
-fn prepare(settings: &Settings, name: Option<&str>) -> Result<Prepared, Failure> {
-    let level = level(name)?;
-    let data = Dataset::load(settings)?;
-    let loaders = (data.train_loader(settings)?, data.test_loader(settings)?);
-    let trainer = Trainer::new(settings.train_config(data.shape()), level)?;
-    print(&data.note);
-    Ok((trainer, loaders.0, loaders.1))
+/// Tells what the Lipschitz term is about: the largest singular value of each layer, batch norm included.
+fn lipschitz_constants(trainer: &Trainer) -> String {
+    let constants = trainer.net().lipschitz_constants(&ITERATION);
+    let largest = constants.iter().map(|layer| layer.sigma).fold(0.0, f64::max);
+    let values: Vec<String> = constants.iter().map(|c| format!("{} {:.2}", c.layer, c.sigma)).collect();
+    format!("measured Lipschitz constants, largest {largest:.2}: {}\n", values.join(", "))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// A checked configuration, its data read and its net planned.
+pub struct Prepared {
+    /// The settings.
+    pub settings: Settings,
+    /// The net and the optimiser at their beginning.
+    pub trainer: Trainer,
+    /// What to train on.
+    pub train: Loader,
+    /// What to score on.
+    pub test: Loader,
+    /// What data these are.
+    pub data: DataIdentity,
+}
 
-    #[test]
-    fn positions_come_back() {
-        let at = Position {
-            epoch: 3,
-            batch: 7,
-            best: 0.1 + 0.2,
-            loss: 1.0 / 3.0,
-            lr: 1e-7,
-            ..Position::default()
-        };
-        assert_eq!(Position::load(Path::new("x"), &at.save()), Ok(at));
-        assert!(Position::load(Path::new("x"), &BTreeMap::new()).is_err());
+impl Prepared {
+    /// Reads the data and plans the net.
+    ///
+    /// # Errors
+    /// Bad data, fewer images than a batch, settings that make no sense for these images.
+    pub fn new(settings: Settings, name: Option<&str>) -> Result<Self, Failure> {
+        let level = level(name)?;
+        let data = Dataset::load(&settings)?;
+        let (train, test) = (data.train_loader(&settings)?, data.test_loader(&settings)?);
+        let trainer = Trainer::new(settings.train_config(data.shape()), level)?;
+        print(&data.note);
+        let identity = DataIdentity::of(&settings.source, &data);
+        Ok(Self { settings, trainer, train, test, data: identity })
     }
 }

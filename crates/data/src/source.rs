@@ -6,7 +6,7 @@ use crate::events::{EventSplit, Origin, Sample, Sensor, folder, motion, motion::
 use crate::image_set::Split;
 use crate::{cifar, idx, shapes};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// The names that [`Source`] reads.
@@ -54,6 +54,20 @@ pub struct Normalise {
 }
 
 impl Source {
+    /// Gives the folder that the data lie in, where they are not generated.
+    #[must_use]
+    pub fn folder(&self) -> Option<&Path> {
+        match self {
+            Self::Cifar10(folder)
+            | Self::Cifar100(folder)
+            | Self::Mnist(folder)
+            | Self::NMnist(folder)
+            | Self::Cifar10Dvs(folder)
+            | Self::Events(folder) => Some(folder),
+            Self::Shapes | Self::Motion => None,
+        }
+    }
+
     /// Reads (or draws, from `seed`) the training and test images.
     ///
     /// `seed` counts for `synthetic:shapes` alone.

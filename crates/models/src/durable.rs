@@ -25,18 +25,27 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// What the names of temporary files end with.
 const PART: &str = ".part";
 
-/// Removes temporary files that a process which was killed left in a folder. Only for who has the folder alone.
+/// Removes temporary files of `names` that a process which was killed left in a folder; files of other names are
+/// somebody else's. Only for who has the folder alone.
 ///
 /// # Errors
 /// Whatever the file system says.
-pub fn sweep(folder: &Path) -> io::Result<()> {
+pub fn sweep(folder: &Path, names: &[&str]) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.to_string_lossy().ends_with(PART) {
-            fs::remove_file(path)?;
+        let entry = entry?;
+        if entry.file_name().to_str().is_some_and(|name| is_part_of(name, names)) {
+            fs::remove_file(entry.path())?;
         }
     }
     Ok(())
+}
+
+/// Tells whether `part` is what [`replace`] calls a temporary file of one of `names`: `NAME.PROCESS.part`.
+pub fn is_part_of(part: &str, names: &[&str]) -> bool {
+    let stem = part.strip_suffix(PART).and_then(|stem| stem.rsplit_once('.'));
+    stem.is_some_and(|(name, process)| {
+        names.contains(&name) && !process.is_empty() && process.bytes().all(|byte| byte.is_ascii_digit())
+    })
 }
 
 fn write(part: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -138,10 +147,35 @@ mod tests {
         // A folder of that name cannot be replaced by a file; what is in it stays, and nothing else is left.
         fs::create_dir_all(folder.join("b/c")).unwrap();
         assert!(replace(&folder.join("b"), b"x").is_err());
-        fs::write(folder.join("d.7.part"), b"half").unwrap();
-        assert_eq!(fs::read_dir(&folder).unwrap().count(), 3);
-        sweep(&folder).unwrap();
-        assert!(folder.join("b/c").is_dir() && !folder.join("d.7.part").exists());
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 2);
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn only_temporary_files_of_the_given_names_are_swept() {
+        let folder = std::env::temp_dir().join(format!("spikegrad-sweep-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let kept = [
+            "d.part",
+            "d.7.partial",
+            "d.x7.part",
+            "mine.7.part",
+            "download.part",
+            "d..part",
+            "d.7",
+            "7.part",
+        ];
+        for name in kept.into_iter().chain(["d.7.part", "e.f.123.part"]) {
+            fs::write(folder.join(name), b"half").unwrap();
+        }
+        sweep(&folder, &["d", "e.f"]).unwrap();
+        let mut left: Vec<String> = fs::read_dir(&folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        let mut kept = kept.map(String::from);
+        (left.sort(), kept.sort());
+        assert_eq!(left, kept);
         fs::remove_dir_all(&folder).unwrap();
     }
 }

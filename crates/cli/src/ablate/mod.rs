@@ -21,9 +21,10 @@ mod table;
 mod under_noise;
 
 use crate::failure::Failure;
-use crate::files::{self, print, write_json};
+use crate::files::{self, print};
 use crate::flags::Flags;
 use crate::interrupt;
+use crate::outputs::JsonTarget;
 use crate::robustness::NoiseFlags;
 use cell::CellResult;
 use clap::Args;
@@ -65,8 +66,8 @@ pub struct AblateArgs {
 pub fn run(args: AblateArgs) -> Result<(), Failure> {
     let plan = Plan::resolve(&args)?;
     let folder = args.out.clone().unwrap_or_else(|| Path::new("ablations").join(plan.title()));
+    let json = JsonTarget::claim(args.json.as_deref())?;
     interrupt::listen()?;
-    files::keep_stdout_for_json(args.json.as_deref());
     let cells = plan.cells()?;
     let mut results: Vec<(Cell, CellResult)> = Vec::new();
     let count = cells.len();
@@ -74,21 +75,18 @@ pub fn run(args: AblateArgs) -> Result<(), Failure> {
         let home = folder.join("cells").join(cell.name());
         let Some(result) = cell::result(&home, &cell, &plan, args.level.as_deref(), (i + 1, count))? else {
             print(&format!("stopped in cell {} of {count}; the same command goes on from here\n", i + 1));
-            return Ok(());
+            return Err(interrupt::stopped());
         };
         results.push((cell, result));
     }
     let table = Table::of(&results);
     write_tables(&folder, &table, &results)?;
-    if args.json.as_deref() != Some("-") {
+    if !json.is_stdout() {
         let noise = under_noise::cells(&table).map(|cells| format!("\n{}", files::table(&cells)));
         let (text, noise) = (table.text(), noise.unwrap_or_default());
         print(&format!("\n{text}{noise}\ntables and plots are in {}\n", folder.display()));
     }
-    match &args.json {
-        Some(target) => write_json(target, &table.json()),
-        None => Ok(()),
-    }
+    json.write(&table.json())
 }
 
 /// Writes everything that the results amount to.

@@ -4,7 +4,8 @@ use super::cell::CellResult;
 use super::grid::Cell;
 use super::paired::Summary;
 use crate::dot_plot::{self, Dots, Panel};
-use crate::files::{self, quoted};
+use crate::escape;
+use crate::files;
 use crate::row;
 use serde_json::{Value, json};
 
@@ -117,7 +118,7 @@ impl Table {
                 .to_string();
         let bounds = |interval: Option<(f64, f64)>| interval.map_or(",".into(), |(a, b)| format!("{a},{b}"));
         for Row { label, accuracy, best, differences, inside, scaling, .. } in &self.rows {
-            let (label, n) = (quoted(label), accuracy.n);
+            let (label, n) = (escape::csv(label), accuracy.n);
             let values =
                 [accuracy.mean, accuracy.deviation, best.mean, best.deviation].map(|x| x.to_string());
             let rest = match differences {
@@ -201,7 +202,7 @@ pub fn cells_csv(results: &[(Cell, CellResult)]) -> String {
     for (cell, r) in results {
         let figures = [r.accuracy, r.best_accuracy, r.test_loss, r.train_loss, r.train_accuracy, r.mean_rate];
         let figures: Vec<String> = figures.iter().map(f64::to_string).collect();
-        text += &format!("{},{},{}\n", quoted(&cell.label()), cell.seed, figures.join(","));
+        text += &format!("{},{},{}\n", escape::csv(&cell.label()), cell.seed, figures.join(","));
     }
     text
 }

@@ -4,7 +4,7 @@ use super::cell::CellResult;
 use super::grid::Cell;
 use super::paired::Summary;
 use super::table::{Table, percent, span};
-use crate::files::quoted;
+use crate::escape;
 use crate::robustness::{self, CurveScores, NamedScores, SCORE_COLUMNS};
 use crate::row;
 
@@ -60,7 +60,7 @@ pub fn cells(table: &Table) -> Option<Vec<Vec<String>>> {
 pub fn csv(results: &[(Cell, CellResult)]) -> String {
     let mut text = format!("point,seed,{SCORE_COLUMNS}\n");
     for (cell, result) in results {
-        let point = quoted(&cell.label());
+        let point = escape::csv(&cell.label());
         for line in result.noise.iter().flat_map(CurveScores::csv_lines) {
             text += &format!("{point},{},{line}\n", cell.seed);
         }

@@ -4,6 +4,7 @@ use super::statistics::{Ratio, mann_whitney, ratio_of_medians};
 use super::timing::{median, report};
 use crate::failure::Failure;
 use crate::files::table;
+use crate::outputs::JsonTarget;
 use crate::row;
 use clap::Args;
 use serde_json::{Value, json};
@@ -46,6 +47,7 @@ struct Sample {
 /// # Errors
 /// A file that cannot be read, is not JSON, or holds no times; files of two kinds, or with nothing in common.
 pub fn run(args: CompareArgs) -> Result<(), Failure> {
+    let json = JsonTarget::claim(args.json.as_deref())?;
     let (a, b) = (read(&args.a)?, read(&args.b)?);
     let pairs: Vec<(&Sample, &Sample)> =
         a.iter().filter_map(|a| Some((a, b.iter().find(|b| b.what == a.what)?))).collect();
@@ -67,7 +69,7 @@ pub fn run(args: CompareArgs) -> Result<(), Failure> {
         "unmatched": unmatched,
         "geometric_mean_ratio": (logs / pairs.len() as f64).exp(),
     });
-    report(args.json.as_deref(), &figures, &show(&figures))
+    report(&json, &figures, &show(&figures))
 }
 
 /// Reads the samples of a file.

@@ -16,6 +16,7 @@ use super::{roofline, sweep};
 use crate::failure::Failure;
 use crate::files::table;
 use crate::flags::Flags;
+use crate::outputs::{JsonTarget, NewFile};
 use crate::settings::{Settings, level};
 use crate::{oracle, row};
 use clap::Args;
@@ -69,11 +70,9 @@ pub fn run(args: LayersArgs) -> Result<(), Failure> {
     if !(args.density > 0.0 && args.density <= 1.0) {
         return Err(Failure::Usage(format!("--density is {}, must be above 0 and at most 1", args.density)));
     }
-    for path in args.sweep.iter().chain(&args.roofline) {
-        if path.exists() {
-            return Err(Failure::at(path, "exists already; drawings go to a new file"));
-        }
-    }
+    let sweep_chart = NewFile::wanted("--sweep", args.sweep.as_ref())?;
+    let roofline_chart = NewFile::wanted("--roofline", args.roofline.as_ref())?;
+    let json = JsonTarget::claim(args.json.as_deref())?;
     let given = Flags { net: Some("resnet19".into()), ..Flags::default() };
     let data = args.flags.data.clone().or_else(|| Some("cifar10:random".into()));
     let flags = Flags { data, ..args.flags.clone() };
@@ -90,15 +89,15 @@ pub fn run(args: LayersArgs) -> Result<(), Failure> {
         reference: oracle::config(&config)?.lif,
         seed: settings.seed(),
     };
-    if let Some(path) = &args.sweep {
-        return sweep::run(&maker, &shapes, args.repeat, path, args.json.as_deref());
+    if let Some(file) = &sweep_chart {
+        return sweep::run(&maker, &shapes, args.repeat, file, &json);
     }
     let (rows, roofs) = measure(&maker, &shapes, &args)?;
-    if let Some(path) = &args.roofline {
-        crate::files::write(path, &roofline::draw(&rows, &roofs))?;
+    if let Some(file) = &roofline_chart {
+        file.write(roofline::draw(&rows, &roofs))?;
     }
     let kept = figures(&rows, &maker, roofs.peak, &args.spike_kernel);
-    report(args.json.as_deref(), &kept, &show(&rows, &maker, roofs.peak, args.repeat))
+    report(&json, &kept, &show(&rows, &maker, roofs.peak, args.repeat))
 }
 
 /// Parses the name of a kernel.

@@ -3,6 +3,7 @@
 use super::timing::{at_least_one, report, seconds, threads};
 use crate::failure::Failure;
 use crate::files::table;
+use crate::outputs::JsonTarget;
 use crate::row;
 use crate::settings::level;
 use clap::Args;
@@ -37,6 +38,7 @@ const MOST_MIB: usize = 1 << 14;
 pub fn run(args: PeakArgs) -> Result<(), Failure> {
     at_least_one("--repeat", args.repeat)?;
     at_least_one("--mib", args.mib)?;
+    let json = JsonTarget::claim(args.json.as_deref())?;
     if args.mib > MOST_MIB {
         return Err(Failure::Usage(format!("--mib is {}, must be at most {MOST_MIB}", args.mib)));
     }
@@ -58,7 +60,7 @@ pub fn run(args: PeakArgs) -> Result<(), Failure> {
         "mib": args.mib,
         "repeats": args.repeat,
     });
-    report(args.json.as_deref(), &figures, &show(&figures))
+    report(&json, &figures, &show(&figures))
 }
 
 /// The figures in words.

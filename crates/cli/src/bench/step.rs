@@ -4,6 +4,7 @@ use super::timing::{at_least_one, median, report, threads};
 use crate::dataset::Dataset;
 use crate::failure::Failure;
 use crate::flags::Flags;
+use crate::outputs::JsonTarget;
 use crate::settings::{Settings, level};
 use clap::Args;
 use serde_json::{Value, json};
@@ -42,6 +43,7 @@ pub struct StepArgs {
 /// Settings that make no sense, data that cannot be read, or a step that fails.
 pub fn run(args: StepArgs) -> Result<(), Failure> {
     at_least_one("--steps", args.steps)?;
+    let json = JsonTarget::claim(args.json.as_deref())?;
     let given = Flags { net: Some("resnet19".into()), ..Flags::default() };
     let data = args.flags.data.clone().or_else(|| Some("cifar10:random".into()));
     if args.trained > 0 && args.flags.data.is_none() {
@@ -51,7 +53,7 @@ pub fn run(args: StepArgs) -> Result<(), Failure> {
     let flags = if args.config.is_some() { flags } else { flags.over(given) };
     let settings = Settings::resolve(flags, args.config.as_deref())?;
     let figures = measure(&settings, &args)?;
-    report(args.json.as_deref(), &figures, &show(&figures))
+    report(&json, &figures, &show(&figures))
 }
 
 /// Share of ones in random spikes.

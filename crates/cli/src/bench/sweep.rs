@@ -5,14 +5,14 @@ use super::peak::Bench;
 use super::subjects::{Maker, Subject};
 use super::timing::{median, report, threads};
 use crate::failure::Failure;
-use crate::files::{table, write};
+use crate::files::table;
+use crate::outputs::{JsonTarget, NewFile};
 use crate::plot::{Chart, Line, grid};
 use crate::row;
 use serde_json::{Value, json};
 use spikegrad::models::KernelKind;
 use spikegrad::tensor::Workers;
 use spikegrad::tensor::conv::SpikeKernel;
-use std::path::Path;
 
 /// Densities, in percent.
 const PERCENT: [f64; 12] = [1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 15.0, 20.0, 30.0, 40.0, 50.0, 60.0];
@@ -42,8 +42,8 @@ pub fn run(
     maker: &Maker<'_>,
     shapes: &[Distinct],
     repeat: usize,
-    path: &Path,
-    json: Option<&str>,
+    file: &NewFile,
+    json: &JsonTarget,
 ) -> Result<(), Failure> {
     let chosen: Vec<&Distinct> =
         shapes.iter().filter(|one| matches!(one.shape.kind, KernelKind::Conv { spikes: true, .. })).collect();
@@ -58,7 +58,7 @@ pub fn run(
             peak = peak.max(bench.peak());
         }
     }
-    write(path, &draw(&chosen, &points, peak))?;
+    file.write(draw(&chosen, &points, peak))?;
     let figures = json!({
         "level": maker.level.name(),
         "threads": threads(),

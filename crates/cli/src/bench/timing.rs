@@ -1,7 +1,8 @@
 //! Clocks, medians, and what the benchmarks say about where they ran.
 
 use crate::failure::Failure;
-use crate::files::{print, write_json};
+use crate::files::print;
+use crate::outputs::JsonTarget;
 use serde_json::Value;
 use std::time::Instant;
 
@@ -36,14 +37,11 @@ pub fn threads() -> usize {
 ///
 /// # Errors
 /// A file that exists already, or whatever the file system says.
-pub fn report(target: Option<&str>, figures: &Value, text: &str) -> Result<(), Failure> {
-    if let Some(target) = target {
-        write_json(target, figures)?;
-    }
-    if target != Some("-") {
+pub fn report(json: &JsonTarget, figures: &Value, text: &str) -> Result<(), Failure> {
+    if !json.is_stdout() {
         print(text);
     }
-    Ok(())
+    json.write(figures)
 }
 
 /// Checks that a count is at least 1.

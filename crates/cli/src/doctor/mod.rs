@@ -18,8 +18,9 @@ mod page;
 
 use crate::checkpoint::Checkpoint;
 use crate::failure::Failure;
-use crate::files::{self, print, table, write_json};
+use crate::files::{print, table};
 use crate::flags::Flags;
+use crate::outputs::{JsonTarget, NewFile};
 use crate::row;
 use crate::settings::level;
 use clap::Args;
@@ -83,25 +84,19 @@ pub fn run(args: DoctorArgs) -> Result<(), Failure> {
     if args.batches == 0 {
         return Err(Failure::Usage("--batches is 0, must be at least 1".into()));
     }
-    if let Some(html) = args.html.as_deref().filter(|html| html.exists()) {
-        return Err(Failure::at(html, "exists already; --html writes a new file"));
-    }
+    let json = JsonTarget::claim(args.json.as_deref())?;
+    let page = NewFile::wanted("--html", args.html.as_ref())?;
     let opened = Checkpoint::open(&args.run, args.flags.clone(), level(args.level.as_deref())?)?;
     let examination = examine(opened, args.batches)?;
     let findings = findings(&examination);
-    if let Some(html) = &args.html {
-        files::write(html, &page::html(&examination, &findings))?;
-    }
-    if args.json.as_deref() != Some("-") {
+    if !json.is_stdout() {
         print(&show(&examination, &findings));
-        if let Some(html) = &args.html {
-            print(&format!("\nwrote {}\n", html.display()));
-        }
     }
-    match &args.json {
-        Some(target) => write_json(target, &figures(&examination, &findings)),
-        None => Ok(()),
-    }
+    json.write(&figures(&examination, &findings))?;
+    let Some(page) = page else { return Ok(()) };
+    page.write(page::html(&examination, &findings))?;
+    print(&format!("\nwrote {}\n", page.path().display()));
+    Ok(())
 }
 
 fn examine(opened: Checkpoint, batches: usize) -> Result<Examination, Failure> {

@@ -1,7 +1,7 @@
 //! The examination as a page: findings first, then every layer by time step.
 
 use super::{Examination, Finding, drift_of, mean, norm};
-use crate::report::escape;
+use crate::escape::html as escape;
 use spikegrad::microscope::LayerView;
 use std::fmt::Write;
 

@@ -13,8 +13,8 @@ mod page;
 mod png;
 
 use crate::failure::Failure;
+use crate::outputs::NewFile;
 use spikegrad::data::events::{Events, Slicing};
-use std::path::Path;
 
 /// Parts of a still picture, and how many stand side by side.
 const STILLS: (usize, usize) = (8, 4);
@@ -62,7 +62,8 @@ struct Picture {
 ///
 /// # Errors
 /// An unknown ending (status 2), a file that exists, a recording without events, or whatever the file system says.
-pub fn render(events: &Events, target: &Path) -> Result<(), Failure> {
+pub fn render(events: &Events, file: &NewFile) -> Result<(), Failure> {
+    let target = file.path();
     let ending = target.extension().map(|ending| ending.to_string_lossy().to_lowercase());
     let kind = match ending.as_deref() {
         Some(kind @ ("png" | "gif" | "html")) => kind,
@@ -73,9 +74,6 @@ pub fn render(events: &Events, target: &Path) -> Result<(), Failure> {
             )));
         }
     };
-    if target.exists() {
-        return Err(Failure::at(target, "exists already; --render writes a new file"));
-    }
     if events.is_empty() {
         return Err(Failure::at(target, "the recording has no events to draw"));
     }
@@ -84,7 +82,7 @@ pub fn render(events: &Events, target: &Path) -> Result<(), Failure> {
         "gif" => gif::encode(&parts(events, FILM).iter().map(enlarged).collect::<Vec<_>>()),
         _ => page::encode(&parts(events, FILM), events).into_bytes(),
     };
-    std::fs::write(target, bytes).map_err(|why| Failure::at(target, why))
+    file.write(bytes)
 }
 
 /// Draws the parts of sorted events, equal in time, a pixel for a pixel.

@@ -136,6 +136,16 @@ impl FrameSet {
         self.labels.is_empty()
     }
 
+    /// Hands all frames out as bytes, recording by recording: one byte a cell where bytes hold them, else four, low first.
+    pub(crate) fn each_run_of_bytes(&self, mut take: impl FnMut(&[u8])) {
+        for cells in &self.cells {
+            match cells {
+                Cells::Bytes(bytes) => take(bytes),
+                Cells::Numbers(numbers) => numbers.iter().for_each(|cell| take(&cell.to_le_bytes())),
+            }
+        }
+    }
+
     /// Writes recording `i`'s frames as they are, \[T\]\[2\]\[H\]\[W\].
     ///
     /// Panics when `i` is not below [`len`](Self::len) or `frames` has another length than the configuration's.

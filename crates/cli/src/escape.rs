@@ -1,0 +1,110 @@
+//! Making foreign text safe where it goes: names of files, folders and classes are whatever their owners chose.
+//!
+//! | function | for |
+//! |---|---|
+//! | [`html`] | HTML and SVG, text and attributes |
+//! | [`markdown`] | a cell of a Markdown table |
+//! | [`csv`] | a field of a CSV line |
+//! | [`visible`] | a terminal |
+//! | [`shell`] | a command that a person may copy into a POSIX shell |
+
+use std::borrow::Cow;
+
+/// Escapes text for HTML and SVG, inside elements and inside quoted attributes.
+pub fn html(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out += "&amp;",
+            '<' => out += "&lt;",
+            '>' => out += "&gt;",
+            '"' => out += "&quot;",
+            '\'' => out += "&#39;",
+            // XML 1.0 admits no other control characters, not even as references.
+            c if c.is_control() && !matches!(c, '\t' | '\n' | '\r') => out.push('\u{fffd}'),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Escapes text for a cell of a Markdown table: one line, no table bars, no markup, no HTML.
+pub fn markdown(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out += "&amp;",
+            '<' => out += "&lt;",
+            '>' => out += "&gt;",
+            '\\' | '|' | '`' | '*' | '_' | '[' | ']' | '~' => out.extend(['\\', c]),
+            c if c.is_control() => out.push(' '),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Puts a field of a CSV line in quotes where it has to be (RFC 4180).
+pub fn csv(field: &str) -> String {
+    match field.contains([',', '"', '\n', '\r']) {
+        true => format!("\"{}\"", field.replace('"', "\"\"")),
+        false => field.to_string(),
+    }
+}
+
+/// Shows control characters, line ends and tabs excepted, and marks that turn the direction of writing as `\u{…}`: a
+/// name cannot move the cursor, change colours or hide what stands beside it.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    let hides = |c: char| {
+        c.is_control() && c != '\n' && c != '\t'
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(hides) {
+        return Cow::Borrowed(text);
+    }
+    let shown = |c: char| if hides(c) { c.escape_unicode().to_string() } else { c.to_string() };
+    Cow::Owned(text.chars().map(shown).collect())
+}
+
+/// Quotes a word for a POSIX shell where it has to be.
+pub fn shell(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=@%+,".contains(c);
+    match !word.is_empty() && word.chars().all(is_plain) && !word.starts_with('-') {
+        true => word.to_string(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stay_names_wherever_they_go() {
+        let name = "R&D <img src=x onerror='a(\"b\")'>|\u{1b}[31m";
+        assert_eq!(html(name), "R&amp;D &lt;img src=x onerror=&#39;a(&quot;b&quot;)&#39;&gt;|\u{fffd}[31m");
+        assert_eq!(markdown(name), "R&amp;D &lt;img src=x onerror='a(\"b\")'&gt;\\| \\[31m");
+        assert_eq!(markdown("a|b`c`\nd_e"), "a\\|b\\`c\\` d\\_e");
+        assert_eq!(csv("a,\"b\""), "\"a,\"\"b\"\"\"");
+        assert_eq!(csv("plain"), "plain");
+        assert_eq!(visible(name), name.replace('\u{1b}', "\\u{1b}"));
+        assert_eq!(visible("a\tb\n\u{202e}c\u{9b}"), "a\tb\n\\u{202e}c\\u{9b}");
+        assert_eq!(visible("größer ≥ 1"), "größer ≥ 1");
+    }
+
+    #[test]
+    fn a_shell_reads_the_word_back() {
+        for word in ["plain/run-1", "a b", "it's", "$HOME;`ls`", "", "-n", "*", "a\nb", "größe"] {
+            let script = format!("printf %s {}", shell(word));
+            let Ok(output) = std::process::Command::new("sh").args(["-c", &script]).output() else {
+                println!("skipped: there is no sh here");
+                return;
+            };
+            let got = String::from_utf8(output.stdout).unwrap();
+            // `printf %s -n` is an option to no printf, but a leading dash is quoted all the same.
+            assert_eq!(got, word, "{script}");
+        }
+        assert_eq!(shell("runs/lenet-shapes-1"), "runs/lenet-shapes-1");
+        assert_eq!(shell("a b"), "'a b'");
+    }
+}

@@ -1,0 +1,173 @@
+//! Taking a run up where it stopped: everything in its folder is checked against its state first.
+//!
+//! | what differs from the state | what happens |
+//! |---|---|
+//! | a setting in `config.toml` | refused, setting by setting |
+//! | the data | refused, with what differs |
+//! | `metrics.jsonl` | told, and written anew |
+//! | `checkpoint.safetensors`, the pages | written anew |
+//! | `best.safetensors` | told; written anew where the state is of the best epoch, else chosen anew |
+
+use crate::defaults;
+use crate::escape::shell;
+use crate::failure::Failure;
+use crate::files::print;
+use crate::flags::Flags;
+use crate::identity::settings_that_differ;
+use crate::metrics;
+use crate::run_folder::{BEST, CHECKPOINT, METRICS, RunFolder, SETTINGS, STATE};
+use crate::run_state::{Position, RunState};
+use crate::settings::Settings;
+use crate::train::{Prepared, Run};
+use crate::when::When;
+use spikegrad::files::extra;
+use std::path::Path;
+
+/// Settings that may be given with `--resume`: places, where the same things may lie elsewhere now.
+const PLACES: [&str; 2] = ["data", "cache"];
+
+impl Run {
+    /// Takes up the run in `path`; `flags` may move its data and its cache.
+    ///
+    /// # Errors
+    /// A folder that is none of a run or in use, other flags, settings or data other than the run's, a damaged state.
+    pub fn resume(path: &Path, flags: &Flags, level: Option<&str>, when: When) -> Result<Self, Failure> {
+        if let Some(name) = flags.given().into_iter().find(|name| !PLACES.contains(&&name[..])) {
+            let why = format!("--resume continues with the run's own settings; leave --{name} out");
+            return Err(Failure::Usage(why));
+        }
+        let folder = RunFolder::open(path)?;
+        let state = folder.file(STATE);
+        if !state.is_file() {
+            let out = shell(&path.to_string_lossy());
+            let why = format!(
+                "no such file: the run stopped before its first checkpoint; train --out {out} begins it anew there"
+            );
+            return Err(Failure::at(&state, why));
+        }
+        let settings = Settings::resolve(flags.clone(), Some(&folder.file(SETTINGS)))?;
+        // The settings are compared before the data are read, which may take long; and again with all in place.
+        check_settings(&settings, &RunState::read(&state)?, &folder)?;
+        Self::take_up(Prepared::new(trusted(settings, flags), level)?, folder, when)
+    }
+
+    /// Continues from the state in the folder.
+    ///
+    /// # Errors
+    /// A damaged state, settings or data other than the run's; the file system refuses.
+    pub fn take_up(prepared: Prepared, folder: RunFolder, when: When) -> Result<Self, Failure> {
+        let Prepared { settings, mut trainer, train, test, data } = prepared;
+        let state = folder.file(STATE);
+        let saved = RunState::read(&state)?;
+        check_settings(&settings, &saved, &folder)?;
+        let differences = data.differences(&saved.data);
+        if !differences.is_empty() {
+            let why = format!("these are not the data that the run began with: {}", differences.join("; "));
+            return Err(Failure::Input(format!("{}: {why}", settings.source)));
+        }
+        trainer.load_state(&state)?;
+        let RunState { at, rates, metrics, .. } = saved;
+        let told = Vec::new();
+        let mut run = Self { settings, folder, trainer, train, test, data, at, metrics, rates, when, told };
+        run.mend()?;
+        run.told.iter().for_each(|line| print(&format!("{line}\n")));
+        let Position { epoch, batch, .. } = run.at;
+        let path = run.folder.path().display();
+        print(&format!(
+            "resuming {path} at epoch {}, batch {}, on {}\n",
+            epoch + 1,
+            batch + 1,
+            run.settings.source
+        ));
+        Ok(run)
+    }
+
+    /// Makes the folder's other files agree with the state again, and notes what was wrong with them.
+    fn mend(&mut self) -> Result<(), Failure> {
+        self.folder.write(SETTINGS, &self.settings.flags.to_toml()?)?;
+        let path = self.folder.file(METRICS);
+        if let Some(why) = metrics::damage(&metrics::read_text(&path)?, &self.metrics, &path) {
+            self.told.push(format!("{why}; it is written anew from the state"));
+        }
+        self.folder.write(METRICS, &metrics::to_text(&self.metrics)?)?;
+        if let Some(why) = self.damage_of_best() {
+            self.mend_best(&why)?;
+        }
+        self.save_weights(CHECKPOINT)?;
+        if self.metrics.is_empty() { Ok(()) } else { self.write_pages() }
+    }
+
+    /// Says what is wrong with `best.safetensors`. One of a later epoch than the state's was written by a process that
+    /// was killed before its next state, and will be written again.
+    fn damage_of_best(&self) -> Option<String> {
+        if self.at.best_epoch == 0 {
+            return None;
+        }
+        let path = self.folder.file(BEST);
+        let entries = match extra(&path) {
+            Ok(entries) => entries,
+            Err(why) => return Some(why.to_string()),
+        };
+        let epoch = entries.get("epoch").and_then(|epoch| epoch.parse::<usize>().ok());
+        match epoch {
+            Some(epoch) if epoch == self.at.best_epoch || epoch > self.at.epoch => None,
+            Some(epoch) => {
+                Some(format!("{}: is of epoch {epoch}, the best is {}", path.display(), self.at.best_epoch))
+            }
+            None => Some(format!("{}: says no epoch", path.display())),
+        }
+    }
+
+    fn mend_best(&mut self, why: &str) -> Result<(), Failure> {
+        if (self.at.best_epoch, 0) == (self.at.epoch, self.at.batch) {
+            self.told.push(format!("{why}; it is written anew from the state"));
+            return self.save_weights(BEST);
+        }
+        let (epoch, accuracy) = (self.at.best_epoch, 100.0 * self.at.best_accuracy);
+        self.told.push(format!(
+            "{why}; the weights of epoch {epoch} ({accuracy:.2} %) are lost, the best are chosen anew from here"
+        ));
+        (self.at.best_epoch, self.at.best_accuracy) = (0, 0.0);
+        Ok(())
+    }
+}
+
+/// Keeps frames where the user says by flag, or where the program does by default, but not where only a file of the run
+/// folder says.
+fn trusted(settings: Settings, given: &Flags) -> Settings {
+    let own = defaults::of(&settings.source).cache;
+    match &settings.flags.cache {
+        Some(cache) if given.cache.is_none() && settings.flags.cache != own && cache != "none" => {
+            print(&format!(
+                "frames are not kept in {cache}, which the run folder names; --cache {cache} would\n"
+            ));
+            settings.without_cache()
+        }
+        _ => settings,
+    }
+}
+
+/// Checks that settings are those that the run began with.
+fn check_settings(settings: &Settings, saved: &RunState, folder: &RunFolder) -> Result<(), Failure> {
+    let differences = settings_that_differ(&settings.flags, &saved.settings)?;
+    match differences.is_empty() {
+        true => Ok(()),
+        false => {
+            let why = format!("{}; restore that, or start another run", differences.join("; "));
+            Err(Failure::at(&folder.file(SETTINGS), why))
+        }
+    }
+}
+
+/// Takes up the run in `folder`, and gives the state as it would be saved now and what was told of damage: what a
+/// change to any file of the folder has come to. Nothing is trained; files that can be mended are.
+///
+/// # Errors
+/// The line that a user would see.
+pub fn taken_up(folder: &Path) -> Result<(Vec<u8>, Vec<String>), String> {
+    let run = Run::resume(folder, &Flags::default(), None, When::default());
+    let run = run.map_err(|why| why.to_string())?;
+    run.save().map_err(|why| why.to_string())?;
+    let state = std::fs::read(run.folder.file(STATE)).map_err(|why| why.to_string())?;
+    Ok((state, run.told))
+}
