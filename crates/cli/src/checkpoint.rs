@@ -106,7 +106,8 @@ fn weights(run: &Path, best: bool) -> Result<PathBuf, Failure> {
 /// Finds the settings: the checkpoint's own, else those of the run folder it lies in; flags win.
 fn settings(flags: Flags, checkpoint: &Path) -> Result<Settings, Failure> {
     if let Some(text) = extra(checkpoint)?.get(CONFIG) {
-        return Settings::check(flags.over_saved(Flags::parse(text, checkpoint)?));
+        let saved = Flags::parse(text, checkpoint)?;
+        return Settings::check(flags.over_saved(saved)).map_err(|why| why.of_file(checkpoint));
     }
     let beside = checkpoint.with_file_name(SETTINGS);
     if !beside.is_file() {

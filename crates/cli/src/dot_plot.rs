@@ -1,5 +1,6 @@
 //! Dots with intervals as SVG: a row for each name, a panel for each quantity.
 
+use crate::escape::html;
 use crate::plot::{Axis, COLOURS};
 use std::fmt::Write;
 
@@ -51,8 +52,8 @@ pub fn draw(names: &[String], panels: &[Panel]) -> String {
     );
     for (i, name) in names.iter().enumerate() {
         let y = ROOM[0] + ROW * (i as f64 + 0.5) + 4.5;
-        let _ =
-            writeln!(svg, "<text x=\"{:.1}\" y=\"{y:.1}\" text-anchor=\"end\">{name}</text>", left - 12.0);
+        let (x, name) = (left - 12.0, html(name));
+        let _ = writeln!(svg, "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"end\">{name}</text>");
     }
     for (i, panel) in panels.iter().enumerate() {
         panel.draw(&mut svg, left + i as f64 * (PANEL + GAP), names.len());
@@ -70,7 +71,7 @@ impl Panel<'_> {
         let axis = Axis::covering(values.chain(self.zero.then_some(0.0)), 0.0);
         let at = |value: f64| left + axis.share(value) * PANEL;
         let floor = ROOM[0] + ROW * rows as f64;
-        let (title, label) = (self.title, self.axis);
+        let (title, label) = (html(self.title), html(self.axis));
         let _ = writeln!(
             svg,
             "<text x=\"{left:.1}\" y=\"30\" font-size=\"16\" font-weight=\"600\">{title}</text>"

@@ -1,9 +1,9 @@
 //! `spikegrad energy`: what an inference of a trained net would cost, by four models, from counted operations.
 
-use crate::bars::{Bars, Group};
 use crate::checkpoint::{Checkpoint, CheckpointArgs};
 use crate::failure::Failure;
 use crate::files::{markdown, print, table};
+use crate::log_dots::{Group, LogDots};
 use crate::outputs::{JsonTarget, NewFiles};
 use crate::row;
 use clap::Args;
@@ -343,7 +343,7 @@ impl Figures {
             Group { name: work.layer.clone(), values: energies.map(|energy| energy / 1e6).to_vec() }
         };
         let groups = self.counted.work().iter().map(group).collect();
-        Bars {
+        LogDots {
             title: "Energy of an inference, layer by layer",
             axis: "energy, µJ an image (logarithmic)",
             series: &["ANN, operations", "SNN, operations", "ANN with memory", "SNN with memory"],

@@ -30,6 +30,15 @@ impl Failure {
         Self::Input(format!("{}: {why}", path.display()))
     }
 
+    /// Says which file the reason is in.
+    pub fn of_file(self, path: &Path) -> Self {
+        match self {
+            Self::Input(why) => Self::at(path, why),
+            Self::Usage(why) => Self::Usage(format!("{}: {why}", path.display())),
+            stopped => stopped,
+        }
+    }
+
     /// The exit status.
     pub fn status(&self) -> u8 {
         match self {

@@ -56,8 +56,8 @@ fn neuron() -> String {
             x: "time step",
             y: "membrane u, then m",
             lines: vec![
-                Line { name: "membrane", points: membrane, dashed: false },
-                Line { name: "threshold", points: threshold, dashed: true },
+                Line { name: "membrane", points: membrane, dashed: false, ..Line::default() },
+                Line { name: "threshold", points: threshold, dashed: true, ..Line::default() },
             ],
             from_zero: true,
             least_x: 0.0,
@@ -86,8 +86,12 @@ fn membranes(neuron: &LifConfig, current: f32, steps: usize) -> Vec<f32> {
 fn surrogates() -> String {
     let all: Vec<Surrogate> = NAMES.iter().filter_map(|name| Surrogate::named(name, None).ok()).collect();
     let lines = |of: fn(&Surrogate, f32) -> f32| {
-        let line =
-            |s| Line { name: Surrogate::name(s), points: points(-1.5, 1.5, |d| of(s, d)), dashed: false };
+        let line = |s| Line {
+            name: Surrogate::name(s),
+            points: points(-1.5, 1.5, |d| of(s, d)),
+            dashed: false,
+            ..Line::default()
+        };
         all.iter().map(line).collect()
     };
     let chart = |title, y, lines| Chart { title, x: "u − V_th", y, lines, from_zero: true, least_x: 0.0 };
@@ -127,7 +131,7 @@ fn factors() -> String {
         lines: names
             .map(|(name, delta)| {
                 let of = |u: f32| Level::BASELINE.run(Factor { g, u, delta });
-                Line { name, points: points(0.0, 1.0, of), dashed: false }
+                Line { name, points: points(0.0, 1.0, of), dashed: false, ..Line::default() }
             })
             .into(),
         from_zero: false,

@@ -5,7 +5,7 @@
 //! | `flags`, `defaults`, `settings`, `event_settings` | from flags and a TOML file to a checked configuration |
 //! | `dataset`, `score`, `train`, `resume`, `when`, `eval` | training and scoring |
 //! | `run_folder`, `run_state`, `identity`, `metrics` | what a run leaves behind, and what makes it the same run again |
-//! | `report`, `plot`, `dot_plot`, `bars` | pages and charts |
+//! | `report`, `plot`, `dot_plot`, `log_dots` | pages and charts |
 //! | `terminal`, `outputs`, `files`, `escape`, `interrupt` | what goes out and comes in: text, new files, foreign names, signals |
 //! | `checkpoint` | a trained net that a command looks at |
 //! | `ablate`, `robustness`, `energy` | the paper's experiments |
@@ -18,7 +18,6 @@
 
 mod ablate;
 mod adjoint;
-mod bars;
 mod bench;
 mod checkpoint;
 mod dataset;
@@ -39,6 +38,7 @@ mod gradcheck;
 mod identity;
 mod info;
 mod interrupt;
+mod log_dots;
 mod metrics;
 mod oracle;
 mod outputs;

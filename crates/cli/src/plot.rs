@@ -1,5 +1,6 @@
 //! Line charts as SVG, written by hand: axes with ticks and labels, a legend, nothing else.
 
+use crate::escape::html;
 use std::fmt::Write;
 
 /// Width of one chart, in SVG units.
@@ -22,6 +23,8 @@ pub struct Line<'a> {
     pub name: &'a str,
     /// (x, y), x ascending; points that are not finite are left out.
     pub points: Vec<(f64, f64)>,
+    /// (x, low, high): an interval round the point at x.
+    pub intervals: Vec<(f64, f64, f64)>,
     /// Dashed and without dots: a bound rather than a measurement.
     pub dashed: bool,
 }
@@ -141,13 +144,14 @@ impl Chart<'_> {
     fn draw(&self, svg: &mut String, legend: f64) {
         let points = || self.lines.iter().flat_map(|line| &line.points);
         let x = Axis::covering(points().map(|p| p.0), self.least_x);
-        let y = Axis::covering(points().map(|p| p.1).chain(self.from_zero.then_some(0.0)), 0.0);
+        let ends = self.lines.iter().flat_map(|line| &line.intervals).flat_map(|&(_, low, high)| [low, high]);
+        let y = Axis::covering(points().map(|p| p.1).chain(ends).chain(self.from_zero.then_some(0.0)), 0.0);
         let [left, right, top, bottom] = MARGIN;
         let (top, height) = (top + legend, HEIGHT + legend);
         let at_x = |value: f64| left + x.share(value) * (WIDTH - left - right);
         let at_y = |value: f64| height - bottom - y.share(value) * (height - top - bottom);
         let middle = (left + WIDTH - right) / 2.0;
-        let title = self.title;
+        let title = html(self.title);
         let _ =
             writeln!(svg, "<text x=\"{left}\" y=\"24\" font-size=\"16\" font-weight=\"600\">{title}</text>");
         for tick in y.ticks() {
@@ -171,9 +175,9 @@ impl Chart<'_> {
              <text transform=\"translate(16 {}) rotate(-90)\" text-anchor=\"middle\">{}</text>",
             WIDTH - right,
             height - 10.0,
-            self.x,
+            html(self.x),
             (top + floor) / 2.0,
-            self.y
+            html(self.y)
         );
         self.draw_lines(svg, at_x, at_y);
     }
@@ -192,6 +196,16 @@ impl Chart<'_> {
                 "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"{dash}/>",
                 path.join(" ")
             );
+            for &(x, low, high) in &line.intervals {
+                let (x, low, high) = (at_x(x), at_y(low), at_y(high));
+                let _ = writeln!(
+                    svg,
+                    "<path d=\"M{:.1} {low:.1}h8M{x:.1} {low:.1}V{high:.1}M{:.1} {high:.1}h8\" stroke=\"{colour}\" \
+                     fill=\"none\"/>",
+                    x - 4.0,
+                    x - 4.0
+                );
+            }
             for (x, y) in points.iter().filter(|_| points.len() <= DOTS && !line.dashed) {
                 let _ = writeln!(svg, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\" fill=\"{colour}\"/>");
             }
@@ -201,7 +215,7 @@ impl Chart<'_> {
                  <text x=\"{}\" y=\"{}\">{}</text>",
                 x + 28.0,
                 y + 4.5,
-                line.name
+                html(line.name)
             );
         }
     }

@@ -3,6 +3,7 @@
 //! The paper says neither in which space its Gaussian noise is added nor whether its level is σ or σ²: flags say so
 //! here. Each net sees the same noisy images; a level is scored once for each noise seed.
 
+use crate::ablate::Summary;
 use crate::checkpoint::{Checkpoint, CheckpointArgs};
 use crate::escape;
 use crate::failure::Failure;
@@ -16,7 +17,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use spikegrad::Trainer;
-use spikegrad::data::{Loader, Noise, NoiseKind, Space, Spread};
+use spikegrad::data::{Loader, Noise, NoiseKind, Source, Space, Spread};
 use std::path::{Path, PathBuf};
 
 /// Digitised from figure 7 of the paper (ResNet-19, CIFAR-10), at levels 0.02 and 0.1: with the Lipschitz term, then
@@ -190,35 +191,75 @@ impl CurveScores {
 pub struct NamedScores<'a> {
     /// For the legend.
     pub name: &'a str,
-    /// What was reached at each level.
-    pub levels: &'a [f64],
-    /// Mean accuracy at each level.
-    pub accuracy: Vec<f64>,
+    /// The noise.
+    pub curve: &'a Curve,
+    /// Accuracy without noise.
+    pub clean: f64,
+    /// Accuracy at each level, as often as it was measured.
+    pub accuracy: Vec<Vec<f64>>,
 }
 
-/// Draws accuracy over noise, a chart for each kind: what was measured, and the paper's end points joined by dashes.
-pub fn chart(kinds: &[(String, Vec<NamedScores<'_>>)]) -> String {
+impl NamedScores<'_> {
+    /// The line: the clean accuracy at level 0, then means, with 95 % t intervals where a level was measured more than
+    /// once.
+    fn line(&self) -> Line<'_> {
+        let levels = || self.curve.levels.iter().zip(self.accuracy.iter().map(|sample| Summary::of(sample)));
+        let points = levels().map(|(level, sample)| (*level, 100.0 * sample.mean));
+        let interval = |(level, sample): (&f64, Summary)| {
+            let (low, high) = sample.t_interval?;
+            Some((*level, 100.0 * low, 100.0 * high))
+        };
+        Line {
+            name: self.name,
+            points: std::iter::once((0.0, 100.0 * self.clean)).chain(points).collect(),
+            intervals: levels().filter_map(interval).collect(),
+            dashed: false,
+        }
+    }
+}
+
+impl Curve {
+    /// What a level is, with its unit.
+    fn unit(&self) -> String {
+        let pixel =
+            if self.space == "pixel" { "pixel values from 0 to 1" } else { "normalised pixel values" };
+        match (&self.kind[..], &self.spread[..]) {
+            ("gaussian", "variance") => format!("variance σ², in squared {pixel}"),
+            ("gaussian", _) => format!("standard deviation σ, in {pixel}"),
+            _ => "share of pixels set to black or white".into(),
+        }
+    }
+}
+
+/// Draws accuracy over noise, a chart for each kind: what was measured, and on the paper's data set its end points,
+/// joined by dashes.
+pub fn chart(kinds: &[Vec<NamedScores<'_>>], on_papers_data: bool) -> String {
+    let unit = |curves: &Vec<NamedScores<'_>>| curves.first().map_or(String::new(), |c| c.curve.unit());
+    let units: Vec<String> = kinds.iter().map(unit).collect();
     let charts: Vec<Chart> = kinds
         .iter()
-        .map(|(kind, curves)| {
-            let mut lines: Vec<Line> = curves
-                .iter()
-                .map(|curve| {
-                    let points = curve.levels.iter().zip(&curve.accuracy).map(|(x, y)| (*x, 100.0 * y));
-                    Line { name: curve.name, points: points.collect(), ..Line::default() }
-                })
-                .collect();
-            for (_, with, without) in PAPER.iter().filter(|(paper, ..)| paper.to_string() == *kind) {
+        .zip(&units)
+        .map(|(curves, unit)| {
+            let kind = curves.first().map_or("", |curve| &curve.curve.kind);
+            let mut lines: Vec<Line> = curves.iter().map(NamedScores::line).collect();
+            for (_, with, without) in
+                PAPER.iter().filter(|(paper, ..)| on_papers_data && paper.to_string() == kind)
+            {
                 for (name, ends) in [("paper, LR", with), ("paper, no LR", without)] {
                     let points = PAPER_LEVELS.into_iter().zip(*ends).collect();
-                    lines.push(Line { name, points, dashed: true });
+                    lines.push(Line { name, points, dashed: true, ..Line::default() });
                 }
             }
             let title = if kind == "gaussian" { "Gaussian noise" } else { "Salt-and-pepper noise" };
-            Chart { title, x: "noise level", y: "right answers, %", lines, ..Chart::default() }
+            Chart { title, x: unit, y: "right answers, %", lines, ..Chart::default() }
         })
         .collect();
     document(&charts)
+}
+
+/// Tells whether a data set is the one of the paper's figure.
+pub fn is_papers_data(source: &Source) -> bool {
+    matches!(source, Source::Cifar10(_))
 }
 
 /// What `robustness` takes.
@@ -243,6 +284,8 @@ pub struct RobustnessArgs {
 #[derive(Clone, Debug, Serialize)]
 struct RunScores {
     run: String,
+    #[serde(skip)]
+    on_papers_data: bool,
     beta: f32,
     clean_accuracy: f64,
     noise: Vec<CurveScores>,
@@ -285,7 +328,8 @@ fn measure(path: &Path, args: &CheckpointArgs, curves: &[Curve]) -> Result<Optio
         noise.push(scores);
     }
     let (run, beta) = (path.display().to_string(), settings.flags.beta.unwrap_or(0.0));
-    Ok(Some(RunScores { run, beta, clean_accuracy: clean.accuracy, noise }))
+    let on_papers_data = is_papers_data(&settings.source);
+    Ok(Some(RunScores { run, on_papers_data, beta, clean_accuracy: clean.accuracy, noise }))
 }
 
 /// The table: a row for each run and kind, and the paper's end points.
@@ -302,7 +346,7 @@ fn rows(scores: &[RunScores]) -> Vec<Vec<String>> {
             rows.push(cells);
         }
     }
-    for (kind, with, without) in PAPER {
+    for (kind, with, without) in PAPER.into_iter().filter(|_| scores.iter().all(|run| run.on_papers_data)) {
         for (name, ends) in [("paper, with LR", with), ("paper, without LR", without)] {
             let mut cells = row![name, kind, ""];
             let at = |level: &f64| PAPER_LEVELS.iter().position(|paper| (paper - level).abs() < 1e-9);
@@ -330,12 +374,17 @@ fn svg(scores: &[RunScores]) -> String {
     let kinds = scores.first().map_or(&[][..], |run| &run.noise);
     let of_kind = |k: usize| {
         let curve = |run| {
-            let RunScores { run, noise, .. }: &RunScores = run;
+            let RunScores { run, noise, clean_accuracy, .. }: &RunScores = run;
             let name = run.trim_end_matches('/').rsplit('/').next().unwrap_or(run);
-            NamedScores { name, levels: &noise[k].curve.levels, accuracy: noise[k].means() }
+            NamedScores {
+                name,
+                curve: &noise[k].curve,
+                clean: *clean_accuracy,
+                accuracy: noise[k].accuracy.clone(),
+            }
         };
         scores.iter().map(curve).collect()
     };
-    let charts: Vec<_> = kinds.iter().enumerate().map(|(k, n)| (n.curve.kind.clone(), of_kind(k))).collect();
-    chart(&charts)
+    let charts: Vec<_> = (0..kinds.len()).map(of_kind).collect();
+    chart(&charts, scores.iter().all(|run| run.on_papers_data))
 }

@@ -74,10 +74,14 @@ impl Settings {
     /// # Errors
     /// A file that cannot be read, an unknown name, a number out of range (with the range).
     pub fn resolve(flags: Flags, file: Option<&Path>) -> Result<Self, Failure> {
-        match file {
-            Some(file) => Self::check(flags.over_saved(Flags::read(file)?)),
-            None => Self::check(flags),
-        }
+        let Some(path) = file else { return Self::check(flags) };
+        let saved = Flags::read(path)?;
+        let alone = saved.clone();
+        // What is wrong with the file alone is the file's fault, not that of a flag.
+        Self::check(flags.over_saved(saved)).map_err(|why| match Self::check(alone) {
+            Err(same) if same == why => why.of_file(path),
+            _ => why,
+        })
     }
 
     /// Fills the defaults in, and checks the result.

@@ -126,27 +126,3 @@ fn a_checkpoint_alone_can_be_scored() {
     let lines: Vec<String> = toml.lines().map(|line| format!("    {line}")).collect();
     assert!(info.contains(&format!("extra.config:\n{}\n", lines.join("\n"))), "{info}");
 }
-
-#[cfg(unix)]
-#[test]
-fn ctrl_c_leaves_a_run_that_can_be_resumed() {
-    use std::io::{BufRead, BufReader};
-    use std::process::{Command, Stdio};
-    let folder = Folder::new();
-    let out = folder.path("run");
-    let mut child = Command::new(env!("CARGO_BIN_EXE_spikegrad"))
-        .args("train --net mlp --width 0.1 --epochs 100000 --out".split(' '))
-        .arg(&out)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    assert!(lines.any(|line| line.unwrap().starts_with("epoch 1/")));
-    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    let rest: Vec<String> = lines.map(Result::unwrap).collect();
-    assert!(child.wait().unwrap().success());
-    assert!(rest.last().unwrap().contains("--resume"), "{rest:?}");
-    let again = folder.succeed("train --resume run --stop-after 0.5");
-    assert!(again.contains("resuming run"), "{again}");
-}

@@ -25,10 +25,11 @@ use crate::files::{self, print};
 use crate::flags::Flags;
 use crate::interrupt;
 use crate::outputs::JsonTarget;
-use crate::robustness::NoiseFlags;
+use crate::robustness::{NoiseFlags, is_papers_data};
 use cell::CellResult;
 use clap::Args;
 use grid::{Cell, Plan};
+pub use paired::Summary;
 use std::path::{Path, PathBuf};
 use table::Table;
 
@@ -95,7 +96,9 @@ fn write_tables(folder: &Path, table: &Table, results: &[(Cell, CellResult)]) ->
     files::write(&folder.join("table.csv"), &table.csv())?;
     files::write(&folder.join("table.md"), &table.markdown())?;
     files::write(&folder.join("ablation.svg"), &table.chart())?;
-    let (Some(cells), Some(chart)) = (under_noise::cells(table), under_noise::chart(table)) else {
+    let on_papers_data = results.iter().all(|(cell, _)| is_papers_data(&cell.settings.source));
+    let (Some(cells), Some(chart)) = (under_noise::cells(table), under_noise::chart(table, on_papers_data))
+    else {
         return Ok(());
     };
     files::write(&folder.join("noise.csv"), &under_noise::csv(results))?;

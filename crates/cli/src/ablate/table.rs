@@ -20,7 +20,7 @@ pub struct Table {
 pub(super) struct Row {
     pub label: String,
     pub results: Vec<CellResult>,
-    accuracy: Summary,
+    pub accuracy: Summary,
     best: Summary,
     train_accuracy: Summary,
     /// Share of membranes inside the surrogate's window.

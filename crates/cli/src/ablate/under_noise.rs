@@ -68,18 +68,19 @@ pub fn csv(results: &[(Cell, CellResult)]) -> String {
     text
 }
 
-/// Mean accuracy of each point over the level, a panel for each kind.
-pub fn chart(table: &Table) -> Option<String> {
+/// Mean accuracy of each point over the level, with intervals over the seeds, a panel for each kind.
+pub fn chart(table: &Table, on_papers_data: bool) -> Option<String> {
     let kinds = &table.rows.first()?.results.first()?.noise;
     let of_kind = |k: usize| {
         let curves = table.rows.iter().map(|row| {
-            let levels = &row.results[0].noise[k].curve.levels;
+            let curve = &row.results[0].noise[k].curve;
             let means: Vec<Vec<f64>> = row.results.iter().map(|result| result.noise[k].means()).collect();
-            let mean = |i: usize| means.iter().map(|seed| seed[i]).sum::<f64>() / means.len() as f64;
-            NamedScores { name: &row.label, levels, accuracy: (0..levels.len()).map(mean).collect() }
+            let of_level = |i: usize| means.iter().map(|seed| seed[i]).collect();
+            let accuracy = (0..curve.levels.len()).map(of_level).collect();
+            NamedScores { name: &row.label, curve, clean: row.accuracy.mean, accuracy }
         });
         curves.collect()
     };
-    let charts: Vec<_> = kinds.iter().enumerate().map(|(k, n)| (n.curve.kind.clone(), of_kind(k))).collect();
-    (!charts.is_empty()).then(|| robustness::chart(&charts))
+    let charts: Vec<_> = (0..kinds.len()).map(of_kind).collect();
+    (!charts.is_empty()).then(|| robustness::chart(&charts, on_papers_data))
 }

@@ -1,5 +1,6 @@
 //! A scatter plot with logarithmic axes as SVG: roofs, labelled points, a legend and a key of the labels.
 
+use crate::escape::html;
 use crate::plot::COLOURS;
 use std::f64::consts::TAU;
 use std::fmt::Write;
@@ -127,7 +128,10 @@ impl LogChart {
              <rect width=\"{WIDTH}\" height=\"{height}\" fill=\"#ffffff\"/>\n\
              <text x=\"{}\" y=\"26\" font-size=\"16\" font-weight=\"600\">{}</text>\n\
              <text x=\"{}\" y=\"46\" fill=\"#57606a\">{}</text>\n",
-            PLOT[0], self.title, PLOT[0], self.note
+            PLOT[0],
+            html(self.title),
+            PLOT[0],
+            html(self.note)
         );
         let shown = |p: &&Point| p.x > 0.0 && p.y > 0.0 && p.x.is_finite() && p.y.is_finite();
         let points: Vec<&Point> = self.points.iter().filter(shown).collect();
@@ -170,9 +174,9 @@ impl LogChart {
              <text transform=\"translate(18 {}) rotate(-90)\" text-anchor=\"middle\">{}</text>",
             (left + right) / 2.0,
             floor + 44.0,
-            self.x,
+            html(self.x),
             (top + floor) / 2.0,
-            self.y
+            html(self.y)
         );
     }
 
@@ -204,9 +208,10 @@ impl LogChart {
         for (name, colour) in self.groups.iter().zip(COLOURS.iter().cycle()) {
             let _ = writeln!(
                 svg,
-                "<circle cx=\"{}\" cy=\"64\" r=\"{DOT}\" fill=\"{colour}\"/><text x=\"{}\" y=\"68.5\">{name}</text>",
+                "<circle cx=\"{}\" cy=\"64\" r=\"{DOT}\" fill=\"{colour}\"/><text x=\"{}\" y=\"68.5\">{}</text>",
                 at + DOT,
-                at + 12.0
+                at + 12.0,
+                html(name)
             );
             at += 30.0 + 7.3 * name.chars().count() as f64;
         }
@@ -218,7 +223,7 @@ impl LogChart {
                  <text x=\"{}\" y=\"87.5\">{}</text>",
                 dash(roof.dashed),
                 at + 28.0,
-                roof.name
+                html(&roof.name)
             );
             at += 50.0 + 7.3 * roof.name.chars().count() as f64;
         }
@@ -226,17 +231,19 @@ impl LogChart {
         let _ = writeln!(
             svg,
             "<text x=\"{left}\" y=\"{}\" font-weight=\"600\">{}</text>",
-            PLOT[2], self.key.title
+            PLOT[2],
+            html(self.key.title)
         );
         for (i, line) in self.key.lines.iter().enumerate() {
             let y = PLOT[2] + LINE * (i + 1) as f64 + 4.0;
             let _ = writeln!(
                 svg,
                 "<text x=\"{}\" y=\"{y}\" font-size=\"12\" text-anchor=\"end\" font-weight=\"600\">{}</text>\
-                 <text x=\"{}\" y=\"{y}\" font-size=\"12\">{line}</text>",
+                 <text x=\"{}\" y=\"{y}\" font-size=\"12\">{}</text>",
                 left + 16.0,
                 i + 1,
-                left + 24.0
+                left + 24.0,
+                html(line)
             );
         }
     }

@@ -133,10 +133,15 @@ fn draw(chosen: &[&Distinct], points: &[Point], peak: f64) -> String {
     };
     let chart = |index: usize| {
         let at = (index / PASSES, index % PASSES);
-        let lookup = Line { name: "look-up", points: line(at, "lookup"), dashed: false };
-        let lists = Line { name: "lists", points: line(at, "lists"), dashed: false };
+        let lookup = Line { name: "look-up", points: line(at, "lookup"), dashed: false, ..Line::default() };
+        let lists = Line { name: "lists", points: line(at, "lists"), dashed: false, ..Line::default() };
         let ends = [0.0, PERCENT[PERCENT.len() - 1]];
-        let roof = Line { name: "FMA peak", points: ends.map(|x| (x, peak)).to_vec(), dashed: true };
+        let roof = Line {
+            name: "FMA peak",
+            points: ends.map(|x| (x, peak)).to_vec(),
+            dashed: true,
+            ..Line::default()
+        };
         let lines = vec![lookup, lists, roof];
         let title = &titles[index][..];
         Chart {

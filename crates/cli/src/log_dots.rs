@@ -1,13 +1,15 @@
-//! Groups of bars with a logarithmic scale as SVG: a group for each name, lying.
+//! Groups of dots on a logarithmic scale as SVG, a group for each name: such a scale has no zero from which a bar could
+//! be measured, so places are compared, not lengths.
 
+use crate::escape::html;
 use crate::plot::COLOURS;
 use std::fmt::Write;
 
 /// Width of the plotting area.
 const PLOT: f64 = 640.0;
-/// Thickness of a bar, and room between groups.
-const BAR: [f64; 2] = [9.0, 10.0];
-/// Room above and below the bars.
+/// Height of a row of dots, and room between groups.
+const ROW_HEIGHT: [f64; 2] = [9.0, 10.0];
+/// Room above and below the rows.
 const ROOM: [f64; 2] = [78.0, 54.0];
 /// Width of a letter of a name.
 const LETTER: f64 = 7.4;
@@ -15,15 +17,15 @@ const LETTER: f64 = 7.4;
 /// One name and its values, one for each series.
 #[derive(Clone, Debug)]
 pub struct Group {
-    /// Beside the bars.
+    /// Beside the dots.
     pub name: String,
-    /// Positive numbers; others have no bar.
+    /// Positive numbers; others have no dot.
     pub values: Vec<f64>,
 }
 
 /// The chart.
 #[derive(Clone, Debug)]
-pub struct Bars<'a> {
+pub struct LogDots<'a> {
     /// Above it.
     pub title: &'a str,
     /// Below the axis, with the unit.
@@ -34,12 +36,12 @@ pub struct Bars<'a> {
     pub groups: Vec<Group>,
 }
 
-impl Bars<'_> {
+impl LogDots<'_> {
     /// Draws the chart.
     pub fn document(&self) -> String {
         let letters = self.groups.iter().map(|group| group.name.chars().count()).max().unwrap_or(0);
         let left = LETTER * letters as f64 + 24.0;
-        let step = BAR[0] * self.series.len() as f64 + BAR[1];
+        let step = ROW_HEIGHT[0] * self.series.len() as f64 + ROW_HEIGHT[1];
         let floor = ROOM[0] + step * self.groups.len() as f64;
         let (width, height) = (left + PLOT + 40.0, floor + ROOM[1]);
         let (low, high) = self.decades();
@@ -49,7 +51,7 @@ impl Bars<'_> {
              height=\"{height:.0}\" font-family=\"system-ui, sans-serif\" font-size=\"13\" fill=\"#1f2328\" \
              role=\"img\">\n<rect width=\"{width:.0}\" height=\"{height:.0}\" fill=\"#ffffff\"/>\n\
              <text x=\"{left:.1}\" y=\"28\" font-size=\"16\" font-weight=\"600\">{}</text>\n",
-            self.title
+            html(self.title)
         );
         self.legend(&mut svg, left);
         for decade in low as i32..=high as i32 {
@@ -66,19 +68,20 @@ impl Bars<'_> {
         let _ = writeln!(
             svg,
             "<text x=\"{middle:.1}\" y=\"{below:.1}\" text-anchor=\"middle\">{}</text>",
-            self.axis
+            html(self.axis)
         );
         for (i, group) in self.groups.iter().enumerate() {
             let top = ROOM[0] + step * i as f64;
-            let y = top + (step - BAR[1]) / 2.0 + 4.5;
-            let (x, name) = (left - 12.0, &group.name);
+            let y = top + (step - ROW_HEIGHT[1]) / 2.0 + 4.5;
+            let (x, name) = (left - 12.0, html(&group.name));
             let _ = writeln!(svg, "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"end\">{name}</text>");
             for (k, &value) in group.values.iter().enumerate().filter(|(_, value)| **value > 0.0) {
-                let (y, length) = (top + BAR[0] * k as f64, at(value) - left);
-                let (thick, colour) = (BAR[0] - 1.0, COLOURS[k % COLOURS.len()]);
+                let (x, y) = (at(value), top + ROW_HEIGHT[0] * (k as f64 + 0.5));
+                let colour = COLOURS[k % COLOURS.len()];
                 let _ = writeln!(
                     svg,
-                    "<rect x=\"{left:.1}\" y=\"{y:.1}\" width=\"{length:.1}\" height=\"{thick}\" fill=\"{colour}\"/>"
+                    "<path d=\"M{left:.1} {y:.1}H{x:.1}\" stroke=\"#d8dee4\" stroke-dasharray=\"1 3\"/>\
+                     <circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\" fill=\"{colour}\"/>"
                 );
             }
         }
@@ -91,9 +94,11 @@ impl Bars<'_> {
             let colour = COLOURS[k % COLOURS.len()];
             let _ = writeln!(
                 svg,
-                "<rect x=\"{x:.1}\" y=\"44\" width=\"14\" height=\"10\" fill=\"{colour}\"/>\
-                 <text x=\"{:.1}\" y=\"53.5\">{name}</text>",
-                x + 20.0
+                "<circle cx=\"{:.1}\" cy=\"49\" r=\"4\" fill=\"{colour}\"/>\
+                 <text x=\"{:.1}\" y=\"53.5\">{}</text>",
+                x + 7.0,
+                x + 20.0,
+                html(name)
             );
             x += 42.0 + LETTER * name.chars().count() as f64;
         }
@@ -121,11 +126,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bars_grow_with_the_logarithm() {
-        let groups = vec![Group { name: "a".into(), values: vec![0.1, 10.0, 0.0] }];
-        let svg = Bars { title: "t", axis: "x", series: &["p", "q", "r"], groups }.document();
-        // From 0.01, below the smallest, to 10: one decade and three of three.
-        assert!(svg.contains("width=\"213.3\"") && svg.contains("width=\"640.0\""), "{svg}");
-        assert_eq!(svg.matches("<rect").count(), 1 + 3 + 2, "a bar for each positive value");
+    fn dots_lie_at_the_logarithm() {
+        let groups = vec![Group { name: "<a>".into(), values: vec![0.1, 10.0, 0.0] }];
+        let svg = LogDots { title: "t", axis: "x", series: &["p", "q", "r"], groups }.document();
+        // From 0.01, below the smallest, to 10: one decade and three of three, right of three letters of 7.4 and 24.
+        let left = 3.0 * 7.4 + 24.0;
+        for share in [1.0 / 3.0, 1.0] {
+            assert!(svg.contains(&format!("cx=\"{:.1}\"", left + 640.0 * share)), "{svg}");
+        }
+        assert_eq!(svg.matches("<circle").count(), 3 + 2, "the legend, and a dot for each positive value");
+        assert!(svg.contains("&lt;a&gt;"), "{svg}");
     }
 }

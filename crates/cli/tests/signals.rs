@@ -1,0 +1,91 @@
+//! Signals: a run that one stops has its state written, says how to go on, and ends with the signal's status.
+#![cfg(unix)]
+
+mod common;
+
+use common::Folder;
+use std::io::{BufRead, BufReader, Lines, Read};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+/// Starts a run without an end, by way of a shell's `prefix`, and waits for its first epoch.
+fn endless(folder: &Folder, prefix: &str, out: &str) -> (Child, Lines<BufReader<ChildStdout>>) {
+    let program = env!("CARGO_BIN_EXE_spikegrad");
+    let script = format!("{prefix} exec {program} train --net mlp --width 0.1 --epochs 100000 --out '{out}'");
+    let mut child = Command::new("sh")
+        .current_dir(folder.path(""))
+        .args(["-c", &script])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().starts_with("epoch 1/")));
+    (child, lines)
+}
+
+fn send(signal: &str, child: &Child) {
+    assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+}
+
+#[test]
+fn signals_leave_a_run_that_can_be_resumed() {
+    let folder = Folder::new();
+    for (signal, status) in [("-INT", 130), ("-TERM", 143), ("-HUP", 129)] {
+        let out = format!("a run{signal}");
+        let (mut child, lines) = endless(&folder, "", &out);
+        send(signal, &child);
+        let rest: Vec<String> = lines.map(Result::unwrap).collect();
+        assert_eq!(child.wait().unwrap().code(), Some(status), "{signal}");
+        // The hint can be pasted into a shell, the folder's space and all.
+        let hint = rest.last().unwrap();
+        assert!(hint.contains(&format!("spikegrad train --resume '{out}'")), "{rest:?}");
+        let mut errors = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+        assert_eq!(errors.lines().count(), 1, "no error beside the note: {errors}");
+        let state = folder.read(&format!("{out}/state.safetensors"));
+        assert!(!state.is_empty());
+        let again = Command::new(env!("CARGO_BIN_EXE_spikegrad"))
+            .current_dir(folder.path(""))
+            .args(["train", "--resume", &out, "--stop-after", "0.5"])
+            .output()
+            .unwrap();
+        assert!(String::from_utf8_lossy(&again.stdout).contains("resuming"), "{signal}");
+    }
+}
+
+#[test]
+fn signals_that_are_ignored_stay_ignored() {
+    let folder = Folder::new();
+    for (name, signal) in [("HUP", "-HUP"), ("INT", "-INT")] {
+        let (mut child, mut lines) = endless(&folder, &format!("trap '' {name};"), name);
+        send(signal, &child);
+        // Two more epochs: a signal would have ended the run after its batch.
+        assert!(lines.any(|line| line.unwrap().starts_with("epoch ")));
+        assert!(lines.any(|line| line.unwrap().starts_with("epoch ")));
+        assert!(child.try_wait().unwrap().is_none(), "SIG{name} ended the run");
+        send("-TERM", &child);
+        lines.for_each(drop);
+        assert_eq!(child.wait().unwrap().code(), Some(143));
+    }
+}
+
+#[test]
+fn an_ablation_that_is_stopped_says_so_in_its_status() {
+    let folder = Folder::new();
+    let program = env!("CARGO_BIN_EXE_spikegrad");
+    let mut child = Command::new(program)
+        .current_dir(folder.path(""))
+        .args(
+            "ablate --net mlp --width 0.1 --epochs 100000 --grid delta=0,0.1 --seeds 1 --out grid".split(' '),
+        )
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().starts_with("epoch 1/")));
+    send("-TERM", &child);
+    let rest: Vec<String> = lines.map(Result::unwrap).collect();
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+    assert!(rest.last().unwrap().starts_with("stopped in cell 1 of 2"), "{rest:?}");
+}
