@@ -15,7 +15,7 @@ use crate::files::print;
 use crate::flags::Flags;
 use crate::identity::settings_that_differ;
 use crate::metrics;
-use crate::run_folder::{BEST, CHECKPOINT, METRICS, RunFolder, SETTINGS, STATE};
+use crate::run_folder::{BEST, CHECKPOINT, METRICS, RunFolder, SETTINGS, STATE, is_vacant};
 use crate::run_state::{Position, RunState};
 use crate::settings::Settings;
 use crate::train::{Prepared, Run};
@@ -40,9 +40,11 @@ impl Run {
         let state = folder.file(STATE);
         if !state.is_file() {
             let out = shell(&path.to_string_lossy());
-            let why = format!(
-                "no such file: the run stopped before its first checkpoint; train --out {out} begins it anew there"
-            );
+            let next = match is_vacant(path)? {
+                true => format!("train --out {out} begins it anew there"),
+                false => "delete the folder, or begin anew in another".into(),
+            };
+            let why = format!("no such file: the run stopped before its first checkpoint; {next}");
             return Err(Failure::at(&state, why));
         }
         let settings = Settings::resolve(flags.clone(), Some(&folder.file(SETTINGS)))?;

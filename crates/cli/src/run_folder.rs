@@ -182,7 +182,10 @@ pub fn check_is_run(path: &Path) -> Result<(), Failure> {
 
 /// Tells whether a folder is empty, or holds nothing but what a start left that never came to a checkpoint: the lock,
 /// and perhaps settings and temporary files. Without the lock, a `config.toml` is somebody else's.
-fn is_vacant(folder: &Path) -> Result<bool, Failure> {
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn is_vacant(folder: &Path) -> Result<bool, Failure> {
     let refused = |why| Failure::at(folder, why);
     let mut names = Vec::new();
     for entry in fs::read_dir(folder).map_err(refused)? {

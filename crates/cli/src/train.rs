@@ -270,17 +270,20 @@ impl Run {
         }
     }
 
-    /// Writes everything that an epoch leaves behind; the state last, since resuming starts from it.
+    /// Writes everything that an epoch leaves behind; the state first, since the other files can be made from it.
     fn write_epoch(&mut self, accuracy: f64) -> Result<(), Failure> {
-        self.folder.write(METRICS, &metrics::to_text(&self.metrics)?)?;
         self.at.next_epoch();
-        if accuracy > self.at.best_accuracy || self.at.best_epoch == 0 {
+        let is_best = accuracy > self.at.best_accuracy || self.at.best_epoch == 0;
+        if is_best {
             (self.at.best_accuracy, self.at.best_epoch) = (accuracy, self.at.epoch);
-            self.save_weights(BEST)?;
         }
         if self.when.is_due(self.done()) || self.at.epoch == self.settings.epochs() {
             self.save()?;
         }
+        if is_best {
+            self.save_weights(BEST)?;
+        }
+        self.folder.write(METRICS, &metrics::to_text(&self.metrics)?)?;
         self.write_pages()
     }
 
@@ -309,11 +312,11 @@ impl Run {
         }
     }
 
-    /// Writes weights and state.
+    /// Writes state and weights; the state first, since the weights can be made from it.
     pub fn save(&self) -> Result<(), Failure> {
-        self.save_weights(CHECKPOINT)?;
         let entries = self.state().entries()?;
-        self.trainer.save_state(self.folder.file(STATE), &entries).map_err(Failure::input)
+        self.trainer.save_state(self.folder.file(STATE), &entries).map_err(Failure::input)?;
+        self.save_weights(CHECKPOINT)
     }
 
     /// Writes the state and says how to go on.
