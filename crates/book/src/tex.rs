@@ -36,9 +36,8 @@ const LETTERS: [(&str, &str); 17] = [
     ("dots", "…"),
 ];
 
-/// Functions, set upright.
-const FUNCTIONS: [&str; 10] =
-    ["max", "min", "log", "exp", "tanh", "sign", "softmax", "clamp", "arctan", "cosh"];
+/// Functions that TeX has a command for; others are `\operatorname{…}`.
+const FUNCTIONS: [&str; 7] = ["max", "min", "log", "exp", "tanh", "arctan", "cosh"];
 
 /// Operators and delimiters.
 const OPERATORS: [(&str, &str); 17] = [
@@ -185,7 +184,8 @@ impl<'a> Reader<'a> {
             "frac" => Ok(format!("<mfrac>{}{}</mfrac>", self.group()?, self.group()?)),
             "sqrt" => Ok(format!("<msqrt>{}</msqrt>", self.group()?)),
             "hat" => Ok(format!("<mover accent=\"true\">{}<mo>^</mo></mover>", self.group()?)),
-            "text" => self.words(),
+            "text" => Ok(format!("<mtext>{}</mtext>", self.words()?)),
+            "operatorname" => Ok(format!("<mi>{}</mi>", self.words()?)),
             "begin" => self.environment(),
             "quad" => Ok("<mspace width=\"1.5em\"></mspace>".into()),
             "," => Ok("<mspace width=\"0.2em\"></mspace>".into()),
@@ -199,10 +199,7 @@ impl<'a> Reader<'a> {
         let rest = self.rest.strip_prefix('{').ok_or("a { is missing")?;
         let (words, rest) = rest.split_once('}').ok_or("a } is missing")?;
         self.rest = rest;
-        Ok(format!(
-            "<mtext>{}</mtext>",
-            words.replace('&', "&amp;").replace('<', "&lt;").replace(' ', "\u{a0}")
-        ))
+        Ok(words.replace('&', "&amp;").replace('<', "&lt;").replace(' ', "\u{a0}"))
     }
 
     /// `aligned` and `cases`: rows ended by `\\`, cells by `&`.

@@ -3,33 +3,75 @@
 use crate::failure::Failure;
 use crate::files::print;
 use spikegrad_testkit::exercise::NAMES;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 
-/// Builds and runs an exercise of the repository that the command stands in.
+/// Builds and runs an exercise of the repository that the command stands in, or all of them.
 ///
 /// # Errors
-/// No such exercise, no cargo, a file that does not compile, a wrong gradient.
+/// No such exercise, no repository round the current folder, no cargo, a file that does not compile, a wrong answer.
 pub fn grade(name: &str) -> Result<(), Failure> {
     let name = name.replace('-', "_");
-    if !NAMES.contains(&&name[..]) {
-        return Err(Failure::Usage(format!("no exercise is called {name:?}; known: {}", NAMES.join(", "))));
+    if name != "all" && !NAMES.contains(&&name[..]) {
+        let known = NAMES.join(", ");
+        return Err(Failure::Usage(format!("no exercise is called {name:?}; known: {known}, all")));
     }
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let run = |verb: &str| {
-        let mut command = Command::new(&cargo);
-        command.args([verb, "--quiet", "--release", "-p", "spikegrad-exercises", "--bin", &name]);
-        command.output().map_err(|why| Failure::Input(format!("cargo, which builds the exercise: {why}")))
-    };
-    let built = run("build")?;
+    let root = repository()?;
+    if name != "all" {
+        return grade_one(&root, &name);
+    }
+    let mut wrong = 0;
+    for name in NAMES {
+        match grade_one(&root, name) {
+            Ok(()) => {}
+            Err(why @ Failure::Input(_)) => {
+                wrong += 1;
+                print(&format!("{why}\n"));
+            }
+            Err(other) => return Err(other),
+        }
+    }
+    match wrong {
+        0 => Ok(()),
+        _ => Err(Failure::Input(format!("{wrong} of {} exercises are not right yet", NAMES.len()))),
+    }
+}
+
+fn grade_one(root: &Path, name: &str) -> Result<(), Failure> {
+    let built = cargo(root, "build", name)?;
     if !built.status.success() {
         let errors = String::from_utf8_lossy(&built.stderr);
-        let first = errors.lines().find(|line| line.starts_with("error")).unwrap_or("see `cargo build`");
-        return Err(Failure::Input(format!("exercises/{name}.rs does not compile: {first}")));
+        // In cargo's short format an error of the file stands on a line of its own: FILE:LINE:COLUMN: error…
+        let file = format!("exercises/{name}.rs:");
+        let own = errors.lines().find(|line| line.starts_with(&file) && line.contains(": error"));
+        let any = errors.lines().find(|line| line.starts_with("error"));
+        let why = own.or(any).unwrap_or("cargo gives no reason");
+        return Err(Failure::Input(format!("exercises/{name}.rs does not compile: {why}")));
     }
-    let graded = run("run")?;
+    let graded = cargo(root, "run", name)?;
     if graded.status.success() {
         print(&String::from_utf8_lossy(&graded.stdout));
         return Ok(());
     }
     Err(Failure::input(String::from_utf8_lossy(&graded.stderr).trim()))
+}
+
+fn cargo(root: &Path, verb: &str, name: &str) -> Result<Output, Failure> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.current_dir(root).args([verb, "--quiet", "--release", "--message-format", "short"]);
+    command.args(["-p", "spikegrad-exercises", "--bin", name]);
+    command.output().map_err(|why| Failure::Input(format!("cargo, which builds the exercise: {why}")))
+}
+
+/// The repository that holds the exercises: the current folder, or one round it.
+fn repository() -> Result<PathBuf, Failure> {
+    let here = std::env::current_dir().map_err(|why| Failure::Input(format!("the current folder: {why}")))?;
+    let is_root = |folder: &&Path| folder.join("exercises").join(format!("{}.rs", NAMES[0])).is_file();
+    here.ancestors().find(is_root).map(Path::to_path_buf).ok_or_else(|| {
+        Failure::at(
+            &here,
+            "holds no exercises, nor does a folder round it: change to a copy of spikegrad's repository",
+        )
+    })
 }

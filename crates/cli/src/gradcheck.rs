@@ -50,7 +50,8 @@ pub struct GradcheckArgs {
     /// Settings from a TOML file, under the flags' names; flags win
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Grade an exercise instead: sgs, lif_backward, batch_norm_backward, conv_input_gradient or lipschitz_gradient
+    /// Grade an exercise instead: lif_forward, sgs, lif_backward, batch_norm_backward, conv_input_gradient,
+    /// lipschitz_gradient or all
     #[arg(long, value_name = "NAME", exclusive = true)]
     exercise: Option<String>,
     /// Largest error allowed, relative to the largest magnitude of a tensor

@@ -13,8 +13,14 @@ use std::fmt;
 use std::process::ExitCode;
 
 /// Names of the exercises, as files and as commands.
-pub const NAMES: [&str; 5] =
-    ["sgs", "lif_backward", "batch_norm_backward", "conv_input_gradient", "lipschitz_gradient"];
+pub const NAMES: [&str; 6] = [
+    "lif_forward",
+    "sgs",
+    "lif_backward",
+    "batch_norm_backward",
+    "conv_input_gradient",
+    "lipschitz_gradient",
+];
 
 /// Two computations of the same number in another order agree to this, relative to the largest.
 const NEAR: f64 = 1e-9;
@@ -91,11 +97,63 @@ fn compare(
     }
 }
 
-/// Grades `f(g, u, o, h, δ)` = S(g, u, o).
+/// Grades the forward of a hard-reset neuron, `f(x, τ, V_th)` = (u, o) over time.
 ///
 /// # Errors
-/// The first wrong value.
-pub fn sgs(f: impl Fn(f64, f64, f64, f64, f64) -> f64) -> Result<(), Mistake> {
+/// The first wrong step: membranes first, then spikes.
+pub fn lif_forward(f: impl Fn(&[f64], f64, f64) -> (Vec<f64>, Vec<f64>)) -> Result<(), Mistake> {
+    // Numbers of few bits, so that sums are exact: the second membrane stands at the threshold and must not fire.
+    const X: [f64; 8] = [0.25, 0.375, 0.5, 0.75, -0.5, 1.0, 0.25, 0.5];
+    let lif = Lif {
+        decay: 0.5,
+        threshold: 0.5,
+        reset: Reset::Hard,
+        surrogate: Surrogate::Triangle { w: 1.0 },
+        delta: 0.0,
+    };
+    let want = lif.forward(&X, X.len(), SpikeMode::Step);
+    let with = |fires: &dyn Fn(f64) -> bool, after: &dyn Fn(f64, f64) -> f64, decay: f64| {
+        let (mut us, mut os, mut m) = (Vec::new(), Vec::new(), 0.0);
+        for x in X {
+            let u = decay * m + x;
+            let o = f64::from(u8::from(fires(u)));
+            m = after(u, o);
+            us.push(u);
+            os.push(o);
+        }
+        (us, os)
+    };
+    let above = |u: f64| u > lif.threshold;
+    let hard = |u: f64, o: f64| (1.0 - o) * u;
+    let at_or_above = with(&|u| u >= lif.threshold, &hard, lif.decay);
+    let soft = with(&above, &|u, o| u - lif.threshold * o, lif.decay);
+    let never = with(&above, &|u, _| u, lif.decay);
+    let kept = with(&above, &hard, 1.0);
+    let lost = with(&above, &hard, 0.0);
+    let cases = [
+        ("a neuron at the threshold does not fire: u > V_th", at_or_above),
+        ("the reset is soft: a spike takes the membrane to 0, m = (1 − o)·u", soft),
+        ("the reset is missing: m = (1 − o)·u", never),
+        ("τ is missing: u = τ·m[t−1] + x", kept),
+        ("the membrane is forgotten: u = τ·m[t−1] + x", lost),
+    ];
+    let known = |of: fn(&(Vec<f64>, Vec<f64>)) -> &Vec<f64>| -> Vec<Known> {
+        cases.iter().map(|(term, answer)| (*term, of(answer).clone())).collect()
+    };
+    let (u, o) = f(&X, lif.decay, lif.threshold);
+    let place = |name: &'static str| move |t: usize| format!("{name}[t = {t}]");
+    compare(&u, &want.u, 0..X.len(), place("u"), &known(|answer| &answer.0))?;
+    compare(&o, &want.o, 0..X.len(), place("o"), &known(|answer| &answer.1))
+}
+
+/// Grades `factor(g, u, o, δ)` = max(0, 1 + δ·sign(g)·(u − o)), where sign(0) = 0, and `f(g, u, o, h, δ)` = S(g, u, o).
+///
+/// # Errors
+/// The first wrong value, of the factor first.
+pub fn sgs(
+    factor: impl Fn(f64, f64, f64, f64) -> f64,
+    f: impl Fn(f64, f64, f64, f64, f64) -> f64,
+) -> Result<(), Mistake> {
     let mut rng = Rng::new(1);
     let mut cases = Vec::new();
     for g in [0.0, 1.0, -1.0, 0.3, -0.7] {
@@ -121,12 +179,28 @@ pub fn sgs(f: impl Fn(f64, f64, f64, f64, f64) -> f64) -> Result<(), Mistake> {
         ("u − o has the wrong sign", answers(&|g, u, o, h, d| g * h * raw(g, o, u, d).max(0.0))),
         ("g stands where sign(g) should", answers(&|g, u, o, h, d| g * h * (1.0 + d * g * (u - o)).max(0.0))),
     ];
-    let want = answers(&|g, u, o, h, delta| reference_sgs(g, u, o, h, delta));
-    let place = |i: usize| {
-        let (g, u, o, h, delta) = cases[i];
-        format!("S at g = {g}, u = {u:.3}, o = {o}, h = {h:.3}, δ = {delta}")
+    let place = |name: &'static str| {
+        let cases = &cases;
+        move |i: usize| {
+            let (g, u, o, h, delta) = cases[i];
+            format!("{name} at g = {g}, u = {u:.3}, o = {o}, h = {h:.3}, δ = {delta}")
+        }
     };
-    compare(&answers(&f), &want, 0..want.len(), place, &known)
+    // S does not show the sign of a gradient of 0, the factor does.
+    let factors: [Known; 4] = [
+        (
+            "sign(0) is 0, but f64::signum(0.0) is 1",
+            answers(&|g, u, o, _, d| raw(g.signum(), u, o, d).max(0.0)),
+        ),
+        ("max(0, ·) is missing", answers(&|g, u, o, _, d| raw(g, u, o, d))),
+        ("sign(g) is missing", answers(&|_, u, o, _, d| (1.0 + d * (u - o)).max(0.0))),
+        ("u − o has the wrong sign", answers(&|g, u, o, _, d| raw(g, o, u, d).max(0.0))),
+    ];
+    let want = answers(&|g, u, o, _, d| raw(g, u, o, d).max(0.0));
+    let got = answers(&|g, u, o, _, d| factor(g, u, o, d));
+    compare(&got, &want, 0..want.len(), place("the factor"), &factors)?;
+    let want = answers(&|g, u, o, h, delta| reference_sgs(g, u, o, h, delta));
+    compare(&answers(&f), &want, 0..want.len(), place("S"), &known)
 }
 
 /// A spike's backward: total gradient, membrane and spike to the gradient at the membrane.

@@ -9,6 +9,7 @@ mod blank {
     pub mod batch_norm_backward;
     pub mod conv_input_gradient;
     pub mod lif_backward;
+    pub mod lif_forward;
     pub mod lipschitz_gradient;
     pub mod sgs;
 }
@@ -18,6 +19,7 @@ mod solutions {
     pub mod batch_norm_backward;
     pub mod conv_input_gradient;
     pub mod lif_backward;
+    pub mod lif_forward;
     pub mod lipschitz_gradient;
     pub mod sgs;
 }
@@ -26,7 +28,8 @@ mod solutions {
 macro_rules! grades {
     ($set:ident) => {
         [
-            exercise::sgs($set::sgs::sgs),
+            exercise::lif_forward($set::lif_forward::lif_forward),
+            exercise::sgs($set::sgs::factor, $set::sgs::sgs),
             exercise::lif_backward($set::lif_backward::lif_backward),
             exercise::batch_norm_backward($set::batch_norm_backward::batch_norm_backward),
             exercise::conv_input_gradient($set::conv_input_gradient::conv_input_gradient),
@@ -44,7 +47,14 @@ fn filled_in_they_pass() {
 
 #[test]
 fn blank_they_fail_and_say_what_to_do() {
-    let places = ["S at g = ", "∂L/∂u[t = 5]", "∂L/∂β", "∂L/∂x[channel 0, row 0, column 0]", "∂L/∂W[0, 0]"];
+    let places = [
+        "u[t = 0]",
+        "the factor at g = ",
+        "∂L/∂u[t = 5]",
+        "∂L/∂β",
+        "∂L/∂x[channel 0, row 0, column 0]",
+        "∂L/∂W[0, 0]",
+    ];
     for ((name, grade), place) in exercise::NAMES.iter().zip(grades!(blank)).zip(places) {
         let text = grade.unwrap_err().to_string();
         assert!(text.contains(place) && text.contains("fill the blanks in"), "{name}: {text}");
@@ -91,8 +101,40 @@ fn known_mistakes_in_a_neuron_are_named_with_their_step() {
 }
 
 #[test]
+fn known_mistakes_in_a_forward_are_named_with_their_step() {
+    let with = |fires: fn(f64) -> bool, after: fn(f64, f64) -> f64, keep: f64| {
+        exercise::lif_forward(|x, _, _| {
+            let (mut us, mut os, mut m) = (Vec::new(), Vec::new(), 0.0);
+            for x in x {
+                let u = keep * m + x;
+                let o = if fires(u) { 1.0 } else { 0.0 };
+                m = after(u, o);
+                us.push(u);
+                os.push(o);
+            }
+            (us, os)
+        })
+    };
+    assert_eq!(with(|u| u > 0.5, |u, o| (1.0 - o) * u, 0.5), Ok(()));
+    // 0.5·0.25 + 0.375 is the threshold itself: the step after shows whether it fired.
+    blames(with(|u| u >= 0.5, |u, o| (1.0 - o) * u, 0.5), "u[t = 2]", "at the threshold does not fire");
+    blames(with(|u| u > 0.5, |u, o| u - 0.5 * o, 0.5), "u[t = 3]", "the reset is soft");
+    blames(with(|u| u > 0.5, |u, _| u, 0.5), "u[t = 3]", "the reset is missing");
+    blames(with(|u| u > 0.5, |u, o| (1.0 - o) * u, 1.0), "u[t = 1]", "τ is missing");
+    blames(with(|u| u > 0.5, |u, o| (1.0 - o) * u, 0.0), "u[t = 1]", "forgotten");
+}
+
+#[test]
 fn known_mistakes_elsewhere_are_named() {
-    let sgs = |f: fn(f64, f64, f64, f64, f64) -> f64| exercise::sgs(f);
+    let factor = solutions::sgs::factor;
+    let factors = |f: fn(f64, f64, f64, f64) -> f64| exercise::sgs(f, solutions::sgs::sgs);
+    blames(
+        factors(|g, u, o, d| (1.0 + d * g.signum() * (u - o)).max(0.0)),
+        "factor at g = 0",
+        "sign(0) is 0",
+    );
+    blames(factors(|_, u, o, d| (1.0 + d * (u - o)).max(0.0)), "factor at g = 0", "sign(g) is missing");
+    let sgs = |f: fn(f64, f64, f64, f64, f64) -> f64| exercise::sgs(factor, f);
     blames(sgs(|g, _, _, h, _| g * h), "δ = 0.3", "the factor is missing");
     blames(sgs(|g, u, o, h, d| g * h * (1.0 + d * g.signum() * (u - o))), "δ = 3", "max(0, ·) is missing");
     blames(sgs(|g, u, o, h, d| g * h * (1.0 + d * (u - o)).max(0.0)), "g = -1", "sign(g) is missing");
