@@ -1,7 +1,10 @@
 //! What a setting is when nobody gives it: one table, by data set.
 
 use crate::flags::Flags;
+use serde_json::{Map, Value};
+use spikegrad::bptt::surrogate::{self, Surrogate};
 use spikegrad::data::Source;
+use std::collections::BTreeMap;
 
 /// What differs between data sets.
 struct Row {
@@ -103,5 +106,82 @@ pub fn of(source: &Source) -> Flags {
         input_gradient: name("auto"),
         delta_kernels: name("auto"),
         ..Flags::default()
+    }
+}
+
+/// Data sets whose defaults may differ, each by one name that stands for its kind.
+const KINDS: [&str; 8] = [
+    "synthetic:shapes",
+    "cifar10:DIR",
+    "cifar100:DIR",
+    "mnist:DIR",
+    "nmnist:DIR",
+    "cifar10dvs:DIR",
+    "events:DIR",
+    "synthetic:motion",
+];
+
+/// Every setting's default in words, under the flag's name: one value, or one for each group of data sets.
+pub fn texts() -> BTreeMap<String, String> {
+    let of_kind = |name: &&str| -> Option<(String, Map<String, Value>)> {
+        let source: Source = name.parse().ok()?;
+        let entries = serde_json::from_str(&serde_json::to_string(&of(&source)).ok()?).ok()?;
+        Some((name.trim_end_matches(":DIR").trim_start_matches("synthetic:").to_string(), entries))
+    };
+    let kinds: Vec<(String, Map<String, Value>)> = KINDS.iter().filter_map(of_kind).collect();
+    let names: std::collections::BTreeSet<&String> =
+        kinds.iter().flat_map(|(_, entries)| entries.keys()).collect();
+    let text = |name: &String| {
+        if name == "data" {
+            return DATA.to_string();
+        }
+        let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
+        for (kind, entries) in kinds.iter().filter(|(_, entries)| entries.contains_key(name)) {
+            let value = entries[name].as_str().map_or(entries[name].to_string(), str::to_string);
+            match groups.iter_mut().find(|(other, _)| *other == value) {
+                Some((_, kinds)) => kinds.push(kind),
+                None => groups.push((value, vec![kind])),
+            }
+        }
+        match &groups[..] {
+            [(value, _)] => value.clone(),
+            groups => {
+                let words: Vec<String> =
+                    groups.iter().map(|(value, kinds)| format!("{value} for {}", kinds.join(", "))).collect();
+                words.join("; ")
+            }
+        }
+    };
+    let mut texts: BTreeMap<String, String> =
+        names.into_iter().map(|name| (name.clone(), text(name))).collect();
+    for (flag, surrogates) in [("window", &surrogate::NAMES[..2]), ("alpha", &surrogate::NAMES[2..])] {
+        let usual =
+            |name: &&str| Some(format!("{} for {name}", Surrogate::named(name, None).ok()?.parameter()?));
+        texts.insert(flag.into(), surrogates.iter().filter_map(usual).collect::<Vec<_>>().join("; "));
+    }
+    texts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_told_as_they_are() {
+        let texts = texts();
+        assert_eq!(texts["decay"], "0.5");
+        assert_eq!(texts["delta"], "0.0001");
+        assert_eq!(texts["data"], "synthetic:shapes");
+        assert_eq!(texts["values"], "binary for nmnist, motion; counts for cifar10dvs, events");
+        assert_eq!(
+            texts["epochs"],
+            "6 for shapes, motion; 150 for cifar10, cifar100; 10 for mnist; 20 for nmnist; 100 for cifar10dvs, events"
+        );
+        assert_eq!(texts["window"], "0.5 for rectangle; 1 for triangle");
+        assert_eq!(
+            texts["alpha"],
+            "2 for arctan; 4 for sigmoid; 2 for gaussian; 10 for fast-sigmoid; 3 for dspike"
+        );
+        assert!(!texts.contains_key("limit"));
     }
 }

@@ -31,7 +31,12 @@ pub fn run(args: FiguresArgs) -> Result<(), Failure> {
     std::fs::create_dir_all(&args.folder).map_err(|why| Failure::at(&args.folder, why))?;
     let drawings =
         [("neuron.svg", neuron()), ("surrogates.svg", surrogates()), ("sgs-factor.svg", factors())];
-    drawings.into_iter().try_for_each(|(name, svg)| files::write(&args.folder.join(name), &svg))
+    for (name, svg) in drawings {
+        let path = args.folder.join(name);
+        files::write(&path, svg)?;
+        files::print(&format!("wrote {}\n", path.display()));
+    }
+    Ok(())
 }
 
 /// x for a hundred values from `low` to `high`.

@@ -60,7 +60,7 @@ mod trace;
 mod train;
 mod when;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use failure::Failure;
 use std::process::ExitCode;
 use terminal::warn;
@@ -167,6 +167,22 @@ pub fn check_settings(text: &str) -> Result<(), String> {
 
 pub use resume::taken_up;
 
+/// Writes into the help of commands that take all settings what a setting is when nobody gives it.
+fn with_defaults(command: clap::Command) -> clap::Command {
+    let texts = defaults::texts();
+    ["train", "ablate", "plan"].into_iter().fold(command, |command, name| {
+        command.mut_subcommand(name, |command| {
+            command.mut_args(|arg| {
+                let flag = arg.get_id().as_str().replace('_', "-");
+                match (texts.get(&flag), arg.get_help().map(ToString::to_string)) {
+                    (Some(default), Some(help)) => arg.help(format!("{help} [default: {default}]")),
+                    _ => arg,
+                }
+            })
+        })
+    })
+}
+
 /// Explains wrong usage on one line, without clap's extra paragraphs.
 fn usage(why: &clap::Error) -> String {
     let text = why.to_string();
@@ -177,7 +193,8 @@ fn usage(why: &clap::Error) -> String {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let parsed = with_defaults(Cli::command()).try_get_matches();
+    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(why)
             if why.use_stderr()

@@ -20,7 +20,9 @@ use crate::run_state::{Position, RunState};
 use crate::settings::Settings;
 use crate::train::{Prepared, Run};
 use crate::when::When;
-use spikegrad::files::extra;
+use spikegrad::files::extra_of_bytes;
+use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 /// Settings that may be given with `--resume`: places, where the same things may lie elsewhere now.
@@ -92,7 +94,7 @@ impl Run {
             self.told.push(format!("{why}; it is written anew from the state"));
         }
         self.folder.write(METRICS, &metrics::to_text(&self.metrics)?)?;
-        if let Some(why) = self.damage_of_best() {
+        if let Some(why) = self.damage_of_best()? {
             self.mend_best(&why)?;
         }
         self.save_weights(CHECKPOINT)?;
@@ -101,23 +103,30 @@ impl Run {
 
     /// Says what is wrong with `best.safetensors`. One of a later epoch than the state's was written by a process that
     /// was killed before its next state, and will be written again.
-    fn damage_of_best(&self) -> Option<String> {
+    ///
+    /// # Errors
+    /// The file is there but cannot be read now: that is no damage yet.
+    fn damage_of_best(&self) -> Result<Option<String>, Failure> {
         if self.at.best_epoch == 0 {
-            return None;
+            return Ok(None);
         }
         let path = self.folder.file(BEST);
-        let entries = match extra(&path) {
+        let name = path.display();
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(why) if why.kind() == ErrorKind::NotFound => return Ok(Some(format!("{name}: is missing"))),
+            Err(why) => return Err(Failure::at(&path, why)),
+        };
+        let entries = match extra_of_bytes(&path, bytes) {
             Ok(entries) => entries,
-            Err(why) => return Some(why.to_string()),
+            Err(why) => return Ok(Some(why.to_string())),
         };
         let epoch = entries.get("epoch").and_then(|epoch| epoch.parse::<usize>().ok());
-        match epoch {
+        Ok(match epoch {
             Some(epoch) if epoch == self.at.best_epoch || epoch > self.at.epoch => None,
-            Some(epoch) => {
-                Some(format!("{}: is of epoch {epoch}, the best is {}", path.display(), self.at.best_epoch))
-            }
-            None => Some(format!("{}: says no epoch", path.display())),
-        }
+            Some(epoch) => Some(format!("{name}: is of epoch {epoch}, the best is {}", self.at.best_epoch)),
+            None => Some(format!("{name}: says no epoch")),
+        })
     }
 
     fn mend_best(&mut self, why: &str) -> Result<(), Failure> {

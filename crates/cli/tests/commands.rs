@@ -30,6 +30,29 @@ fn every_help_ends_with_an_example() {
 }
 
 #[test]
+fn help_shows_what_a_setting_is_by_default() {
+    let folder = Folder::new();
+    for command in ["train", "plan", "ablate"] {
+        let help =
+            folder.succeed(&format!("{command} --help")).split_whitespace().collect::<Vec<_>>().join(" ");
+        for words in [
+            "Threshold V_th [default: 0.5]",
+            "Weight decay [default: 0.0]",
+            "Seed of all chance [default: 0]",
+            "resnet19 for cifar10, cifar100",
+        ] {
+            assert!(help.contains(words), "{command}: {words:?} is missing in {help}");
+        }
+    }
+    // What is told is what is used.
+    folder.succeed("train --limit 50 --epochs 1 --out run");
+    let config = String::from_utf8(folder.read("run/config.toml")).unwrap();
+    for line in ["threshold = 0.5", "weight-decay = 0.0", "seed = 0", "net = \"lenet\"", "delta = 0.0001"] {
+        assert!(config.lines().any(|there| there == line), "{line}: {config}");
+    }
+}
+
+#[test]
 fn gradients_pass_for_nets_resets_and_surrogates() {
     let folder = Folder::new();
     let cases = [

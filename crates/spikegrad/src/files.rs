@@ -21,6 +21,14 @@ pub fn extra(path: impl AsRef<Path>) -> Result<BTreeMap<String, String>, Error> 
     Ok(extra_of(&File::read(path)?))
 }
 
+/// As [`extra`], of a file's bytes that came from `path`.
+///
+/// # Errors
+/// The bytes are no safetensors file, or damaged.
+pub fn extra_of_bytes(path: impl AsRef<Path>, bytes: Vec<u8>) -> Result<BTreeMap<String, String>, Error> {
+    Ok(extra_of(&File::parse(path.as_ref(), bytes)?))
+}
+
 fn extra_of(file: &File) -> BTreeMap<String, String> {
     let own = |(key, value): (&String, &String)| Some((key.strip_prefix(EXTRA)?.to_string(), value.clone()));
     file.metadata.iter().filter_map(own).collect()

@@ -31,6 +31,12 @@ button.addEventListener('click', play);
 draw();
 ";
 
+/// The part with the most pixels that are not ground: the first may show nothing yet.
+fn fullest(parts: &[Picture]) -> usize {
+    let lit = |part: &Picture| part.pixels.iter().filter(|colour| **colour != 0).count();
+    (0..parts.len()).fold(0, |best, k| if lit(&parts[k]) > lit(&parts[best]) { k } else { best })
+}
+
 /// Encodes the parts of a recording.
 pub fn encode(parts: &[Picture], events: &Events) -> String {
     let (width, height, zoom) = (parts[0].width, parts[0].height, zoom(&parts[0]));
@@ -44,12 +50,13 @@ pub fn encode(parts: &[Picture], events: &Events) -> String {
          <h1>{count} events in {span:.1} ms</h1>\n\
          <p>{on} ON (orange), {} OFF (blue), {width}×{height} pixels.</p>\n\
          <canvas width=\"{}\" height=\"{}\"></canvas>\n\
-         <button>Play</button> <input type=\"range\" min=\"0\" max=\"{}\" value=\"0\"> <output></output>\n<script>\n",
+         <button>Play</button> <input type=\"range\" min=\"0\" max=\"{}\" value=\"{}\"> <output></output>\n<script>\n",
         width * zoom,
         count - on,
         width * zoom,
         height * zoom,
-        parts.len() - 1
+        parts.len() - 1,
+        fullest(parts)
     );
     let colours: Vec<String> = PALETTE.iter().map(|[r, g, b]| format!("'#{r:02x}{g:02x}{b:02x}'")).collect();
     let _ = write!(
@@ -65,4 +72,18 @@ pub fn encode(parts: &[Picture], events: &Events) -> String {
         let _ = writeln!(page, "[{}],", numbers.join(","));
     }
     page + "];" + SCRIPT + "</script>\n</html>\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use spikegrad::data::events::Sensor;
+
+    #[test]
+    fn the_page_opens_on_the_fullest_part() {
+        let part = |pixels: [u8; 3]| Picture { width: 3, height: 1, pixels: pixels.to_vec() };
+        let parts = [part([0, 0, 0]), part([1, 0, 5]), part([0, 8, 2]), part([7, 0, 0])];
+        let page = encode(&parts, &Events::new(Sensor { width: 3, height: 1 }, Vec::new()));
+        assert!(page.contains("max=\"3\" value=\"1\""), "{page}");
+    }
 }
