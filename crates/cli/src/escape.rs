@@ -6,9 +6,10 @@
 //! | [`markdown`] | a cell of a Markdown table |
 //! | [`csv`] | a field of a CSV line |
 //! | [`visible`] | a terminal |
-//! | [`shell`] | a command that a person may copy into a POSIX shell |
+//! | [`shell`], [`shell_path`] | a command that a person may copy into a POSIX shell |
 
 use std::borrow::Cow;
+use std::path::Path;
 
 /// Escapes text for HTML and SVG, inside elements and inside quoted attributes.
 pub fn html(text: &str) -> String {
@@ -69,10 +70,16 @@ pub fn visible(text: &str) -> Cow<'_, str> {
 /// Quotes a word for a POSIX shell where it has to be.
 pub fn shell(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=@%+,".contains(c);
-    match !word.is_empty() && word.chars().all(is_plain) && !word.starts_with('-') {
+    match !word.is_empty() && word.chars().all(is_plain) {
         true => word.to_string(),
         false => format!("'{}'", word.replace('\'', r"'\''")),
     }
+}
+
+/// Quotes a path for a POSIX shell, so that no program takes it for a flag.
+pub fn shell_path(path: &Path) -> String {
+    let path = path.to_string_lossy();
+    if path.starts_with('-') { shell(&format!("./{path}")) } else { shell(&path) }
 }
 
 #[cfg(test)]
@@ -101,10 +108,11 @@ mod tests {
                 return;
             };
             let got = String::from_utf8(output.stdout).unwrap();
-            // `printf %s -n` is an option to no printf, but a leading dash is quoted all the same.
             assert_eq!(got, word, "{script}");
         }
         assert_eq!(shell("runs/lenet-shapes-1"), "runs/lenet-shapes-1");
         assert_eq!(shell("a b"), "'a b'");
+        assert_eq!(shell_path(Path::new("--json")), "./--json");
+        assert_eq!(shell_path(Path::new("a b")), "'a b'");
     }
 }

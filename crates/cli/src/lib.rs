@@ -5,7 +5,7 @@
 //! | `flags`, `defaults`, `settings`, `event_settings` | from flags and a TOML file to a checked configuration |
 //! | `dataset`, `score`, `train`, `resume`, `when`, `eval` | training and scoring |
 //! | `run_folder`, `run_state`, `identity`, `metrics` | what a run leaves behind, and what makes it the same run again |
-//! | `report`, `plot`, `dot_plot`, `log_dots` | pages and charts |
+//! | `report`, `thumbnails`, `provenance`, `plot`, `dot_plot`, `log_dots` | pages and charts |
 //! | `terminal`, `outputs`, `files`, `escape`, `interrupt` | what goes out and comes in: text, new files, foreign names, signals |
 //! | `checkpoint` | a trained net that a command looks at |
 //! | `ablate`, `robustness`, `energy` | the paper's experiments |
@@ -46,6 +46,7 @@ mod parity;
 mod plan;
 mod plot;
 mod progress;
+mod provenance;
 mod recording;
 mod render;
 mod report;
@@ -56,6 +57,7 @@ mod run_state;
 mod score;
 mod settings;
 mod terminal;
+mod thumbnails;
 mod trace;
 mod train;
 mod when;

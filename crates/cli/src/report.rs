@@ -1,11 +1,16 @@
 //! What a run looks like: `curves.svg` and `report.html`, both self-contained.
 
-use crate::escape::html as escape;
+use crate::escape::{html as escape, shell_path};
 use crate::failure::Failure;
 use crate::metrics::Metrics;
 use crate::plot::{Chart, Line, document};
+use crate::provenance::Provenance;
+use crate::run_state::LastScore;
 use crate::settings::Settings;
+use crate::thumbnails;
+use spikegrad::data::SampleSet;
 use std::fmt::Write;
+use std::path::Path;
 
 /// Everything on the page of a run.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +19,14 @@ pub struct Report<'a> {
     pub settings: &'a Settings,
     /// One entry per epoch, at least one.
     pub metrics: &'a [Metrics],
+    /// How the scoring images were answered after the last epoch.
+    pub scored: Option<&'a LastScore>,
+    /// The scoring images.
+    pub test: &'a SampleSet,
+    /// What made the figures.
+    pub provenance: &'a Provenance,
+    /// The run folder.
+    pub folder: &'a Path,
 }
 
 /// Draws loss and accuracy over epochs, side by side.
@@ -47,12 +60,10 @@ pub fn curves(report: &Report<'_>) -> String {
     document(&[loss, accuracy])
 }
 
-/// The page's style sheet: readable in light and dark.
-const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:66rem;margin:2rem auto;padding:0 1rem;\
-color:#1f2328;background:#fff}h1{font-size:1.6rem}h2{font-size:1.15rem;margin-top:2rem}\
-table{border-collapse:collapse}td,th{padding:.2rem .9rem .2rem 0;text-align:left;border-bottom:1px solid #d8dee4}\
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}svg{max-width:100%;height:auto}\
-.bar{background:#2f6fb5;height:.7rem;display:inline-block}";
+/// Sides up to which a confusion matrix is drawn.
+const MATRIX_LIMIT: usize = 20;
+/// The width of an example, in pixels of the page.
+const EXAMPLE: usize = 96;
 
 impl Report<'_> {
     /// Writes the page.
@@ -60,30 +71,29 @@ impl Report<'_> {
     /// # Errors
     /// None in practice: the serialiser's, if the settings could not become text.
     pub fn html(&self) -> Result<String, Failure> {
+        let flags = &self.settings.flags;
         let title = format!(
             "{} on {}",
-            self.settings.flags.net.as_deref().unwrap_or("net"),
-            self.settings.flags.data.as_deref().unwrap_or("data")
+            flags.net.as_deref().unwrap_or("net"),
+            flags.data.as_deref().unwrap_or("data")
         );
         let title = escape(&title);
+        let style = include_str!("report.css");
         let mut page = format!(
             "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-             <meta name=\"viewport\" content=\"width=device-width\">\
-             <title>spikegrad: {title}</title><style>{STYLE}</style></head><body>\n<h1>{title}</h1>\n"
+             <meta name=\"viewport\" content=\"width=device-width\"><link rel=\"icon\" href=\"data:,\">\
+             <title>spikegrad: {title}</title><style>\n{style}</style></head><body>\n<h1>{title}</h1>\n"
         );
         self.figures(&mut page);
         page += "<h2>Curves</h2>\n";
         page += &curves(self);
+        self.examples(&mut page)?;
+        self.confusion(&mut page);
         self.rates(&mut page);
         self.table(&mut page);
-        page += "<h2>Settings</h2>\n<table>\n";
-        for line in self.settings.flags.to_toml()?.lines() {
-            if let Some((key, value)) = line.split_once(" = ") {
-                let (key, value) = (escape(key), escape(value.trim_matches('"')));
-                let _ = writeln!(page, "<tr><td>{key}</td><td>{value}</td></tr>");
-            }
-        }
-        page += "</table>\n</body></html>\n";
+        self.next_steps(&mut page);
+        self.origin(&mut page)?;
+        page += "</body></html>\n";
         Ok(page)
     }
 
@@ -92,20 +102,79 @@ impl Report<'_> {
         let best = self.metrics.iter().reduce(|a, b| if b.test_accuracy > a.test_accuracy { b } else { a });
         let (Some(last), Some(best)) = (self.metrics.last(), best) else { return };
         let seconds: f64 = self.metrics.iter().map(|m| m.seconds).sum();
+        let scored = self.settings.scored_on();
         let _ = writeln!(
             page,
-            "<p>After {} of {} epochs: test accuracy <b>{:.2} %</b>, best {:.2} % (epoch {}); \
-             test loss {:.4}, training loss {:.4}. Training took {:.1} s, {:.0} images/s.</p>",
+            "<p>After {} of {} epochs: {scored} accuracy <b>{:.2} %</b>; {scored} loss {:.4}, training loss {:.4}. \
+             Training took {:.1} s, {:.0} images/s.</p>\n<p class=\"quiet\">The best epoch was {} with {:.2} %. It \
+             was chosen on the same {} {scored} images that give the figure, so it flatters the net a little; images \
+             that nobody chose on would say how much.</p>",
             last.epoch,
             self.settings.epochs(),
             100.0 * last.test_accuracy,
-            100.0 * best.test_accuracy,
-            best.epoch,
             last.test_loss,
             last.train_loss,
             seconds,
-            last.images_per_second
+            last.images_per_second,
+            best.epoch,
+            100.0 * best.test_accuracy,
+            self.test.len()
         );
+    }
+
+    /// The name of a class.
+    fn class(&self, label: usize) -> String {
+        escape(&self.test.class_names().get(label).cloned().unwrap_or_else(|| label.to_string()))
+    }
+
+    /// The first scoring images, with what they are and what the net took them for.
+    fn examples(&self, page: &mut String) -> Result<(), Failure> {
+        let Some(LastScore { answers, .. }) = self.scored else { return Ok(()) };
+        let scored = self.settings.scored_on();
+        let _ = writeln!(
+            page,
+            "<h2>The first {scored} images</h2>\n<p class=\"quiet\">What each is, and what the net took it for after \
+             the last epoch.</p>\n<div class=\"samples\">"
+        );
+        for (i, &answer) in answers.iter().enumerate() {
+            let label = usize::from(self.test.labels()[i]);
+            let verdict = if answer == label { "right" } else { "wrong" };
+            let _ = writeln!(
+                page,
+                "<figure class=\"{verdict}\">{}<figcaption>{}<br><b>{}</b></figcaption></figure>",
+                thumbnails::picture(self.test, i, EXAMPLE)?,
+                self.class(label),
+                self.class(answer)
+            );
+        }
+        *page += "</div>\n";
+        Ok(())
+    }
+
+    /// The confusion matrix, a row for each true class.
+    fn confusion(&self, page: &mut String) {
+        let Some(LastScore { confusion, .. }) = self.scored else { return };
+        if confusion.len() > MATRIX_LIMIT {
+            return;
+        }
+        *page += "<h2>Which class is taken for which</h2>\n<p class=\"quiet\">Rows are what images are, columns what \
+                  the net took them for, after the last epoch.</p>\n<div class=\"scroll\">\
+                  <table class=\"matrix\">\n<tr><th></th>";
+        (0..confusion.len()).for_each(|k| *page += &format!("<th class=\"n\">{}</th>", self.class(k)));
+        *page += "<th class=\"n\">right</th></tr>\n";
+        for (label, counts) in confusion.iter().enumerate() {
+            let total: u64 = counts.iter().sum();
+            let share = |count: u64| 100.0 * count as f64 / total.max(1) as f64;
+            let _ = write!(page, "<tr><th>{}</th>", self.class(label));
+            for (answer, &count) in counts.iter().enumerate() {
+                let tint = if answer == label { "right" } else { "wrong" };
+                let style = format!("--tint:var(--{tint});--share:{:.0}%", 0.8 * share(count));
+                let _ = write!(page, "<td class=\"n\" style=\"{style}\">{count}</td>");
+            }
+            let right = if total > 0 { format!("{:.1} %", share(counts[label])) } else { "-".into() };
+            let _ = writeln!(page, "<td class=\"n\">{right}</td></tr>");
+        }
+        *page += "</table></div>\n";
     }
 
     /// The firing rate of each layer, as bars.
@@ -131,9 +200,13 @@ impl Report<'_> {
 
     /// One row per epoch.
     fn table(&self, page: &mut String) {
-        *page += "<h2>Epochs</h2>\n<table>\n<tr><th class=\"n\">epoch</th><th class=\"n\">training loss</th>\
-                  <th class=\"n\">training accuracy</th><th class=\"n\">test accuracy</th>\
-                  <th class=\"n\">learning rate</th><th class=\"n\">seconds</th></tr>\n";
+        let _ = writeln!(
+            page,
+            "<h2>Epochs</h2>\n<div class=\"scroll\"><table>\n<tr><th class=\"n\">epoch</th>\
+             <th class=\"n\">training loss</th><th class=\"n\">training accuracy</th>\
+             <th class=\"n\">{} accuracy</th><th class=\"n\">learning rate</th><th class=\"n\">seconds</th></tr>",
+            self.settings.scored_on()
+        );
         for m in self.metrics {
             let _ = writeln!(
                 page,
@@ -147,6 +220,50 @@ impl Report<'_> {
                 m.seconds
             );
         }
+        *page += "</table></div>\n";
+    }
+
+    /// Commands that go on from here.
+    fn next_steps(&self, page: &mut String) {
+        let folder = escape(&shell_path(self.folder));
+        let mut steps = vec![
+            ("eval", format!("{folder} --best"), "scores the best epoch's weights anew"),
+            ("doctor", folder.clone(), "tells which neurons are silent and where gradients vanish"),
+            ("trace", folder.clone(), "shows neurons and their gradients, step by step"),
+            ("energy", folder.clone(), "counts operations and what they would cost"),
+        ];
+        if self.metrics.len() < self.settings.epochs() {
+            steps.insert(0, ("train", format!("--resume {folder}"), "goes on with this run"));
+        }
+        if self.test.images().is_some() {
+            steps.push(("robustness", folder, "scores it under noise"));
+        }
+        *page += "<h2>What next</h2>\n<table>\n";
+        for (command, rest, what) in steps {
+            let _ =
+                writeln!(page, "<tr><td><code>spikegrad {command} {rest}</code></td><td>{what}</td></tr>");
+        }
         *page += "</table>\n";
+    }
+
+    /// Where the figures come from: program, machine, command, settings.
+    fn origin(&self, page: &mut String) -> Result<(), Failure> {
+        let Provenance { version, level, threads, machine, command } = self.provenance;
+        let _ = writeln!(
+            page,
+            "<h2>Where this comes from</h2>\n<table>\n<tr><td>program</td><td>spikegrad {version}, {level} kernels, \
+             {threads} threads</td></tr>\n<tr><td>machine</td><td>{}</td></tr>\n<tr><td>last command</td>\
+             <td><code>{}</code></td></tr>\n</table>\n<h2>Settings</h2>\n<table>",
+            escape(machine),
+            escape(command)
+        );
+        for line in self.settings.flags.to_toml()?.lines() {
+            if let Some((key, value)) = line.split_once(" = ") {
+                let (key, value) = (escape(key), escape(value.trim_matches('"')));
+                let _ = writeln!(page, "<tr><td>{key}</td><td>{value}</td></tr>");
+            }
+        }
+        *page += "</table>\n";
+        Ok(())
     }
 }

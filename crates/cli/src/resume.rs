@@ -9,7 +9,7 @@
 //! | `best.safetensors` | told; written anew where the state is of the best epoch, else chosen anew |
 
 use crate::defaults;
-use crate::escape::shell;
+use crate::escape::shell_path;
 use crate::failure::Failure;
 use crate::files::print;
 use crate::flags::Flags;
@@ -41,7 +41,7 @@ impl Run {
         let folder = RunFolder::open(path)?;
         let state = folder.file(STATE);
         if !state.is_file() {
-            let out = shell(&path.to_string_lossy());
+            let out = shell_path(path);
             let next = match is_vacant(path)? {
                 true => format!("train --out {out} begins it anew there"),
                 false => "delete the folder, or begin anew in another".into(),
@@ -70,9 +70,10 @@ impl Run {
             return Err(Failure::Input(format!("{}: {why}", settings.source)));
         }
         trainer.load_state(&state)?;
-        let RunState { at, rates, metrics, .. } = saved;
+        let RunState { at, rates, metrics, scored, .. } = saved;
         let told = Vec::new();
-        let mut run = Self { settings, folder, trainer, train, test, data, at, metrics, rates, when, told };
+        let mut run =
+            Self { settings, folder, trainer, train, test, data, at, metrics, scored, rates, when, told };
         run.mend()?;
         run.told.iter().for_each(|line| print(&format!("{line}\n")));
         let Position { epoch, batch, .. } = run.at;

@@ -10,6 +10,7 @@
 //! | `position` | how far the run has come |
 //! | `rates` | firing rates of the last training batch |
 //! | `metrics` | every finished epoch's line of `metrics.jsonl` |
+//! | `scored` | how the scoring images were answered after the last epoch |
 
 use crate::failure::Failure;
 use crate::flags::Flags;
@@ -54,6 +55,16 @@ impl Position {
     }
 }
 
+/// How the scoring images were answered after an epoch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LastScore {
+    /// `confusion[label][answer]`: how many images.
+    pub confusion: Vec<Vec<u64>>,
+    /// The answers to the first images.
+    pub answers: Vec<usize>,
+}
+
 /// The entries of a state.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunState {
@@ -67,6 +78,8 @@ pub struct RunState {
     pub rates: BTreeMap<String, f64>,
     /// One entry for each finished epoch.
     pub metrics: Vec<Metrics>,
+    /// How the scoring images were answered after the last of them.
+    pub scored: Option<LastScore>,
 }
 
 impl RunState {
@@ -84,6 +97,7 @@ impl RunState {
             ("position", json(&self.at)?),
             ("rates", json(&self.rates)?),
             ("metrics", metrics::to_text(&self.metrics)?),
+            ("scored", json(&self.scored)?),
         ];
         Ok(entries.map(|(key, text)| (key.to_string(), text)).into())
     }
@@ -117,6 +131,7 @@ impl RunState {
             at: json(path, "position", text("position")?)?,
             rates: json(path, "rates", text("rates")?)?,
             metrics: metrics::parse(text("metrics")?, path)?,
+            scored: json(path, "scored", text("scored")?)?,
         };
         let (epochs, lines) = (state.at.epoch, state.metrics.len());
         if epochs != lines {
@@ -157,6 +172,7 @@ mod tests {
             at,
             rates: BTreeMap::from([("spike1".to_string(), 0.3)]),
             metrics: vec![Metrics { epoch: 1, lr: 0.1, ..Metrics::default() }],
+            scored: Some(LastScore { confusion: vec![vec![3, 1], vec![0, 2]], answers: vec![1, 0, 0] }),
         };
         let (path, entries) = (Path::new("state"), state.entries().unwrap());
         assert_eq!(RunState::parse(path, &entries).as_ref(), Ok(&state));

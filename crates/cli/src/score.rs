@@ -14,7 +14,12 @@ pub struct Score {
     pub loss: f64,
     /// `confusion[label][answer]`: how many images.
     pub confusion: Vec<Vec<u64>>,
+    /// Answers to the first images, up to [`EXAMPLES`].
+    pub answers: Vec<usize>,
 }
+
+/// Images whose answers are kept one by one.
+const EXAMPLES: usize = 12;
 
 impl Score {
     /// Share of the images of class `label` that were answered right; none without such images.
@@ -39,7 +44,7 @@ pub fn score(
         return Err(Failure::usage("noise is defined on images; this data set holds event recordings"));
     }
     let mut confusion = vec![vec![0u64; classes]; classes];
-    let (mut loss, mut right) = (0.0, 0u64);
+    let (mut loss, mut right, mut answers) = (0.0, 0u64, Vec::new());
     for (n, mut batch) in loader.epoch(0).enumerate() {
         if stoppable && interrupt::asked() {
             return Ok(None);
@@ -55,12 +60,15 @@ pub fn score(
         for (row, &label) in logits.chunks_exact(classes).zip(&batch.labels) {
             let answer = largest(row);
             confusion[label as usize][answer] += 1;
+            if answers.len() < EXAMPLES {
+                answers.push(answer);
+            }
             right += u64::from(answer == label as usize);
             loss += cross_entropy(row, label as usize);
         }
     }
     let images = loader.set().len() as f64;
-    Ok(Some(Score { accuracy: right as f64 / images, loss: loss / images, confusion }))
+    Ok(Some(Score { accuracy: right as f64 / images, loss: loss / images, confusion, answers }))
 }
 
 /// The index of the largest value, the first of equals.

@@ -1,7 +1,7 @@
 //! `spikegrad train`: a new run, or the rest of an old one ([`crate::resume`]).
 
 use crate::dataset::Dataset;
-use crate::escape::shell;
+use crate::escape::shell_path;
 use crate::failure::Failure;
 use crate::files::print;
 use crate::flags::Flags;
@@ -10,9 +10,10 @@ use crate::interrupt;
 use crate::metrics::{self, Metrics};
 use crate::outputs::JsonTarget;
 use crate::progress::Progress;
+use crate::provenance::Provenance;
 use crate::report::{self, Report};
 use crate::run_folder::{BEST, CHECKPOINT, METRICS, RunFolder, SETTINGS, STATE};
-use crate::run_state::{Position, RunState};
+use crate::run_state::{LastScore, Position, RunState};
 use crate::score::{Score, score};
 use crate::settings::{CONFIG, Settings, level};
 use crate::when::When;
@@ -74,6 +75,8 @@ pub struct Run {
     pub at: Position,
     /// One entry for each finished epoch.
     pub metrics: Vec<Metrics>,
+    /// How the scoring images were answered after the last of them.
+    pub scored: Option<LastScore>,
     /// Firing rates of the last training batch.
     pub rates: BTreeMap<String, f64>,
     /// When it stops and saves.
@@ -179,7 +182,20 @@ impl Run {
             folder.path().display()
         ));
         let (at, metrics, rates, told) = (Position::default(), Vec::new(), BTreeMap::new(), Vec::new());
-        Ok(Self { settings, folder, trainer, train, test, data, at, metrics, rates, when, told })
+        Ok(Self {
+            settings,
+            folder,
+            trainer,
+            train,
+            test,
+            data,
+            at,
+            metrics,
+            scored: None,
+            rates,
+            when,
+            told,
+        })
     }
 
     /// Trains until the last epoch, `--stop-after` or a signal; true where it was the last epoch.
@@ -232,7 +248,9 @@ impl Run {
         }
         progress.epoch(&metrics);
         self.metrics.push(metrics);
-        self.write_epoch(score.accuracy)?;
+        let Score { accuracy, confusion, answers, .. } = score;
+        self.scored = Some(LastScore { confusion, answers });
+        self.write_epoch(accuracy)?;
         Ok(true)
     }
 
@@ -289,7 +307,14 @@ impl Run {
 
     /// Draws the curves and the page.
     pub fn write_pages(&self) -> Result<(), Failure> {
-        let report = Report { settings: &self.settings, metrics: &self.metrics };
+        let report = Report {
+            settings: &self.settings,
+            metrics: &self.metrics,
+            scored: self.scored.as_ref(),
+            test: self.test.set(),
+            provenance: &Provenance::of_this_process(self.trainer.level()),
+            folder: self.folder.path(),
+        };
         self.folder.write("curves.svg", &report::curves(&report))?;
         self.folder.write("report.html", &report.html()?)
     }
@@ -309,6 +334,7 @@ impl Run {
             at: self.at,
             rates: self.rates.clone(),
             metrics: self.metrics.clone(),
+            scored: self.scored.clone(),
         }
     }
 
@@ -322,7 +348,7 @@ impl Run {
     /// Writes the state and says how to go on.
     fn stop(&mut self) -> Result<(), Failure> {
         self.save()?;
-        let folder = shell(&self.folder.path().to_string_lossy());
+        let folder = shell_path(self.folder.path());
         let Position { epoch, batch, .. } = self.at;
         print(&format!(
             "stopped after {epoch} epochs and {batch} batches; continue with: spikegrad train --resume {folder}\n"
@@ -336,7 +362,7 @@ impl Run {
         let left = match [CHECKPOINT, BEST].into_iter().find(can_be_loaded) {
             Some(name) => format!("the last good checkpoint is {}", self.folder.file(name).display()),
             None => {
-                let folder = shell(&self.folder.path().to_string_lossy());
+                let folder = shell_path(self.folder.path());
                 format!("there is no checkpoint yet; --out {folder} can be used again")
             }
         };
@@ -353,8 +379,7 @@ impl Run {
         if self.trainer.config().beta > 0.0 {
             print(&lipschitz_constants(&self.trainer));
         }
-        let folder = self.folder.path().to_string_lossy();
-        let (page, folder) = (shell(&format!("{folder}/report.html")), shell(&folder));
+        let (page, folder) = (shell_path(&self.folder.file("report.html")), shell_path(self.folder.path()));
         print(&format!("next: open {page}; spikegrad eval {folder} --best; spikegrad doctor {folder}\n"));
     }
 }

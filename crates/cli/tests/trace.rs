@@ -26,7 +26,7 @@ fn neuron(page: &str) -> &str {
 fn a_trace_leaves_tables_and_a_page() {
     let folder = Folder::new();
     let out = folder.succeed(SMALL);
-    assert!(out.contains("mlp on synthetic:shapes, T = 5: test image 0"), "{out}");
+    assert!(out.contains("mlp on synthetic:shapes, T = 5: test image "), "{out}");
     assert_eq!(folder.list("out"), [".lock", "layers.csv", "trace.csv", "trace.html"]);
     let csv = String::from_utf8(folder.read("out/trace.csv")).unwrap();
     let rows: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
@@ -49,6 +49,31 @@ fn a_trace_leaves_tables_and_a_page() {
     assert!(rows[1..].iter().any(|row| at(row, "dL_du") != 0.0));
     let layers = String::from_utf8(folder.read("out/layers.csv")).unwrap();
     assert_eq!(layers.lines().count(), 1 + 2 * 5);
+}
+
+/// A bare `trace` is the first thing that people see: its neurons have gradients, and a net's answer beside the image.
+#[test]
+fn a_bare_trace_shows_neurons_that_learn() {
+    let folder = Folder::new();
+    let out = folder.succeed("trace --out out");
+    let page = String::from_utf8(folder.read("out/trace.html")).unwrap();
+    let data = data(&page);
+    let neurons = data["neurons"].as_array().unwrap();
+    let live = |n: &&Value| n["steps"]["du"].as_array().unwrap().iter().any(|v| v.as_f64() != Some(0.0));
+    let live = neurons.iter().filter(live).count();
+    assert_eq!(neurons.len(), 12);
+    assert!(live >= 10, "{live} of 12 neurons get a gradient");
+    assert_eq!(out.contains("get no gradient"), live < 12, "{out}");
+    assert!(page.contains("data:image/png;base64,"), "the image is shown");
+    // The logits beside it: the answer has the largest, and the trained net is right.
+    let logits = data["logits"].as_array().unwrap();
+    let value = |pair: &Value| pair[1].as_f64().unwrap();
+    let top = logits.iter().max_by(|a, b| value(a).total_cmp(&value(b))).unwrap();
+    assert_eq!((logits.len(), &top[0]), (10, &data["answer"]));
+    assert_eq!(data["answer"], data["class"], "{out}");
+    // An image of the user's own choice stays that.
+    let chosen = folder.succeed("trace --sample 7 --train-steps 3 --out seven");
+    assert!(chosen.contains("test image 7"), "{chosen}");
 }
 
 #[test]

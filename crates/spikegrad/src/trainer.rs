@@ -137,6 +137,11 @@ impl Trainer {
         &self.config
     }
 
+    /// The instruction set that its kernels run on.
+    pub fn level(&self) -> Level {
+        self.level
+    }
+
     /// Steps taken.
     pub fn steps(&self) -> u64 {
         self.step

@@ -18,6 +18,8 @@ mod subjects;
 mod sweep;
 mod timing;
 
+pub use timing::threads;
+
 use crate::failure::Failure;
 use clap::{Args, Subcommand};
 

@@ -10,7 +10,7 @@
 
 mod gif;
 mod page;
-mod png;
+pub mod png;
 
 use crate::failure::Failure;
 use crate::outputs::NewFile;

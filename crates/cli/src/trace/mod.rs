@@ -18,6 +18,7 @@ use crate::flags::Flags;
 use crate::row;
 use crate::run_folder::RunFolder;
 use crate::settings::{Settings, level};
+use crate::thumbnails;
 use clap::Args;
 use page::Page;
 use pick::Picker;
@@ -29,6 +30,15 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// The loss at which a net that is trained for a trace knows enough.
+const LEARNED: f64 = 0.5;
+/// Batches that the loss is averaged over, about.
+const RECENT: f64 = 20.0;
+/// Images of a batch that are looked at for one whose neurons are alive.
+const CANDIDATES: usize = 20;
+/// The width of the picture on the page.
+const PICTURE: usize = 128;
+
 /// What `trace` takes.
 #[derive(Args, Clone, Debug)]
 pub struct TraceArgs {
@@ -36,9 +46,10 @@ pub struct TraceArgs {
     run: Option<PathBuf>,
     #[command(flatten)]
     flags: Flags,
-    /// Image to trace, of the test images
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    sample: usize,
+    /// Image to trace, of the test images; default: of the first batch, the one with the most neurons that a gradient
+    /// reaches
+    #[arg(long, value_name = "N")]
+    sample: Option<usize>,
     /// Neurons to trace, each LAYER:CHANNEL,ROW,COLUMN; default: those with the largest gradients
     #[arg(long = "neuron", value_name = "NEURON")]
     neurons: Vec<String>,
@@ -48,8 +59,8 @@ pub struct TraceArgs {
     /// Neurons to choose in each layer
     #[arg(long, value_name = "N", default_value_t = 3)]
     per_layer: usize,
-    /// Batches to train on before the trace, without a run
-    #[arg(long, value_name = "N", default_value_t = 200)]
+    /// Without a run: train until the loss is below 0.5, but on at most so many batches
+    #[arg(long, value_name = "N", default_value_t = 2000)]
     train_steps: usize,
     /// Folder to write, new or empty; default: the next free runs/trace-NET-DATA-N
     #[arg(long, value_name = "DIR")]
@@ -72,20 +83,21 @@ pub fn run(args: TraceArgs) -> Result<(), Failure> {
     if settings.flags.twin == Some(true) {
         return Err(Failure::Usage("--twin has no neurons to trace".into()));
     }
-    let (batch, image) = batch_of(&args, &settings, &data)?;
-    let neurons = match args.neurons.is_empty() {
-        true => pick(&args, &mut trainer, &batch, image)?,
-        false => args.neurons.iter().map(|name| parse(name, image)).collect::<Result<_, _>>()?,
-    };
+    let batch = batch_of(&args, &settings, &data)?;
+    let (image, neurons) = pick(&args, &settings, &mut trainer, &batch)?;
+    let sample = args.sample.unwrap_or(0) / settings.batch() * settings.batch() + image;
     let microscope = Arc::new(Microscope::new(trainer.net(), &neurons).map_err(Failure::usage)?);
     let loss = trainer.observe(&batch.images, &batch.labels, microscope.clone())?;
-    let logits = trainer.predict(&batch.images)?;
+    let classes = data.shape().classes;
+    let logits = trainer.predict(&batch.images)?[image * classes..][..classes].to_vec();
     let page = Page {
         settings: &settings,
         lif: &trainer.config().net.lif,
-        sample: args.sample,
+        sample,
+        picture: thumbnails::picture(&data.test, sample, PICTURE)?,
         class: class(&data, batch.labels[image] as usize),
-        answer: class(&data, largest(&logits[image * data.shape().classes..][..data.shape().classes])),
+        answer: class(&data, largest(&logits)),
+        logits: logits.iter().enumerate().map(|(k, &logit)| (class(&data, k), logit)).collect(),
         loss,
         layers: microscope.layers(),
         neurons: microscope.neurons(),
@@ -100,7 +112,8 @@ pub fn run(args: TraceArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A net trained for a moment: small and with many time steps, so that there is something to see.
+/// A net trained for a moment, until it knows something: small and with many time steps, so that there is something to
+/// see.
 fn fresh(args: &TraceArgs, level: Level) -> Result<Checkpoint, Failure> {
     let small = Flags {
         net: Some("lenet".into()),
@@ -116,40 +129,61 @@ fn fresh(args: &TraceArgs, level: Level) -> Result<Checkpoint, Failure> {
     let mut trainer = Trainer::new(settings.train_config(data.shape()), level)?;
     let loader = data.train_loader(&settings)?;
     let batches = (0..).flat_map(|epoch| loader.epoch(epoch).map(move |batch| (epoch, batch)));
+    // The mean over about the last twenty batches, from the loss of a net that knows nothing.
+    let mut loss = (data.shape().classes as f64).ln();
     for (epoch, batch) in batches.take(args.train_steps) {
-        trainer.train_batch(&batch.images, &batch.labels, epoch as f64)?;
+        let step = trainer.train_batch(&batch.images, &batch.labels, epoch as f64)?;
+        loss += (step.cross_entropy - loss) / RECENT;
+        if loss < LEARNED {
+            break;
+        }
     }
     Ok(Checkpoint { settings, data, trainer })
 }
 
-/// The batch that holds the sample, and where in it.
-fn batch_of(args: &TraceArgs, settings: &Settings, data: &Dataset) -> Result<(Batch, usize), Failure> {
-    let (sample, size, images) = (args.sample, settings.batch(), data.test.len());
+/// The batch that holds the sample, or the first.
+fn batch_of(args: &TraceArgs, settings: &Settings, data: &Dataset) -> Result<Batch, Failure> {
+    let (sample, size, images) = (args.sample.unwrap_or(0), settings.batch(), data.test.len());
     let whole = images / size * size;
     if sample >= whole {
         let why = format!("the {images} test images make whole batches of {size} up to image {whole}");
         return Err(Failure::Usage(format!("--sample is {sample}, must be less than {whole}: {why}")));
     }
     let batch = data.test_loader(settings)?.epoch_from(0, sample / size).next();
-    let batch = batch.unwrap_or_else(|| unreachable!("a whole batch, as checked"));
-    Ok((batch, sample % size))
+    batch.ok_or_else(|| Failure::input("the test images make no whole batch"))
 }
 
-/// The neurons that the gradient moves most.
+/// The image to trace, as its place in the batch, and its neurons: those that the user names, or those that the
+/// gradient moves most; where no image is named, the first with the most neurons that a gradient reaches.
 fn pick(
     args: &TraceArgs,
+    settings: &Settings,
     trainer: &mut Trainer,
     batch: &Batch,
-    image: usize,
-) -> Result<Vec<Neuron>, Failure> {
+) -> Result<(usize, Vec<Neuron>), Failure> {
+    let given = args.sample.map(|sample| sample % settings.batch());
+    if !args.neurons.is_empty() {
+        let image = given.unwrap_or(0);
+        let named = args.neurons.iter().map(|name| parse(name, image)).collect::<Result<_, _>>()?;
+        return Ok((image, named));
+    }
     let units = trainer.net().units();
     if let Some(name) = args.layers.iter().find(|name| units.iter().all(|unit| unit.name != **name)) {
         let known: Vec<_> = units.iter().map(|unit| unit.name.as_str()).collect();
         return Err(Failure::Usage(format!("no layer is called {name:?}; known: {}", known.join(", "))));
     }
-    let picker = Arc::new(Picker::new(units, image));
-    trainer.observe(&batch.images, &batch.labels, picker.clone())?;
-    Ok(picker.largest(&args.layers, args.per_layer.max(1), trainer.config().net.timesteps))
+    let images = given.map_or(0..batch.len.min(CANDIDATES), |image| image..image + 1);
+    let mut best: Option<(usize, usize, Vec<Neuron>)> = None;
+    for image in images {
+        let picker = Arc::new(Picker::new(trainer.net().units(), image));
+        trainer.observe(&batch.images, &batch.labels, picker.clone())?;
+        let picked = picker.largest(&args.layers, args.per_layer.max(1), trainer.config().net.timesteps);
+        let live = picked.iter().filter(|picked| picked.is_live).count();
+        if best.as_ref().is_none_or(|(most, ..)| live > *most) {
+            best = Some((live, image, picked.into_iter().map(|picked| picked.neuron).collect()));
+        }
+    }
+    best.map(|(_, image, neurons)| (image, neurons)).ok_or_else(|| Failure::input("the batch has no image"))
 }
 
 /// Reads LAYER:CHANNEL,ROW,COLUMN.
@@ -196,10 +230,19 @@ fn layers_csv(layers: &[LayerView]) -> String {
     csv
 }
 
-/// One neuron, as text.
+/// One neuron, as text: the last that a gradient reaches.
 fn summary(page: &Page<'_>) -> String {
     let mut text = format!("{}\n", page.about());
-    let Some((neuron, steps)) = page.neurons.last() else { return text };
+    let is_live = |(_, steps): &&(Neuron, Vec<Instant>)| steps.iter().any(|step| step.du != 0.0);
+    let live = page.neurons.iter().filter(is_live).count();
+    if live < page.neurons.len() {
+        let none = page.neurons.len() - live;
+        let _ =
+            writeln!(text, "{none} of {} neurons traced get no gradient at any step.", page.neurons.len());
+    }
+    let Some((neuron, steps)) = page.neurons.iter().rfind(is_live).or(page.neurons.last()) else {
+        return text;
+    };
     let Neuron { layer, channel, row, column, .. } = neuron;
     let _ = writeln!(
         text,

@@ -17,7 +17,8 @@
     if (v === 0) return "0";
     return (size >= 1e-2 && size < 1e4 ? v.toPrecision(3) : v.toExponential(1)).replace("-", "−");
   };
-  const title = (n) => `${n.layer}  c ${n.channel}, y ${n.row}, x ${n.column}`;
+  const live = (n) => n.steps.du.some((v) => v !== 0);
+  const title = (n) => `${n.layer}  c ${n.channel}, y ${n.row}, x ${n.column}${live(n) ? "" : " (no gradient)"}`;
 
   // SVG, a string at a time.
   const text = (x, y, s, more = "") => `<text x="${x}" y="${y}" ${more}>${s}</text>`;
@@ -181,7 +182,8 @@
       (far === 0
         ? "With the trainer's settings this page computes the trainer's numbers, bit for bit."
         : `With the trainer's settings this page computes the trainer's numbers to ${far.toFixed(1)} units in the last place.`) +
-      (moved ? " The settings now are yours." : "");
+      (moved ? " The settings now are yours." : "") +
+      (live(own) ? "" : " No gradient reaches this neuron in the trainer: its membrane is never where the surrogate lets one through, or nothing arrives from above.");
     document.body.dataset.distance = far;
   }
 
@@ -287,7 +289,26 @@
     show();
   }
 
+  function logits() {
+    const most = Math.max(...data.logits.map(([, v]) => Math.abs(v)), 1e-30);
+    const low = Math.min(0, ...data.logits.map(([, v]) => v));
+    const span = Math.max(...data.logits.map(([, v]) => v), 0) - low || 1;
+    for (const [name, v] of data.logits) {
+      const row = $("logits").insertRow();
+      row.className = name === data.class ? "truth" : "";
+      row.insertCell().textContent = name + (name === data.class ? " ✓" : "") + (name === data.answer ? " ←" : "");
+      const bar = document.createElement("i");
+      bar.style.marginLeft = `${(9 * (Math.min(v, 0) - low)) / span}rem`;
+      bar.style.width = `${(9 * Math.abs(v)) / span}rem`;
+      bar.style.background = v >= 0 ? "var(--plus)" : "var(--minus)";
+      row.insertCell().append(bar);
+      row.insertCell().textContent = Math.abs(v) < 1e-6 * most ? "0" : number(v);
+    }
+    $("logits").insertAdjacentHTML("afterbegin", "<caption class=\"quiet\">mean logits; ✓ what it is, ← what the net says</caption>");
+  }
+
   $("about").textContent = data.about;
+  logits();
   data.neurons.forEach((n, k) => $("neuron").add(new Option(title(n), k)));
   $("neuron").addEventListener("change", (event) => { stop(); choose(Number(event.target.value)); });
   for (const key of ["parameter", "delta", "decay", "threshold"]) {
@@ -312,5 +333,5 @@
     show();
   });
   maps();
-  choose(0);
+  choose(Math.max(0, data.neurons.findIndex(live)));
 })();

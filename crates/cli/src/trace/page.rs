@@ -16,10 +16,14 @@ pub struct Page<'a> {
     pub lif: &'a LifConfig,
     /// Number of the image.
     pub sample: usize,
+    /// What it looks like, as an element of the page.
+    pub picture: String,
     /// What it is.
     pub class: String,
     /// What the net takes it for.
     pub answer: String,
+    /// The mean logit of each class.
+    pub logits: Vec<(String, f32)>,
     /// The loss of its batch.
     pub loss: Loss,
     /// Every layer.
@@ -52,6 +56,7 @@ impl Page<'_> {
             ("{{css}}", include_str!("page.css")),
             ("{{neuron}}", include_str!("neuron.js")),
             ("{{page}}", include_str!("page.js")),
+            ("{{picture}}", &self.picture),
             ("{{data}}", &data),
         ];
         parts
@@ -64,6 +69,9 @@ impl Page<'_> {
         let usual: BTreeMap<&str, Option<f32>> = NAMES.iter().map(|&name| (name, usual(name))).collect();
         json!({
             "about": self.about(),
+            "class": self.class,
+            "answer": self.answer,
+            "logits": self.logits.iter().map(|(name, logit)| json!([name, logit])).collect::<Vec<_>>(),
             "lif": {
                 "decay": self.lif.decay,
                 "threshold": self.lif.threshold,
