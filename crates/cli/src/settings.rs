@@ -359,35 +359,4 @@ fn train_config(flags: &Flags, surrogate: Surrogate, shape: Shape) -> Result<Tra
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn wrong(flags: Flags) -> String {
-        Settings::resolve(flags, None).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn numbers_out_of_range_show_both_numbers() {
-        let flags = Flags { lr: Some(-1.0), ..Flags::default() };
-        assert_eq!(wrong(flags), "--lr is -1, must be above 0");
-        let flags = Flags { timesteps: Some(0), ..Flags::default() };
-        assert_eq!(wrong(flags), "--timesteps is 0, must be at least 1");
-        let flags = Flags { decay: Some(f32::NAN), ..Flags::default() };
-        assert_eq!(wrong(flags), "--decay is NaN, must be from 0 to 1");
-    }
-
-    #[test]
-    fn resolved_settings_resolve_to_themselves() {
-        let flags = Flags { surrogate: Some("arctan".into()), ..Flags::default() };
-        let once = Settings::resolve(flags, None).unwrap();
-        let again = Settings::resolve(once.flags.clone(), None).unwrap();
-        assert_eq!(once.flags, again.flags);
-        assert_eq!(once.flags.alpha, Some(2.0));
-    }
-
-    #[test]
-    fn a_surrogate_takes_its_own_parameter() {
-        let flags = Flags { alpha: Some(1.0), ..Flags::default() };
-        assert_eq!(wrong(flags), "the rectangle surrogate takes --window, not --alpha");
-    }
-}
+mod tests;
