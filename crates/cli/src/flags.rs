@@ -64,6 +64,12 @@ settings! {
     /// How the sensor is brought to that size: nearest or area
     #[arg(long, value_name = "NAME", help_heading = "Events")]
     resample: String,
+    /// Columns and rows of the camera of events:DIR; default: what the recordings state or fill, once for a run
+    #[arg(long, value_name = "WIDTHxHEIGHT", help_heading = "Events")]
+    sensor: String,
+    /// Number of the stream of events to take from recordings that have several; default: the first
+    #[arg(long, value_name = "N", help_heading = "Events")]
+    stream: u32,
     /// Folder that keeps frames from run to run, or none
     #[arg(long, value_name = "DIR", help_heading = "Events")]
     cache: String,

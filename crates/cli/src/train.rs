@@ -183,10 +183,10 @@ pub struct Finished {
 /// All that training can end with.
 pub fn train_in(
     folder: RunFolder,
-    settings: Settings,
+    mut settings: Settings,
     level: Option<&str>,
 ) -> Result<Option<Finished>, Failure> {
-    let prepared = prepare(&settings, level)?;
+    let prepared = prepare(&mut settings, level)?;
     let when = When::default();
     let mut run = match folder.file(STATE).is_file() {
         true => Run::take_up(settings, prepared, folder, when)?,
@@ -200,8 +200,8 @@ pub fn train_in(
 impl Run {
     /// Starts a new run. The folder is made last, when nothing can be wrong with the settings any more.
     fn start(args: &TrainArgs, when: When) -> Result<Self, Failure> {
-        let settings = Settings::resolve(args.flags.clone(), args.config.as_deref())?;
-        let prepared = prepare(&settings, args.level.as_deref())?;
+        let mut settings = Settings::resolve(args.flags.clone(), args.config.as_deref())?;
+        let prepared = prepare(&mut settings, args.level.as_deref())?;
         let folder = RunFolder::create(args.out.as_deref(), &settings.title())?;
         Self::begin(settings, prepared, folder, when)
     }
@@ -213,8 +213,8 @@ impl Run {
             let why = format!("--resume continues with the run's own settings; leave --{name} out");
             return Err(Failure::Usage(why));
         }
-        let settings = Settings::resolve(args.flags.clone(), Some(&folder.file("config.toml")))?;
-        let prepared = prepare(&settings, args.level.as_deref())?;
+        let mut settings = Settings::resolve(args.flags.clone(), Some(&folder.file("config.toml")))?;
+        let prepared = prepare(&mut settings, args.level.as_deref())?;
         let state = folder.file(STATE);
         if !state.is_file() {
             return Err(Failure::at(&state, "no such file: the run stopped before its first checkpoint"));
@@ -400,12 +400,13 @@ impl Run {
 type Prepared = (Trainer, Loader, Loader);
 
 /// Reads the data and makes the net.
-fn prepare(settings: &Settings, name: Option<&str>) -> Result<Prepared, Failure> {
+fn prepare(settings: &mut Settings, name: Option<&str>) -> Result<Prepared, Failure> {
     let level = level(name)?;
     let data = Dataset::load(settings)?;
+    data.settle(settings);
     let loaders = (data.train_loader(settings)?, data.test_loader(settings)?);
     let trainer = Trainer::new(settings.train_config(data.shape()), level)?;
-    print(&data.note);
+    print(&(data.note.clone() + &data.rest(settings)));
     Ok((trainer, loaders.0, loaders.1))
 }
 

@@ -2,7 +2,7 @@
 
 use crate::augment::Augment;
 use crate::error::DataError;
-use crate::events::{EventSplit, Origin, Sample, Sensor, folder, motion, motion::Scene};
+use crate::events::{Axes, EventSplit, Fit, Origin, Sample, Sensor, folder, motion, motion::Scene};
 use crate::image_set::Split;
 use crate::{cifar, idx, shapes};
 use std::fmt;
@@ -80,13 +80,18 @@ impl Source {
     /// Lists (or names, to be filmed from `seed`) the training and test recordings of a data set of events.
     ///
     /// `seed` counts for `synthetic:motion` alone.
-    /// Errors: a folder that cannot be read or has no classes; a data set of images.
+    /// Errors: a folder that cannot be read, has no classes, or holds something else than recordings; a data set of images.
     pub fn list_events(&self, seed: u64) -> Result<EventSplit, DataError> {
-        let square = |side| Some(Sensor { width: side, height: side });
+        let square = |side| {
+            let sensor = Some(Sensor { width: side, height: side });
+            Fit { sensor, strict: true, ..Fit::default() }
+        };
         match self {
             Self::NMnist(directory) => folder::list(directory, square(34)),
-            Self::Cifar10Dvs(directory) => folder::list(directory, square(128)),
-            Self::Events(directory) => folder::list(directory, None),
+            Self::Cifar10Dvs(directory) => {
+                folder::list(directory, Fit { axes: Axes::Cifar10Dvs, ..square(128) })
+            }
+            Self::Events(directory) => folder::list(directory, Fit::default()),
             Self::Motion => {
                 let (train, test) = motion::scenes(motion::TRAIN, motion::TEST, seed);
                 let sample = |scene: Scene| Sample { label: scene.label(), origin: Origin::Scene(scene) };
@@ -94,7 +99,7 @@ impl Source {
                     train: train.into_iter().map(sample).collect(),
                     test: test.into_iter().map(sample).collect(),
                     class_names: motion::NAMES.map(str::to_owned).to_vec(),
-                    sensor: square(motion::SIDE),
+                    fit: square(motion::SIDE),
                     rule: "the program films them",
                 })
             }

@@ -4,17 +4,18 @@
 //! an end mark, perhaps a checksum of the content. A block is a list of sequences: a token (two lengths of four bits),
 //! literal bytes, a distance of two bytes, and a copy of at least four bytes from that far back. Checksums are xxHash32.
 //!
-//! Memory grows with what comes in: a block unpacks to at most 255 times its bytes.
+//! Memory grows with what comes in, up to a limit of the caller's and a block more: a block unpacks to at most 255 times its
+//! bytes and to 4 MiB.
 
 /// The frame's magic number.
-const MAGIC: u32 = 0x184d_2204;
+pub(super) const MAGIC: u32 = 0x184d_2204;
 /// The shortest copy.
 const LEAST_COPY: usize = 4;
 
-/// Unpacks one frame.
+/// Unpacks one frame to at most `limit` bytes.
 ///
 /// Errors: what is wrong, in words, with the offset where it is.
-pub(super) fn unpack(frame: &[u8]) -> Result<Vec<u8>, (usize, String)> {
+pub(super) fn unpack(frame: &[u8], limit: usize) -> Result<Vec<u8>, (usize, String)> {
     let mut input = Input { bytes: frame, at: 0 };
     if input.word()? != MAGIC {
         return Err((0, "no LZ4 frame".into()));
@@ -32,8 +33,14 @@ pub(super) fn unpack(frame: &[u8]) -> Result<Vec<u8>, (usize, String)> {
     if input.byte()? != checksum {
         return Err((input.at - 1, "the LZ4 header's checksum is wrong".into()));
     }
+    if let Some(size) = content_size.filter(|&size| size > limit as u64) {
+        return Err((6, format!("the LZ4 frame promises {size} bytes, at most {limit} are unpacked")));
+    }
     let mut out = Vec::new();
     loop {
+        if out.len() > limit {
+            return Err((input.at, format!("the LZ4 frame unpacks to more than {limit} bytes")));
+        }
         let (at, word) = (input.at, input.word()?);
         if word == 0 {
             break;
@@ -197,22 +204,22 @@ mod tests {
     fn overlapping_copies_repeat() {
         // Three literals, a copy of 4 + 3 bytes from 2 back, then the closing literal.
         let block = [0x33, b'a', b'b', b'c', 2, 0, 0x10, b'!'];
-        assert_eq!(unpack(&frame(&block)).unwrap(), b"abcbcbcbcb!");
+        assert_eq!(unpack(&frame(&block), 100).unwrap(), b"abcbcbcbcb!");
         // 15 + 255 + 10 literals.
         let mut long = vec![0xf0, 255, 10];
         long.extend([7; 280]);
-        assert_eq!(unpack(&frame(&long)).unwrap(), [7; 280]);
+        assert_eq!(unpack(&frame(&long), 1000).unwrap(), [7; 280]);
     }
 
     #[test]
     fn damage_is_told() {
         let says = |bytes: &[u8], part: &str| {
-            let (_, what) = unpack(bytes).unwrap_err();
+            let (_, what) = unpack(bytes, 1 << 20).unwrap_err();
             assert!(what.contains(part), "{part:?} is not in {what:?}");
         };
         let good = frame(&[0x33, b'a', b'b', b'c', 2, 0, 0x10, b'!']);
         for end in 0..good.len() {
-            assert!(unpack(&good[..end]).is_err(), "{end} bytes");
+            assert!(unpack(&good[..end], 100).is_err(), "{end} bytes");
         }
         says(&frame(&[0x30, b'a', b'b', b'c', 4, 0, 0x10, b'!']), "from 4 bytes back, there are 3");
         says(&frame(&[0x30, b'a', b'b', b'c', 0, 0, 0x10, b'!']), "from 0 bytes back");
