@@ -187,7 +187,8 @@ fn losses(tally: Tally, sensor: Sensor) -> String {
     }
     if tally.left_out > 0 {
         let kinds = "triggers, frames, other streams, changes without a time";
-        text += &format!("{} entries that are no events of the stream are left out ({kinds})\n", tally.left_out);
+        text +=
+            &format!("{} entries that are no events of the stream are left out ({kinds})\n", tally.left_out);
     }
     text
 }

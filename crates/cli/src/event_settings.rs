@@ -55,7 +55,9 @@ impl EventSettings {
         }
         let sensor = match &flags.sensor {
             Some(_) if !matches!(source, Source::Events(_)) => {
-                return Err(Failure::Usage(format!("--sensor is for events:DIR, the camera of {source} is known")));
+                return Err(Failure::Usage(format!(
+                    "--sensor is for events:DIR, the camera of {source} is known"
+                )));
             }
             Some(_) => Some(name("sensor", &flags.sensor)?),
             None => None,

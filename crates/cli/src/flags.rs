@@ -9,6 +9,7 @@
 use crate::failure::Failure;
 use clap::Args;
 use serde::{Deserialize, Serialize};
+use spikegrad::data::Source;
 use std::path::Path;
 
 /// Declares the settings once: flag, TOML key, and how one set is laid over another.
@@ -205,8 +206,14 @@ impl Flags {
         })
     }
 
-    /// Lays these settings over those of a run; a surrogate given here drops the run's window and alpha.
+    /// Lays these settings over those of a run; a surrogate given here drops the run's window and alpha, another data set
+    /// takes the run's sensor over where it has none of its own.
     pub fn over_saved(self, mut below: Flags) -> Flags {
+        let source = |data: &Option<String>| data.as_ref().and_then(|data| data.parse::<Source>().ok());
+        if let (Some(given), Some(saved)) = (source(&self.data), source(&below.data)) {
+            let own = saved.sensor().map(|sensor| sensor.to_string());
+            below.sensor = below.sensor.or(own).filter(|_| given.is_events() && given.sensor().is_none());
+        }
         if self.surrogate.is_some() || self.window.is_some() || self.alpha.is_some() {
             (below.window, below.alpha) = (None, None);
         }
@@ -233,6 +240,20 @@ mod tests {
         let both = upper.over(lower);
         assert_eq!((both.lr, both.batch), (Some(0.5), Some(3)));
         assert_eq!(both.given(), ["lr", "batch"]);
+    }
+
+    #[test]
+    fn the_sensor_belongs_to_the_run() {
+        let sensor = |saved: (&str, Option<&str>), given: &str| {
+            let below =
+                Flags { data: Some(saved.0.into()), sensor: saved.1.map(str::to_string), ..Flags::default() };
+            let above = Flags { data: Some(given.into()), ..Flags::default() };
+            above.over_saved(below).sensor
+        };
+        assert_eq!(sensor(("events:a", Some("40x30")), "events:b").as_deref(), Some("40x30"));
+        assert_eq!(sensor(("nmnist:a", None), "events:b").as_deref(), Some("34x34"));
+        assert_eq!(sensor(("events:a", Some("40x30")), "nmnist:b"), None);
+        assert_eq!(sensor(("mnist:a", None), "mnist:b"), None);
     }
 
     #[test]

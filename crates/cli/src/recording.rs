@@ -30,13 +30,13 @@ pub struct Wanted<'a> {
 /// # Errors
 /// A file that is no recording, is damaged, or cannot be drawn.
 pub fn summarise(path: &Path, wanted: Wanted<'_>) -> Result<Summary, Failure> {
-    let options =
-        ReadOptions { stream: wanted.stream, camera: wanted.sensor, ..ReadOptions::default() };
+    let options = ReadOptions { stream: wanted.stream, camera: wanted.sensor, ..ReadOptions::default() };
     let recording = match path == Path::new("-") {
         true => options.read_from(Path::new("stdin"), std::io::stdin().lock(), None),
         false => options.read(path),
     };
-    let Recording { mut events, format, sensor_from, streams, skipped } = recording.map_err(Failure::input)?;
+    let Recording { mut events, format, sensor_from, streams, skipped } =
+        recording.map_err(Failure::input)?;
     let outside = wanted.sensor.map_or(0, |sensor| events.fit(sensor));
     let sensor_from = wanted.sensor.map_or(sensor_from, |_| SensorFrom::Caller);
     let disorder = events.disorder();

@@ -166,7 +166,8 @@ pub enum DataError {
 #[must_use]
 pub fn printable(text: &str) -> String {
     let commands = |c: char| {
-        c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+        c.is_control()
+            || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
     };
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

@@ -45,8 +45,11 @@ pub(crate) fn find(directory: &Path, names: &[String]) -> Result<PathBuf, DataEr
     let entries = fs::read_dir(directory).map_err(io)?.count();
     let folders = names.iter().map(|folder| directory.join(folder));
     let within = folders.flat_map(|folder| names.iter().map(move |name| folder.join(name)));
-    let plain = names.iter().map(|name| directory.join(name));
-    plain.chain(within).find(|path| path.is_file()).ok_or_else(|| DataError::Missing {
+    let plain = || names.iter().map(|name| directory.join(name));
+    // A folder or pipe of that name comes last: reading it says what it is.
+    let found =
+        plain().chain(within).find(|path| path.is_file()).or_else(|| plain().find(|path| path.exists()));
+    found.ok_or_else(|| DataError::Missing {
         directory: directory.to_path_buf(),
         expected: names.to_vec(),
         entries,

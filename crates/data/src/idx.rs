@@ -112,7 +112,8 @@ pub fn pair(images_path: &Path, images: Idx, labels_path: &Path, labels: Idx) ->
 /// [`DataError::TooLarge`], [`DataError::Gzip`].
 pub fn decode(path: &Path, file: &[u8], magic: u32) -> Result<Idx, DataError> {
     let zipped = file.starts_with(&[0x1f, 0x8b]);
-    let mut reader: Box<dyn Read + '_> = if zipped { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+    let mut reader: Box<dyn Read + '_> =
+        if zipped { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
     let word = |bytes: &[u8]| bytes.iter().fold(0u32, |word, &byte| word << 8 | u32::from(byte));
     let found = word(&read_exactly(path, &mut reader, 0, "the magic number", 4)?);
     if found != magic {

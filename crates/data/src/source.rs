@@ -77,20 +77,27 @@ impl Source {
         matches!(self, Self::NMnist(_) | Self::Cifar10Dvs(_) | Self::Events(_) | Self::Motion)
     }
 
+    /// Gives the sensor of all recordings, where the data set's name says it.
+    #[must_use]
+    pub fn sensor(&self) -> Option<Sensor> {
+        let square = |side| Some(Sensor { width: side, height: side });
+        match self {
+            Self::NMnist(_) => square(34),
+            Self::Cifar10Dvs(_) => square(128),
+            Self::Motion => square(motion::SIDE),
+            Self::Events(_) | Self::Cifar10(_) | Self::Cifar100(_) | Self::Mnist(_) | Self::Shapes => None,
+        }
+    }
+
     /// Lists (or names, to be filmed from `seed`) the training and test recordings of a data set of events.
     ///
     /// `seed` counts for `synthetic:motion` alone.
     /// Errors: a folder that cannot be read, has no classes, or holds something else than recordings; a data set of images.
     pub fn list_events(&self, seed: u64) -> Result<EventSplit, DataError> {
-        let square = |side| {
-            let sensor = Some(Sensor { width: side, height: side });
-            Fit { sensor, strict: true, ..Fit::default() }
-        };
+        let fit = Fit { sensor: self.sensor(), strict: true, ..Fit::default() };
         match self {
-            Self::NMnist(directory) => folder::list(directory, square(34)),
-            Self::Cifar10Dvs(directory) => {
-                folder::list(directory, Fit { axes: Axes::Cifar10Dvs, ..square(128) })
-            }
+            Self::NMnist(directory) => folder::list(directory, fit),
+            Self::Cifar10Dvs(directory) => folder::list(directory, Fit { axes: Axes::Cifar10Dvs, ..fit }),
             Self::Events(directory) => folder::list(directory, Fit::default()),
             Self::Motion => {
                 let (train, test) = motion::scenes(motion::TRAIN, motion::TEST, seed);
@@ -99,7 +106,7 @@ impl Source {
                     train: train.into_iter().map(sample).collect(),
                     test: test.into_iter().map(sample).collect(),
                     class_names: motion::NAMES.map(str::to_owned).to_vec(),
-                    fit: square(motion::SIDE),
+                    fit,
                     rule: "the program films them",
                 })
             }

@@ -4,7 +4,7 @@ mod common;
 
 use common::{TempDir, real, says};
 use spikegrad_data::events::{
-    Event, EventAugment, Events, FrameConfig, FrameOptions, FrameSet, Resample, Sample, Sensor, Slicing,
+    Event, EventAugment, Events, Fit, FrameConfig, FrameOptions, FrameSet, Resample, Sample, Sensor, Slicing,
     Values, five_byte, motion,
 };
 use spikegrad_data::{Augment, Batch, Loader, LoaderConfig, Normalise, Source};
@@ -53,8 +53,8 @@ fn source(kind: &str, directory: &Path) -> Source {
 
 fn load(samples: &[Sample], augment: EventAugment, cache: Option<&Path>) -> FrameSet {
     let names = ["ant", "bee", "cat"].map(str::to_owned).to_vec();
-    let sensor = Some(Sensor { width: SIDE, height: SIDE });
-    FrameSet::load(samples, names, &FrameOptions { config: config(3), sensor, augment, cache }).unwrap()
+    let fit = Fit { sensor: Some(Sensor { width: SIDE, height: SIDE }), ..Fit::default() };
+    FrameSet::load(samples, names, &FrameOptions { config: config(3), fit, augment, cache }).unwrap()
 }
 
 fn all_frames(set: &FrameSet) -> Vec<Vec<f32>> {
@@ -122,7 +122,7 @@ fn what_is_no_data_set_is_refused() {
     std::fs::write(&path, [200, 1, 0, 0, 1]).unwrap();
     let split = source("nmnist", folder.path()).list_events(0).unwrap();
     let options =
-        FrameOptions { config: config(1), sensor: split.sensor, augment: EventAugment::NONE, cache: None };
+        FrameOptions { config: config(1), fit: split.fit, augment: EventAugment::NONE, cache: None };
     let names = split.class_names.clone();
     says(FrameSet::load(&split.train, names, &options), &["a/0.bin", "column 200", "34×34"]);
 }
@@ -136,7 +136,7 @@ fn disorder_is_sorted_and_counted() {
     write(folder.path(), "b/0.bin", &recording(4));
     let split = source("events", folder.path()).list_events(0).unwrap();
     let set = load(&split.train, EventAugment::NONE, None);
-    assert_eq!(set.disordered, 1);
+    assert_eq!((set.tally.disordered, set.tally.outside), (1, 0));
     let frames = all_frames(&set);
     assert_eq!(frames[0], frames[1]);
 }
@@ -177,8 +177,8 @@ fn other_settings_and_damage_are_read_anew() {
     let (folder, cache) = (folder(), TempDir::new());
     let split = source("events", folder.path()).list_events(0).unwrap();
     let load = |config: FrameConfig| {
-        let (sensor, augment) = (Some(Sensor { width: SIDE, height: SIDE }), EventAugment::NONE);
-        let options = FrameOptions { config, sensor, augment, cache: Some(cache.path()) };
+        let fit = Fit { sensor: Some(Sensor { width: SIDE, height: SIDE }), ..Fit::default() };
+        let options = FrameOptions { config, fit, augment: EventAugment::NONE, cache: Some(cache.path()) };
         FrameSet::load(&split.train, vec!["x".into(); 3], &options).unwrap()
     };
     let small = Sensor { width: 20, height: 20 };
@@ -300,11 +300,11 @@ fn real_nmnist() {
     assert_eq!((split.train.len(), split.test.len(), split.class_names.len()), (1000, 100, 10));
     let mut out_of_order = 0;
     for sample in split.train.iter().take(200) {
-        let (events, disorder) = sample.read(split.sensor).unwrap();
+        let (events, tally) = sample.read(&split.fit).unwrap();
         // Three saccades of about 100 ms.
         assert!((290_000..320_000).contains(&events.duration()), "{sample:?}: {} µs", events.duration());
         assert!((500..20_000).contains(&events.len()), "{sample:?}: {} events", events.len());
-        out_of_order += usize::from(disorder > 0);
+        out_of_order += tally.disordered;
     }
     println!("{out_of_order} of 200 recordings are out of order");
 }

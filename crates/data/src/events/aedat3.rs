@@ -112,6 +112,12 @@ impl Aedat3 {
     /// Counts a packet's events for its source, and takes the first source where none is asked for.
     fn choose(&mut self, packet: Packet, sink: &mut Sink) {
         let chosen = *self.source.get_or_insert(packet.source);
+        // Some writers number their only source otherwise in the header than in the packets.
+        if let [only] = &mut sink.streams[..]
+            && only.events.is_none()
+        {
+            only.number = packet.source;
+        }
         let stream = sink.stream(packet.source);
         stream.events = Some(stream.events.unwrap_or(0) + packet.events);
         stream.kind = "polarity".into();

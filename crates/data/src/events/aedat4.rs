@@ -110,17 +110,27 @@ impl Aedat4 {
         let compression = match table.i32(0).ok_or_else(damaged)? {
             0 => Compression::None,
             1 | 2 => Compression::Lz4,
-            3 | 4 => return Err(Fault::new(start, "packets are packed by Zstandard, which is not read; LZ4 and none are")),
+            3 | 4 => {
+                return Err(Fault::new(
+                    start,
+                    "packets are packed by Zstandard, which is not read; LZ4 and none are",
+                ));
+            }
             other => {
-                return Err(Fault::new(start, format!("compression {other}, expected 0 (none) or 1, 2 (LZ4)")));
+                return Err(Fault::new(
+                    start,
+                    format!("compression {other}, expected 0 (none) or 1, 2 (LZ4)"),
+                ));
             }
         };
         let packets = table.i64(1).ok_or_else(damaged)?;
         let text = String::from_utf8_lossy(table.vector(2, 1).ok_or_else(damaged)?);
-        sink.streams = streams(&text).map_err(|what| Fault::new(start, format!("the description: {what}")))?;
+        sink.streams =
+            streams(&text).map_err(|what| Fault::new(start, format!("the description: {what}")))?;
         let is_events = |stream: &&Stream| stream.kind == EVENTS;
         self.stream = self.stream.or(sink.streams.iter().find(is_events).map(|stream| stream.number));
-        let sensor = sink.streams.iter().find(|stream| Some(stream.number) == self.stream).and_then(|s| s.sensor);
+        let sensor =
+            sink.streams.iter().find(|stream| Some(stream.number) == self.stream).and_then(|s| s.sensor);
         sink.sensor = sensor.map(|sensor| (sensor, SensorFrom::Recording));
         self.stage = Stage::Packets { compression, table: u64::try_from(packets).unwrap_or(0) };
         Ok(start + size)
@@ -129,7 +139,9 @@ impl Aedat4 {
     /// Reads the beginning of the table of packets, which ends them; returns its bytes, 0 where they are not there.
     fn table(&mut self, bytes: &[u8], compression: Compression, table: u64) -> Result<usize, Fault> {
         if self.at > table {
-            let what = format!("the header says that the table of packets is at byte offset {table}, inside a packet");
+            let what = format!(
+                "the header says that the table of packets is at byte offset {table}, inside a packet"
+            );
             return Err(Fault::new(0, what));
         }
         let (at, mark): (usize, &[u8]) = match compression {
@@ -165,11 +177,17 @@ impl Aedat4 {
         let buffer = content.get(4..).ok_or_else(damaged)?;
         let mark = Table::identifier(buffer).ok_or_else(damaged)?;
         let Some(stream) = sink.streams.iter_mut().find(|stream| stream.number == number) else {
-            return Err(Fault::new(0, format!("a packet of stream {number}, which the header does not describe")));
+            return Err(Fault::new(
+                0,
+                format!("a packet of stream {number}, which the header does not describe"),
+            ));
         };
         if mark[..] != *stream.kind.as_bytes() {
             let (mark, kind) = (mark.escape_ascii(), &stream.kind);
-            return Err(Fault::new(8, format!("a packet of stream {number} is marked {mark}, the header says {kind}")));
+            return Err(Fault::new(
+                8,
+                format!("a packet of stream {number} is marked {mark}, the header says {kind}"),
+            ));
         }
         if stream.kind != EVENTS {
             sink.skip("packets of other kinds", 1);
@@ -179,7 +197,10 @@ impl Aedat4 {
         let records = table.vector(0, RECORD).ok_or_else(damaged)?;
         if buffer.len() - records.len() > BESIDE {
             let (beside, count) = (buffer.len() - records.len(), records.len() / RECORD);
-            return Err(Fault::new(8, format!("the packet says that it holds {count} events, and holds {beside} bytes more")));
+            return Err(Fault::new(
+                8,
+                format!("the packet says that it holds {count} events, and holds {beside} bytes more"),
+            ));
         }
         let count = (records.len() / RECORD) as u64;
         stream.events = Some(stream.events.unwrap_or(0) + count);

@@ -99,7 +99,8 @@ fn read_all(source: &mut impl Read, len: usize, cells: &mut HashMap<Key, Kept>) 
         source.read_exact(&mut text)?;
         let text = String::from_utf8(text).map_err(|_| damaged())?;
         let key = (text, number::<8>(source)?, number::<8>(source)?);
-        let [disordered, outside, left_out] = [number::<8>(source)?, number::<8>(source)?, number::<8>(source)?];
+        let [disordered, outside, left_out] =
+            [number::<8>(source)?, number::<8>(source)?, number::<8>(source)?];
         let tally = Tally { disordered, outside, left_out };
         let is_numbers = number::<1>(source)? == 1;
         let want = number::<8>(source)?;

@@ -60,5 +60,6 @@ fn attribute<'a>(tag: &'a str, key: &str) -> Option<&'a str> {
 }
 
 fn side(value: &str) -> Result<usize, String> {
-    Sensor::side(value).ok_or_else(|| format!("a sensor has 1 to {SIDE_LIMIT} columns and rows, not {value:?}"))
+    Sensor::side(value)
+        .ok_or_else(|| format!("a sensor has 1 to {SIDE_LIMIT} columns and rows, not {value:?}"))
 }

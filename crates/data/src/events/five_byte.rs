@@ -101,7 +101,7 @@ pub(super) fn doubt(head: &[u8]) -> Option<String> {
     let mut sink = Sink::default();
     match FiveByte::default().decode(head, &mut sink) {
         Ok(_) => doubt_events(&sink.events),
-        Err(fault) => Some(format!("no 5-byte events: byte offset {}: {}", fault.offset, fault.what)),
+        Err(fault) => Some(format!("damaged at byte offset {}: {}", fault.offset, fault.what)),
     }
 }
 
@@ -111,11 +111,10 @@ pub(super) fn doubt_events(events: &[Event]) -> Option<String> {
     let backward = pairs.clone().filter(|pair| pair[1].t < pair[0].t).count();
     let repeated = pairs.filter(|pair| pair[1] == pair[0]).count();
     if backward > count / BACKWARD + (count / 10).min(2) {
-        return Some(format!("no 5-byte events: of {count} times, {backward} are earlier than the one before"));
+        return Some(format!("out of order: {backward} of {count} times are earlier than the one before"));
     }
-    (repeated > count / REPEATED).then(|| {
-        format!("no 5-byte events: of {count} events, {repeated} are the same as the one before")
-    })
+    (repeated > count / REPEATED)
+        .then(|| format!("no camera's: {repeated} of {count} events are the same as the one before"))
 }
 
 /// Encodes events as records.

@@ -119,7 +119,8 @@ impl Sample {
             tally.outside = events.fit(sensor) as u64;
         }
         let is_lost = |what: &str| what != five_byte::OVERFLOWS;
-        tally.left_out = recording.skipped.iter().filter(|skipped| is_lost(skipped.what)).map(|s| s.count).sum();
+        tally.left_out =
+            recording.skipped.iter().filter(|skipped| is_lost(skipped.what)).map(|s| s.count).sum();
         tally.disordered = u64::from(events.disorder() > 0);
         events.sort();
         Ok((events, tally))

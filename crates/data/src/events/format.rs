@@ -46,7 +46,7 @@ impl EventFormat {
             return Ok(format);
         }
         if let Some(name) = magic::known(head) {
-            return Err(format!("is {name}, no recording"));
+            return Err(format!("no recording: this is {name}"));
         }
         if head.starts_with(b"#!AER-DAT") {
             return Err("no AEDAT of version 2.0, 3.1 or 4.0".into());
@@ -61,9 +61,9 @@ impl EventFormat {
         let what = match five_byte::doubt(head) {
             Some(what) => what,
             None if whole => return Ok(Self::FiveByte),
-            None => "no whole 5-byte events".into(),
+            None => "no whole number of events".into(),
         };
-        Err(format!("no recording: no known beginning (#!AER-DAT…, % …), and {what}"))
+        Err(format!("no recording: no known beginning (#!AER-DAT…, % …), and as 5-byte events it is {what}"))
     }
 
     /// The name, with who uses it.
@@ -115,7 +115,7 @@ fn prophesee(head: &[u8]) -> Result<EventFormat, String> {
                     Ok(EventFormat::Evt2)
                 }
                 () if text.contains("evt 3.0") || text.contains("format evt3") => Ok(EventFormat::Evt3),
-                () => Err(format!("{}: EVT 2.0 and 3.0 are read", text.trim_start_matches(['%', ' ']))),
+                () => Err(format!("{}: EVT 2.0 and 3.0 are known", text.trim_start_matches(['%', ' ']))),
             };
         }
         at += len;

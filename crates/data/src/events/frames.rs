@@ -94,7 +94,8 @@ impl FrameConfig {
             1..=NUMBERS_LIMIT => Ok(()),
             _ => {
                 let found = format!("{steps} frames of 2×{height}×{width}");
-                let expected = format!("1 to {NUMBERS_LIMIT} numbers; use a smaller --frame-size or --timesteps");
+                let expected =
+                    format!("1 to {NUMBERS_LIMIT} numbers; use a smaller --frame-size or --timesteps");
                 Err(DataError::argument("what a recording becomes", expected, found))
             }
         }

@@ -48,7 +48,8 @@ const ENDINGS: &str = " txt md rst json jsonl toml yaml yml csv tsv xml html htm
 
 /// Says what a file is by its first bytes; none where they say nothing.
 pub(super) fn known(head: &[u8]) -> Option<&'static str> {
-    let begins = |(at, bytes, _): &&(usize, &[u8], &str)| head.get(*at..).is_some_and(|h| h.starts_with(bytes));
+    let begins =
+        |(at, bytes, _): &&(usize, &[u8], &str)| head.get(*at..).is_some_and(|h| h.starts_with(bytes));
     BEGINNINGS.iter().find(begins).map(|(_, _, name)| *name)
 }
 

@@ -3,8 +3,8 @@
 
 use super::decoder::{Fault, Sink};
 use super::event::SIDE_LIMIT;
-use super::{Sensor, SensorFrom};
 use super::header::{Line, line};
+use super::{Sensor, SensorFrom};
 
 /// What the lines begin with.
 pub(super) const MARK: &[u8] = b"%";
@@ -81,5 +81,6 @@ impl Header {
 
 /// A side of the sensor, read from a part of the header line `line`.
 fn side(line: &str, number: &str) -> Result<usize, String> {
-    Sensor::side(number).ok_or_else(|| format!("header line {line:?}: a sensor has 1 to {SIDE_LIMIT} columns and rows"))
+    Sensor::side(number)
+        .ok_or_else(|| format!("header line {line:?}: a sensor has 1 to {SIDE_LIMIT} columns and rows"))
 }

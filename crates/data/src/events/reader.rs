@@ -90,7 +90,8 @@ impl ReadOptions {
         mut source: impl Read,
         size: Option<u64>,
     ) -> Result<Recording, DataError> {
-        let fail = |offset: u64, what: String| DataError::Recording { path: path.to_path_buf(), offset, what };
+        let fail =
+            |offset: u64, what: String| DataError::Recording { path: path.to_path_buf(), offset, what };
         let mut fill = |buffer: &mut Vec<u8>| {
             let chunk = source.by_ref().take(CHUNK as u64).read_to_end(buffer);
             chunk.map_err(|source| DataError::Io { path: path.to_path_buf(), source })
@@ -138,7 +139,9 @@ impl ReadOptions {
 fn detect(path: &Path, head: &[u8], size: Option<u64>) -> Result<EventFormat, String> {
     let format = EventFormat::detect(head, size)?;
     match magic::foreign_ending(path).filter(|_| format == EventFormat::FiveByte) {
-        Some(ending) => Err(format!("no recording: its name ends in .{ending}, and no mark says that it is one")),
+        Some(ending) => {
+            Err(format!("no recording: its name ends in .{ending}, and no mark says that it is one"))
+        }
         None => Ok(format),
     }
 }
@@ -150,7 +153,10 @@ pub(super) fn identify(path: &Path) -> Result<EventFormat, DataError> {
     let io = |source| DataError::Io { path: path.to_path_buf(), source };
     let kind = std::fs::metadata(path).map_err(io)?;
     if !kind.is_file() {
-        return Err(io(io::Error::new(io::ErrorKind::InvalidInput, "is no file, where recordings are expected")));
+        return Err(io(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "is no file, where recordings are expected",
+        )));
     }
     let mut head = Vec::new();
     File::open(path).and_then(|file| file.take(HEAD).read_to_end(&mut head)).map_err(io)?;
@@ -167,10 +173,12 @@ const HEAD: u64 = 1 << 12;
 /// Checks the bytes that came against those that were announced, or against what is read of a pipe.
 fn check_size(came: u64, size: Option<u64>, is_end: bool) -> Result<(), String> {
     match size {
-        Some(size) if came > size || (is_end && came < size) => Err(format!(
-            "{came} bytes came, the file had {size} when it was opened: something writes to it"
-        )),
-        None if came > PIPE_LIMIT => Err(format!("more than {PIPE_LIMIT} bytes from a pipe; read it from a file")),
+        Some(size) if came > size || (is_end && came < size) => {
+            Err(format!("{came} bytes came, the file had {size} when it was opened: something writes to it"))
+        }
+        None if came > PIPE_LIMIT => {
+            Err(format!("more than {PIPE_LIMIT} bytes from a pipe; read it from a file"))
+        }
         _ => Ok(()),
     }
 }
@@ -179,9 +187,16 @@ fn check_size(came: u64, size: Option<u64>, is_end: bool) -> Result<(), String> 
 fn finish(sink: Sink, format: EventFormat, stream: Option<u32>) -> Result<Recording, String> {
     let Sink { events, skipped, sensor, streams } = sink;
     if let Some(number) = stream {
-        let known: Vec<String> =
-            streams.iter().filter(|s| s.events.is_some() || s.kind == "EVTS").map(|s| s.number.to_string()).collect();
-        let list = if known.is_empty() { "the only one is 0".into() } else { format!("there are {}", known.join(", ")) };
+        let known: Vec<String> = streams
+            .iter()
+            .filter(|s| s.events.is_some() || s.kind == "EVTS")
+            .map(|s| s.number.to_string())
+            .collect();
+        let list = if known.is_empty() {
+            "the only one is 0".into()
+        } else {
+            format!("there are {}", known.join(", "))
+        };
         let is_there = if known.is_empty() { number == 0 } else { known.contains(&number.to_string()) };
         if !is_there {
             return Err(format!("no stream {number} of events; {list}"));
