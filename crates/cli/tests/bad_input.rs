@@ -246,10 +246,14 @@ fn every_row_of_the_table_is_a_test() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let table = std::fs::read_to_string(root.join("docs/reliability.md")).unwrap();
     let mut sources = String::new();
-    for crate_name in ["cli", "data", "models"] {
-        for entry in std::fs::read_dir(root.join("crates").join(crate_name).join("tests")).unwrap() {
+    let parts = ["cli", "data", "models"].map(|name| root.join("crates").join(name));
+    let mut folders: Vec<_> = parts.iter().flat_map(|part| [part.join("tests"), part.join("src")]).collect();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            if path.extension().is_some_and(|extension| extension == "rs") {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
                 sources += &std::fs::read_to_string(path).unwrap();
             }
         }

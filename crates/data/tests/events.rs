@@ -282,6 +282,10 @@ fn labels_cut_a_recording() {
     let events = some_events();
     let parts: Vec<usize> = labels.iter().map(|label| labels::cut(&events, label).len()).collect();
     assert_eq!((labels[0].class, parts), (3, vec![3, 1]));
+    // A table without titles loses no label.
+    let untitled = labels::parse(Path::new("l.csv"), "3,5,71\n1,71,9001\n").unwrap();
+    assert_eq!(untitled, labels);
+    says(labels::parse(Path::new("l.csv"), "3,5,x\n"), &["l.csv", "line 1"]);
     for bad in ["class,start,end\n1,2\n", "t\n1,9,9\n", "t\n1,x,9\n", "t\n-1,2,9\n"] {
         says(labels::parse(Path::new("l.csv"), bad), &["l.csv", "line 2"]);
     }

@@ -211,6 +211,39 @@ mod tests {
         assert_eq!(unpack(&frame(&long), 1000).unwrap(), [7; 280]);
     }
 
+    /// A block of one letter, repeated to 4 MiB less a little, over and over.
+    #[test]
+    fn bombs_stop_at_the_limit() {
+        let mut block = vec![0x1f, b'a', 1, 0];
+        block.extend([255; 16_000]);
+        block.extend([0, 0x10, b'!']);
+        // Beginning, 4 + 15 + 255·16,000 copied bytes, end.
+        let one = 1 + 19 + 255 * 16_000 + 1;
+        let bomb = |blocks: usize| {
+            let mut bytes = MAGIC.to_le_bytes().to_vec();
+            bytes.extend([0x60, 0x70]);
+            bytes.push((xxh32(&[0x60, 0x70]) >> 8) as u8);
+            for _ in 0..blocks {
+                bytes.extend((block.len() as u32).to_le_bytes());
+                bytes.extend(&block);
+            }
+            bytes.extend([0; 4]);
+            bytes
+        };
+        assert_eq!(unpack(&bomb(2), 2 * one).unwrap().len(), 2 * one);
+        let (_, what) = unpack(&bomb(2), 2 * one - 1).unwrap_err();
+        assert!(what.contains("more than"), "{what}");
+        assert!(unpack(&bomb(300), 2 * one).is_err());
+        // A promise is enough.
+        let mut promise = MAGIC.to_le_bytes().to_vec();
+        promise.extend([0x68, 0x70]);
+        promise.extend(u64::MAX.to_le_bytes());
+        promise.push((xxh32(&promise[4..]) >> 8) as u8);
+        promise.extend([0; 4]);
+        let (_, what) = unpack(&promise, 1 << 28).unwrap_err();
+        assert!(what.contains("promises 18446744073709551615 bytes"), "{what}");
+    }
+
     #[test]
     fn damage_is_told() {
         let says = |bytes: &[u8], part: &str| {
