@@ -244,6 +244,32 @@ mod tests {
         assert!(what.contains("promises 18446744073709551615 bytes"), "{what}");
     }
 
+    /// Both kinds of checksum, of the text abc (0x32d153ff as published): right, and with one bit flipped.
+    #[test]
+    fn checksums_are_compared() {
+        const SUM: u32 = 0x32d1_53ff;
+        let frame = |flags: u8, block: u32, content: u32| {
+            let mut bytes = MAGIC.to_le_bytes().to_vec();
+            bytes.extend([flags, 0x40]);
+            bytes.push((xxh32(&[flags, 0x40]) >> 8) as u8);
+            bytes.extend((1u32 << 31 | 3).to_le_bytes());
+            bytes.extend(b"abc");
+            if flags & 0x10 != 0 {
+                bytes.extend(block.to_le_bytes());
+            }
+            bytes.extend([0; 4]);
+            if flags & 4 != 0 {
+                bytes.extend(content.to_le_bytes());
+            }
+            unpack(&bytes, 100)
+        };
+        assert_eq!(frame(0x74, SUM, SUM).unwrap(), b"abc");
+        assert!(frame(0x74, SUM ^ 1, SUM).unwrap_err().1.contains("block's checksum"));
+        assert!(frame(0x74, SUM, SUM ^ 1).unwrap_err().1.contains("content's checksum"));
+        assert!(frame(0x70, SUM ^ 1, 0).is_err() && frame(0x64, 0, SUM ^ 1).is_err());
+        assert_eq!(frame(0x60, 0, 0).unwrap(), b"abc");
+    }
+
     #[test]
     fn damage_is_told() {
         let says = |bytes: &[u8], part: &str| {
