@@ -198,6 +198,27 @@ mod tests {
         }
     }
 
+    /// The customary augmentations, and the published statistics of CIFAR and MNIST.
+    #[test]
+    fn each_set_has_its_own_figures() {
+        let rows: [(&str, &str, &[f32], &[f32]); 5] = [
+            ("cifar10:a", "crop,flip", &[0.4914, 0.4822, 0.4465], &[0.2023, 0.1994, 0.2010]),
+            ("cifar100:a", "crop,flip", &[0.5071, 0.4865, 0.4409], &[0.2673, 0.2564, 0.2762]),
+            ("mnist:a", "crop", &[0.1307], &[0.3081]),
+            ("synthetic:shapes", "flip", &[0.5, 0.5, 0.5], &[0.25, 0.25, 0.25]),
+            ("nmnist:a", "none", &[], &[]),
+        ];
+        for (name, augment, mean, std) in rows {
+            let source: Source = name.parse().unwrap();
+            assert_eq!(source.default_augment().to_string(), augment, "{name}");
+            assert_eq!(
+                (&source.normalisation().mean[..], &source.normalisation().std[..]),
+                (mean, std),
+                "{name}"
+            );
+        }
+    }
+
     #[test]
     fn unknown_names_list_the_known() {
         for name in ["", "cifar10", "cifar10:", "mnist:", "synthetic:dogs", "Cifar10:x", "events:"] {

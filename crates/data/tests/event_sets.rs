@@ -137,6 +137,8 @@ fn disorder_is_sorted_and_counted() {
     let split = source("events", folder.path()).list_events(0).unwrap();
     let set = load(&split.train, EventAugment::NONE, None);
     assert_eq!((set.tally.disordered, set.tally.outside), (1, 0));
+    let (sorted, _) = split.train[0].read(&split.fit).unwrap();
+    assert_eq!(sorted.list, recording(4).list);
     let frames = all_frames(&set);
     assert_eq!(frames[0], frames[1]);
 }
@@ -307,4 +309,54 @@ fn real_nmnist() {
         out_of_order += tally.disordered;
     }
     println!("{out_of_order} of 200 recordings are out of order");
+}
+
+/// A DVS128's address of column c = 1 and row r = 20: (126, 107) as jAER shows it, (107, 126) in CIFAR10-DVS.
+#[test]
+fn the_set_decides_how_a_dvs128_is_turned() {
+    let folder = TempDir::new();
+    let mut bytes = b"#!AER-DAT2.0\r\n# AEChip: DVS128\r\n".to_vec();
+    bytes.extend([0, 0, 0x14, 0x02, 0, 0, 1, 0]);
+    for class in ["a", "b"] {
+        std::fs::create_dir(folder.path().join(class)).unwrap();
+        (0..2).for_each(|k| drop(folder.write(&format!("{class}/{k}.aedat"), &bytes)));
+    }
+    for (kind, place) in [("events", (126, 107)), ("cifar10dvs", (107, 126))] {
+        let split = source(kind, folder.path()).list_events(0).unwrap();
+        let (events, _) = split.train[0].read(&split.fit).unwrap();
+        assert_eq!(events.list, [Event { t: 256, x: place.0, y: place.1, on: true }], "{kind}");
+    }
+}
+
+/// Where events lie moves as the class says, from the first third of a recording to the last, over 50 recordings of each.
+#[test]
+fn motions_go_where_their_names_say() {
+    let (recordings, _) = motion::generate(400, 0, 11);
+    // Sums over recordings: right, down, outward, clockwise (y points down).
+    let mut moved = [[0.0f64; 4]; 8];
+    for (events, label) in recordings {
+        let part = |from: u64, to: u64| {
+            let list = events.list.iter().filter(|e| (from..to).contains(&e.t));
+            let places: Vec<(f64, f64)> =
+                list.map(|e| (f64::from(e.x) - 15.5, f64::from(e.y) - 15.5)).collect();
+            let mean =
+                |of: &dyn Fn(&(f64, f64)) -> f64| places.iter().map(of).sum::<f64>() / places.len() as f64;
+            (mean(&|p| p.0), mean(&|p| p.1), mean(&|p| p.0.hypot(p.1)))
+        };
+        let ((x0, y0, r0), (x1, y1, r1)) = (part(0, 33_000), part(67_000, 100_000));
+        for (sum, value) in
+            moved[usize::from(label)].iter_mut().zip([x1 - x0, y1 - y0, r1 - r0, x0 * y1 - y0 * x1])
+        {
+            *sum += value / 50.0;
+        }
+    }
+    // Which of the four, and in which direction, by class.
+    let want = [(0, 1.0), (0, -1.0), (1, 1.0), (1, -1.0), (3, 1.0), (3, -1.0), (2, 1.0), (2, -1.0)];
+    for (class, (which, sign)) in want.into_iter().enumerate() {
+        let value = sign * moved[class][which];
+        println!("{}: {:?}", motion::NAMES[class], moved[class]);
+        // Growing spots leave the picture, so that the mean radius moves little.
+        let least = if which == 2 { 0.25 } else { 1.0 };
+        assert!(value > least, "{}: {:?}", motion::NAMES[class], moved[class]);
+    }
 }

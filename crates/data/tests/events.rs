@@ -282,6 +282,9 @@ fn labels_cut_a_recording() {
     let events = some_events();
     let parts: Vec<usize> = labels.iter().map(|label| labels::cut(&events, label).len()).collect();
     assert_eq!((labels[0].class, parts), (3, vec![3, 1]));
+    // The end is excluded: of the two events at 70 and the one at 5, one lies before 70.
+    let before = labels::parse(Path::new("l.csv"), "1,5,70\n").unwrap();
+    assert_eq!(labels::cut(&events, &before[0]).list, [event(5, 0, 33, true)]);
     // A table without titles loses no label.
     let untitled = labels::parse(Path::new("l.csv"), "3,5,71\n1,71,9001\n").unwrap();
     assert_eq!(untitled, labels);

@@ -130,6 +130,18 @@ fn what_is_no_recording_is_named() {
     println!("{refused} refused");
 }
 
+/// The first event of a recording may lie on any pixel, also on one whose two bytes begin another format.
+#[test]
+fn no_first_pixel_makes_another_format() {
+    for x in 0..=255 {
+        for y in 0..240 {
+            let bytes = [x, y, 0x80, 0, 40, 9, 9, 0, b'{', b'"'];
+            let recording = from(&bytes).unwrap_or_else(|why| panic!("({x}, {y}): {why}"));
+            assert_eq!((recording.format, recording.events.len()), (EventFormat::FiveByte, 2), "({x}, {y})");
+        }
+    }
+}
+
 /// Bytes of chance are no recording once there are a few of them.
 #[test]
 fn noise_is_no_recording() {

@@ -51,10 +51,12 @@ impl EventFormat {
         if head.starts_with(b"#!AER-DAT") {
             return Err("no AEDAT of version 2.0, 3.1 or 4.0".into());
         }
-        if head.starts_with(b"# ") || head.starts_with(b"#\r\n") {
+        // The third byte tells a line from five-byte events at the pixel (35, 32) or (37, 32), which begin near time 0.
+        let is_line = head.get(2).is_none_or(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace());
+        if (head.starts_with(b"# ") && is_line) || head.starts_with(b"#\r\n") {
             return Ok(Self::Aedat2);
         }
-        if head.starts_with(b"% ") {
+        if head.starts_with(b"% ") && is_line {
             return prophesee(head);
         }
         let whole = size.is_none_or(|size| size > 0 && size.is_multiple_of(five_byte::RECORD as u64));
