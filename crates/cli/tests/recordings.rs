@@ -222,3 +222,51 @@ fn frames_that_no_memory_holds_are_refused() {
     folder.fail(1, &format!("{train} 0 --timesteps 2 --sensor 65536x65536"), &["frames of 2×65536×65536"]);
     folder.fail(2, &format!("{train} 5000"), &["--frame-size is 5000", "4096"]);
 }
+
+/// Four events in two seconds, three of them ON, one out of order, one more outside of the sensor given.
+#[test]
+fn the_figures_of_a_recording() {
+    let folder = Folder::new();
+    let event = |t: u64, x: u16, on: bool| Event { t, x, y: 5, on };
+    let list = vec![
+        event(1000, 3, true),
+        event(501_000, 100, true),
+        event(251_000, 4, false),
+        event(2_001_000, 9, true),
+    ];
+    let bytes = aedat2::encode(&Events::new(Sensor { width: 128, height: 128 }, list)).unwrap();
+    folder.write("rec", &bytes);
+    let figures = |arguments: &str| -> Value {
+        serde_json::from_str(&folder.succeed(&format!("info rec {arguments} --json -"))).unwrap()
+    };
+    let all = figures("");
+    for (key, want) in [
+        ("events", 4.0),
+        ("on", 3.0),
+        ("off", 1.0),
+        ("first_us", 1000.0),
+        ("last_us", 2_001_000.0),
+        ("duration_us", 2_000_000.0),
+        ("events_per_second", 2.0),
+        ("disorder", 1.0),
+        ("width", 128.0),
+        ("outside", 0.0),
+    ] {
+        assert_eq!(all[key].as_f64(), Some(want), "{key}");
+    }
+    let some = figures("--sensor 50x6");
+    assert_eq!((&some["events"], &some["outside"], &some["height"]), (&3.into(), &1.into(), &6.into()));
+    assert_eq!((&some["on"], &some["disorder"]), (&2.into(), &0.into()));
+    let text = folder.succeed("info rec --sensor 50x6");
+    assert!(text.contains("left out  1 events outside 50×6") && text.contains("50×6 (given)"), "{text}");
+}
+
+/// `--holdout` holds the last training recordings out: 16 of 20 train here, and those of the folder Test do not count.
+#[test]
+fn held_out_recordings_are_the_last() {
+    let folder = Folder::new();
+    set(&folder, "one", 10, 3);
+    let out = folder
+        .succeed(&format!("{TRAIN} --data events:one {SMALL} --holdout 4 --epochs 1 --cache none --out run"));
+    assert!(out.contains("16 and 4 recordings (the last training recordings are held out)"), "{out}");
+}

@@ -222,7 +222,9 @@ fn announced(size: u32, offset: usize) -> Result<usize, Fault> {
 
 /// Takes a packet's events.
 fn take(records: &[u8], sink: &mut Sink) -> Result<(), Fault> {
-    sink.events.reserve(records.len() / RECORD);
+    if sink.events.try_reserve(records.len() / RECORD).is_err() {
+        return Err(Fault::new(8, format!("no memory for more than {} events", sink.events.len())));
+    }
     for record in records.chunks_exact(RECORD) {
         let t = i64::from_le_bytes(std::array::from_fn(|k| record[k]));
         let side = |at: usize| u16::try_from(i16::from_le_bytes([record[at], record[at + 1]]));

@@ -9,8 +9,8 @@ use std::path::Path;
 
 /// Bytes read at a time.
 const CHUNK: usize = 1 << 18;
-/// The most events of a recording: 8 GiB of them.
-pub const EVENTS_LIMIT: usize = 1 << 29;
+/// The most events of a recording: 4 GiB of them.
+pub const EVENTS_LIMIT: usize = 1 << 28;
 /// The most bytes that are read of a pipe or of a device.
 pub const PIPE_LIMIT: u64 = 1 << 32;
 
@@ -107,6 +107,13 @@ impl ReadOptions {
             let _ = sink.events.try_reserve_exact((size as usize / record).min(EVENTS_LIMIT));
         }
         loop {
+            // Twelve events in two bytes are the most; packets make room for themselves.
+            if sink.events.try_reserve(6 * buffer.len().min(CHUNK)).is_err() {
+                return Err(fail(
+                    at,
+                    format!("{format}: no memory for more than {} events", sink.events.len()),
+                ));
+            }
             let used = decoder
                 .decode(&buffer, &mut sink)
                 .map_err(|fault| fail(at + fault.offset as u64, format!("{format}: {}", fault.what)))?;
