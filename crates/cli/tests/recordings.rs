@@ -218,7 +218,7 @@ fn frames_that_no_memory_holds_are_refused() {
     let folder = Folder::new();
     set(&folder, "one", 2, 2);
     let train = format!("{TRAIN} --data events:one --frame-size");
-    folder.fail(1, &format!("{train} 0 --timesteps 1000000000"), &["frames of 2×30×27", "268435456"]);
+    folder.fail(1, &format!("{train} 0 --timesteps 1000000000"), &["frames of 2×30×27", "67108864"]);
     folder.fail(1, &format!("{train} 0 --timesteps 2 --sensor 65536x65536"), &["frames of 2×65536×65536"]);
     folder.fail(2, &format!("{train} 5000"), &["--frame-size is 5000", "4096"]);
 }
@@ -269,4 +269,23 @@ fn held_out_recordings_are_the_last() {
     let out = folder
         .succeed(&format!("{TRAIN} --data events:one {SMALL} --holdout 4 --epochs 1 --cache none --out run"));
     assert!(out.contains("16 and 4 recordings (the last training recordings are held out)"), "{out}");
+}
+
+/// The sensor that a cell found is in its folder; the same command takes the cell up again.
+#[test]
+fn an_ablation_on_recordings_goes_on_with_its_sensor() {
+    let folder = Folder::new();
+    set(&folder, "one", 4, 2);
+    let ablate = format!(
+        "ablate --data events:one --net eventnet --width 0.1 --augment none {SMALL} --epochs 1 --grid delta=0,0.1 --seeds 1 \
+         --out grid"
+    );
+    folder.succeed(&ablate);
+    let files = folder.list("grid");
+    let table: Vec<_> = files.iter().filter(|name| name.ends_with(".csv")).collect();
+    assert!(!table.is_empty(), "{files:?}");
+    let before: Vec<Vec<u8>> = table.iter().map(|name| folder.read(&format!("grid/{name}"))).collect();
+    folder.succeed(&ablate);
+    let after: Vec<Vec<u8>> = table.iter().map(|name| folder.read(&format!("grid/{name}"))).collect();
+    assert_eq!(before, after);
 }

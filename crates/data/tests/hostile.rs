@@ -287,7 +287,7 @@ fn frames_that_cannot_be_are_refused_without_memory() {
         (0, 3, 3),
         (1, 0, 3),
         (1 << 20, 65_536, 65_536),
-        (2, 1 << 13, 8193),
+        (2, 1 << 12, 4097),
     ] {
         let options = FrameOptions {
             config: config(steps, width, height),
@@ -295,19 +295,19 @@ fn frames_that_cannot_be_are_refused_without_memory() {
             augment: Default::default(),
             cache: None,
         };
-        says(FrameSet::load(&[], vec![], &options), &["268435456", "--frame-size"]);
+        says(FrameSet::load(&[], vec![], &options), &["67108864", "--frame-size"]);
     }
-    assert_eq!(config(2, 1 << 13, 1 << 13).len(), NUMBERS_LIMIT);
-    config(2, 1 << 13, 1 << 13).check().unwrap();
+    assert_eq!(config(2, 1 << 12, 1 << 12).len(), NUMBERS_LIMIT);
+    config(2, 1 << 12, 1 << 12).check().unwrap();
     // As many recordings as no memory holds.
     let sample = Sample { label: 0, origin: Origin::Memory(Events::default().into()) };
     let options = FrameOptions {
-        config: config(2, 1 << 13, 1 << 13),
+        config: config(2, 1 << 12, 1 << 12),
         fit: Fit::default(),
         augment: Default::default(),
         cache: None,
     };
-    says(FrameSet::load(&vec![sample; 257], vec![], &options), &["all frames", "68719476736"]);
+    says(FrameSet::load(&vec![sample; 1025], vec![], &options), &["all frames", "68719476736"]);
 }
 
 /// The reading of a file that another program cuts meanwhile.

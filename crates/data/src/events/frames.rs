@@ -66,8 +66,8 @@ macro_rules! names {
 names!(Values, "values", "counts, binary or normalised": Counts "counts", Binary "binary", Normalised "normalised");
 names!(Resample, "resampling", "nearest or area": Nearest "nearest", Area "area");
 
-/// The most numbers of one recording's frames: 1 GiB of them.
-pub const NUMBERS_LIMIT: usize = 1 << 28;
+/// The most numbers of one recording's frames: 256 MiB of them.
+pub const NUMBERS_LIMIT: usize = 1 << 26;
 
 /// Says how events become frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
