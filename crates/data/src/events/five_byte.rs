@@ -7,8 +7,9 @@
 //! | 2, bit 7 | 1: ON |
 //! | 2 (low seven bits), 3, 4 | t in µs, high bits first |
 //!
-//! There are no rows above 240, and none of the format's bytes is a mark of its own: [`doubt`] says what a file must not look
-//! like. Times that fall by more than half of their 23 bits ran over.
+//! No row is above 240. A file of this format has no mark of its own, so the reader refuses what cannot be a camera's: a
+//! text, one byte over and over, times out of order, events that repeat themselves. Times that fall by more than half of
+//! their 23 bits ran over.
 //!
 //! A record with y = 240 is no event: it says that 8,192 µs are to be added to all times from here on (Orchard et
 //! al. 2015). There is no header, so the sensor is not told.
