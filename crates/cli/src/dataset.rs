@@ -3,7 +3,7 @@
 use crate::event_settings::EventSettings;
 use crate::failure::Failure;
 use crate::settings::{Settings, Shape};
-use spikegrad::data::events::{EventAugment, EventSplit, FrameOptions, FrameSet, Sample, Sensor};
+use spikegrad::data::events::{EventAugment, EventSplit, Fit, FrameOptions, FrameSet, Sample, Sensor, Tally};
 use spikegrad::data::{Augment, Loader, LoaderConfig, Normalise, SampleSet};
 use std::sync::Arc;
 
@@ -19,8 +19,10 @@ pub struct Dataset {
     pub train: SampleSet,
     /// To score on.
     pub test: SampleSet,
-    /// What is to be said of how it was read: one line for recordings, nothing for images.
+    /// What is to be said of how it was read: lines for recordings, nothing for images.
     pub note: String,
+    /// The sensor on which recordings were put, where the data set's name does not say it.
+    sensor: Option<Sensor>,
     normalise: Normalise,
 }
 
@@ -44,13 +46,13 @@ impl Dataset {
             train.truncate(n);
         }
         let (train, test) = (Arc::new(train).into(), Arc::new(test).into());
-        Ok(Self { train, test, note: String::new(), normalise: source.normalisation() })
+        Ok(Self { train, test, note: String::new(), sensor: None, normalise: source.normalisation() })
     }
 
     /// Lists the recordings, holds some out, limits them, and only then reads them.
     fn load_events(settings: &Settings, events: &EventSettings) -> Result<Self, Failure> {
         let split = settings.source.list_events(DATA_SEED).map_err(Failure::input)?;
-        let EventSplit { mut train, mut test, class_names, sensor, rule } = split;
+        let EventSplit { mut train, mut test, class_names, fit, rule } = split;
         let rule = match settings.flags.holdout {
             Some(n) => {
                 check_holdout(n, train.len())?;
@@ -59,26 +61,59 @@ impl Dataset {
             }
             None => rule,
         };
+        let lacking = untested(&test, &class_names);
+        if test.is_empty() {
+            let why = "no recording is left to test on, each class has one; hold some out with --holdout N";
+            return Err(Failure::Input(format!("{}: {why}", settings.source)));
+        }
         train.truncate(settings.flags.limit.unwrap_or(usize::MAX));
-        let sensor = match sensor {
+        let named = fit.sensor.is_some();
+        let mut fit = events.fit(fit);
+        let sensor = match fit.sensor {
             Some(sensor) => sensor,
-            None => common_sensor(train.iter().chain(&test))?,
+            None => common_sensor(train.iter().chain(&test), &fit)?,
         };
+        fit.sensor = Some(sensor);
         let load = |samples: &[Sample], augment: EventAugment| {
             let (config, cache) = (events.frames(sensor), events.cache.as_deref());
-            let options = FrameOptions { config, sensor: Some(sensor), augment, cache };
+            let options = FrameOptions { config, fit, augment, cache };
             FrameSet::load(samples, class_names.clone(), &options).map_err(Failure::input)
         };
         let (train, test) = (load(&train, events.augment)?, load(&test, EventAugment::NONE)?);
+        let mut tally = train.tally;
+        tally.add(test.tally);
         let note = format!(
-            "{} and {} recordings ({rule}); {} from the cache, {} were out of order and have been sorted\n",
+            "{} and {} recordings ({rule}) of a sensor of {sensor}; {} from the cache, {} were out of order and have been \
+             sorted\n{}{lacking}",
             train.len(),
             test.len(),
             train.cached + test.cached,
-            train.disordered + test.disordered
+            tally.disordered,
+            losses(tally, sensor)
         );
-        let normalise = settings.source.normalisation();
-        Ok(Self { train: Arc::new(train).into(), test: Arc::new(test).into(), note, normalise })
+        let (normalise, sensor) = (settings.source.normalisation(), (!named).then_some(sensor));
+        Ok(Self { train: Arc::new(train).into(), test: Arc::new(test).into(), note, sensor, normalise })
+    }
+
+    /// Writes the sensor that was found into the settings: it belongs to the run, so that another recording with one more
+    /// event cannot change what a trained net sees.
+    pub fn settle(&self, settings: &mut Settings) {
+        if let (Some(sensor), Some(events)) = (self.sensor, &mut settings.events) {
+            events.sensor = Some(sensor);
+            settings.flags.sensor = Some(sensor.to_string());
+        }
+    }
+
+    /// Tells how many training samples sit out each epoch because they fill no batch; empty where none does.
+    pub fn rest(&self, settings: &Settings) -> String {
+        let (batch, samples) = (settings.batch(), self.train.len());
+        match samples % batch {
+            0 => String::new(),
+            rest => format!(
+                "{samples} training samples are {} batches of {batch}; each epoch leaves out another {rest}\n",
+                samples / batch
+            ),
+        }
     }
 
     /// The shape of the images.
@@ -134,11 +169,35 @@ fn check_holdout(n: usize, samples: usize) -> Result<(), Failure> {
     Err(Failure::Usage(format!("--holdout is {n}, at most {most} can be held out")))
 }
 
+/// Names the classes without a recording to test on; empty where each has one.
+fn untested(test: &[Sample], names: &[String]) -> String {
+    let lacks = |k: &usize| test.iter().all(|sample| usize::from(sample.label) != *k);
+    let lacking: Vec<&str> = (0..names.len()).filter(lacks).map(|k| names[k].as_str()).collect();
+    match lacking.is_empty() {
+        true => String::new(),
+        false => format!("no recording to test on of {}\n", lacking.join(", ")),
+    }
+}
+
+/// Says what recordings lost when they were read; empty where it is nothing.
+fn losses(tally: Tally, sensor: Sensor) -> String {
+    let mut text = String::new();
+    if tally.outside > 0 {
+        text += &format!("{} events lie outside the sensor of {sensor} and are left out\n", tally.outside);
+    }
+    if tally.left_out > 0 {
+        let kinds = "triggers, frames, other streams, changes without a time";
+        text +=
+            &format!("{} entries that are no events of the stream are left out ({kinds})\n", tally.left_out);
+    }
+    text
+}
+
 /// The smallest sensor that holds all recordings: what a data set of unknown cameras needs.
-fn common_sensor<'a>(samples: impl Iterator<Item = &'a Sample>) -> Result<Sensor, Failure> {
+fn common_sensor<'a>(samples: impl Iterator<Item = &'a Sample>, fit: &Fit) -> Result<Sensor, Failure> {
     let mut common = Sensor::default();
     for sample in samples {
-        let (events, _) = sample.read(None).map_err(Failure::input)?;
+        let (events, _) = sample.read(fit).map_err(Failure::input)?;
         common.width = common.width.max(events.sensor.width);
         common.height = common.height.max(events.sensor.height);
     }

@@ -8,7 +8,7 @@
 //! | [`visible`] | a terminal |
 //! | [`shell`], [`shell_path`] | a command that a person may copy into a POSIX shell |
 
-use std::borrow::Cow;
+use spikegrad::data::printable;
 use std::path::Path;
 
 /// Escapes text for HTML and SVG, inside elements and inside quoted attributes.
@@ -55,16 +55,9 @@ pub fn csv(field: &str) -> String {
 
 /// Shows control characters, line ends and tabs excepted, and marks that turn the direction of writing as `\u{…}`: a
 /// name cannot move the cursor, change colours or hide what stands beside it.
-pub fn visible(text: &str) -> Cow<'_, str> {
-    let hides = |c: char| {
-        c.is_control() && c != '\n' && c != '\t'
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    if !text.contains(hides) {
-        return Cow::Borrowed(text);
-    }
-    let shown = |c: char| if hides(c) { c.escape_unicode().to_string() } else { c.to_string() };
-    Cow::Owned(text.chars().map(shown).collect())
+pub fn visible(text: &str) -> String {
+    let line = |line: &str| line.split('\t').map(printable).collect::<Vec<_>>().join("\t");
+    text.split('\n').map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// Quotes a word for a POSIX shell where it has to be.

@@ -9,6 +9,7 @@
 use crate::failure::Failure;
 use clap::Args;
 use serde::{Deserialize, Serialize, Serializer};
+use spikegrad::data::Source;
 use std::path::Path;
 
 /// Declares the settings once: flag, TOML key, and how one set is laid over another.
@@ -64,6 +65,12 @@ settings! {
     /// How the sensor is brought to that size: nearest or area
     #[arg(long, value_name = "NAME", help_heading = "Events")]
     resample: String,
+    /// Columns and rows of the camera of events:DIR; default: what the recordings state or fill, once for a run
+    #[arg(long, value_name = "WIDTHxHEIGHT", help_heading = "Events")]
+    sensor: String,
+    /// Number of the stream of events to take from recordings that have several; default: the first
+    #[arg(long, value_name = "N", help_heading = "Events")]
+    stream: u32,
     /// Folder that keeps frames from run to run, or none
     #[arg(long, value_name = "DIR", help_heading = "Events")]
     cache: String,
@@ -220,8 +227,14 @@ impl Flags {
         })
     }
 
-    /// Lays these settings over those of a run; a surrogate given here drops the run's window and alpha.
+    /// Lays these settings over those of a run; a surrogate given here drops the run's window and alpha, another data set
+    /// takes the run's sensor over where it has none of its own.
     pub fn over_saved(self, mut below: Flags) -> Flags {
+        let source = |data: &Option<String>| data.as_ref().and_then(|data| data.parse::<Source>().ok());
+        if let (Some(given), Some(saved)) = (source(&self.data), source(&below.data)) {
+            let own = saved.sensor().map(|sensor| sensor.to_string());
+            below.sensor = below.sensor.or(own).filter(|_| given.is_events() && given.sensor().is_none());
+        }
         if self.surrogate.is_some() || self.window.is_some() || self.alpha.is_some() {
             (below.window, below.alpha) = (None, None);
         }
@@ -248,6 +261,20 @@ mod tests {
         let both = upper.over(lower);
         assert_eq!((both.lr, both.batch), (Some(0.5), Some(3)));
         assert_eq!(both.given(), ["lr", "batch"]);
+    }
+
+    #[test]
+    fn the_sensor_belongs_to_the_run() {
+        let sensor = |saved: (&str, Option<&str>), given: &str| {
+            let below =
+                Flags { data: Some(saved.0.into()), sensor: saved.1.map(str::to_string), ..Flags::default() };
+            let above = Flags { data: Some(given.into()), ..Flags::default() };
+            above.over_saved(below).sensor
+        };
+        assert_eq!(sensor(("events:a", Some("40x30")), "events:b").as_deref(), Some("40x30"));
+        assert_eq!(sensor(("nmnist:a", None), "events:b").as_deref(), Some("34x34"));
+        assert_eq!(sensor(("events:a", Some("40x30")), "nmnist:b"), None);
+        assert_eq!(sensor(("mnist:a", None), "mnist:b"), None);
     }
 
     #[test]

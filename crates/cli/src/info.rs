@@ -4,12 +4,12 @@ use crate::failure::Failure;
 use crate::files::{print, table};
 use crate::metrics;
 use crate::outputs::{JsonTarget, NewFile};
-use crate::recording::summarise;
+use crate::recording::{Wanted, summarise};
 use crate::row;
 use crate::run_folder::{METRICS, SETTINGS, STATE, check_is_run};
 use crate::run_state::RunState;
 use clap::Args;
-use spikegrad::data::events::Sample;
+use spikegrad::data::events::{Sample, Sensor};
 use spikegrad::data::{ImageSet, Source};
 use spikegrad::models::safetensors::File;
 use std::io::Read;
@@ -18,11 +18,17 @@ use std::path::{Path, PathBuf};
 /// What `info` takes.
 #[derive(Args, Clone, Debug)]
 pub struct InfoArgs {
-    /// A .safetensors file, a run folder, a recording of events, or a data set such as cifar10:DIR
+    /// A .safetensors file, a run folder, a recording of events (- for stdin), or a data set such as cifar10:DIR
     file: String,
     /// Draw a recording into a new file: .png (stills), .gif (film) or .html (film with a slider)
     #[arg(long, value_name = "FILE")]
     render: Option<PathBuf>,
+    /// Number of the stream of events to take from a recording that has several; default: the first
+    #[arg(long, value_name = "N")]
+    stream: Option<u32>,
+    /// Put a recording's events on a sensor of this size, and count those outside
+    #[arg(long, value_name = "WIDTHxHEIGHT")]
+    sensor: Option<Sensor>,
     /// Write a recording's figures as JSON to a new file, or to stdout for -
     #[arg(long, value_name = "FILE")]
     json: Option<String>,
@@ -35,11 +41,17 @@ pub struct InfoArgs {
 pub fn run(args: InfoArgs) -> Result<(), Failure> {
     let path = Path::new(&args.file);
     let source = args.file.parse::<Source>();
-    if source.is_err() && path.is_file() && !is_safetensors(path)? {
+    if source.is_err() && is_recording(path)? {
         return recording(path, &args);
     }
-    if args.render.is_some() || args.json.is_some() {
-        return Err(Failure::Usage("--render and --json are for a recording of events".into()));
+    let for_recordings = [
+        ("render", args.render.is_some()),
+        ("json", args.json.is_some()),
+        ("stream", args.stream.is_some()),
+        ("sensor", args.sensor.is_some()),
+    ];
+    if let Some((name, _)) = for_recordings.iter().find(|(_, given)| *given) {
+        return Err(Failure::Usage(format!("--{name} is for a recording of events")));
     }
     let text = match source {
         Ok(source) if source.is_events() => event_set(&source)?,
@@ -52,22 +64,31 @@ pub fn run(args: InfoArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Tells whether a file is named, or begins, like a checkpoint: the length of its header, and an object.
+/// Tells whether a path is to be read as a recording: stdin, or what is there and is neither a folder nor a checkpoint.
+fn is_recording(path: &Path) -> Result<bool, Failure> {
+    let there = path.exists() && !path.is_dir();
+    Ok(path == Path::new("-") || (there && !(path.is_file() && is_safetensors(path)?)))
+}
+
+/// Tells whether a file is named, or begins, like a checkpoint: the length of a header that fits the file, and an object.
 fn is_safetensors(path: &Path) -> Result<bool, Failure> {
     if path.extension().is_some_and(|ending| ending == "safetensors") {
         return Ok(true);
     }
     let mut head = Vec::new();
     let file = std::fs::File::open(path).map_err(|why| Failure::at(path, why))?;
+    let size = file.metadata().map_err(|why| Failure::at(path, why))?.len();
     file.take(9).read_to_end(&mut head).map_err(|why| Failure::at(path, why))?;
-    Ok(head.get(8) == Some(&b'{'))
+    let length = head.first_chunk::<8>().map(|bytes| u64::from_le_bytes(*bytes));
+    Ok(head.get(8) == Some(&b'{') && length.is_some_and(|length| length <= size))
 }
 
 /// Sums a recording up.
 fn recording(path: &Path, args: &InfoArgs) -> Result<(), Failure> {
     let json = JsonTarget::claim(args.json.as_deref())?;
     let picture = NewFile::wanted("--render", args.render.as_ref())?;
-    let summary = summarise(path, picture.as_ref())?;
+    let wanted = Wanted { picture: picture.as_ref(), sensor: args.sensor, stream: args.stream };
+    let summary = summarise(path, wanted)?;
     if !json.is_stdout() {
         print(&summary.text);
     }
@@ -123,7 +144,7 @@ fn folder(path: &Path) -> Result<String, Failure> {
 /// The recordings and the classes of a data set of events.
 fn event_set(source: &Source) -> Result<String, Failure> {
     let split = source.list_events(0).map_err(Failure::input)?;
-    let sensor = split.sensor.map_or("as each says".into(), |s| format!("{}×{}", s.width, s.height));
+    let sensor = split.fit.sensor.map_or("as each says".into(), |s| format!("{}×{}", s.width, s.height));
     let mut text = format!(
         "training: {} recordings\ntest: {} recordings ({})\nsensor: {sensor}\n",
         split.train.len(),

@@ -96,7 +96,10 @@ impl RunFolder {
         let folder = Self::hold(path)?;
         let config = folder.file(SETTINGS);
         if config.is_file() {
-            let there = Flags { data: settings.data.clone(), ..Flags::read(&config)? };
+            let there = Flags::read(&config)?;
+            // Where no sensor is given, the one there was found in the data.
+            let sensor = settings.sensor.as_ref().and(there.sensor.clone());
+            let there = Flags { data: settings.data.clone(), sensor, ..there };
             if there != *settings {
                 return Err(Failure::at(
                     &config,

@@ -118,9 +118,10 @@ impl Settings {
 
     fn promised_shape(source: &Source, events: Option<&EventSettings>) -> Shape {
         let shape = Shape::of(source);
-        match events.and_then(|events| events.size) {
-            Some(side) => Shape { height: side, width: side, ..shape },
-            None => shape,
+        match (events.and_then(|events| events.size), events.and_then(|events| events.sensor)) {
+            (Some(side), _) => Shape { height: side, width: side, ..shape },
+            (None, Some(sensor)) => Shape { height: sensor.height, width: sensor.width, ..shape },
+            (None, None) => shape,
         }
     }
 

@@ -168,15 +168,11 @@ impl Run {
             return Err(why);
         }
         let Prepared { settings, trainer, train, test, data } = prepared;
-        let (images, batch) = (train.set().len(), settings.batch());
-        let rest = match images % batch {
-            0 => String::new(),
-            rest => format!(" ({rest} of them, others each time, sit an epoch out: batches are of {batch})"),
-        };
         print(&format!(
-            "{} with {} on {images} images{rest}, scored on {} {} images; run folder {}\n",
+            "{} with {} on {} images, scored on {} {} images; run folder {}\n",
             settings.flags.net.as_deref().unwrap_or(""),
             settings.source,
+            train.set().len(),
             test.set().len(),
             settings.scored_on(),
             folder.path().display()
@@ -411,12 +407,13 @@ impl Prepared {
     ///
     /// # Errors
     /// Bad data, fewer images than a batch, settings that make no sense for these images.
-    pub fn new(settings: Settings, name: Option<&str>) -> Result<Self, Failure> {
+    pub fn new(mut settings: Settings, name: Option<&str>) -> Result<Self, Failure> {
         let level = level(name)?;
         let data = Dataset::load(&settings)?;
+        data.settle(&mut settings);
         let (train, test) = (data.train_loader(&settings)?, data.test_loader(&settings)?);
         let trainer = Trainer::new(settings.train_config(data.shape()), level)?;
-        print(&data.note);
+        print(&(data.note.clone() + &data.rest(&settings)));
         let identity = DataIdentity::of(&settings.source, &data);
         Ok(Self { settings, trainer, train, test, data: identity })
     }

@@ -95,6 +95,15 @@ pub enum DataError {
         /// The largest number accepted.
         limit: u64,
     },
+    /// A file is larger than any of its kind.
+    FileSize {
+        /// The file.
+        path: PathBuf,
+        /// Its length in bytes.
+        found: u64,
+        /// The largest length accepted.
+        limit: u64,
+    },
     /// A gzip stream is damaged.
     Gzip {
         /// The file.
@@ -148,6 +157,25 @@ pub enum DataError {
     },
 }
 
+/// Writes control characters and marks that turn the direction of text as their numbers, so that a name from a file can
+/// neither break a line nor command a terminal.
+///
+/// ```
+/// assert_eq!(spikegrad_data::printable("a\u{1b}[31m\n\u{202e}ü"), "a\\u{1b}[31m\\u{a}\\u{202e}ü");
+/// ```
+#[must_use]
+pub fn printable(text: &str) -> String {
+    let commands = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+    };
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if commands(c) { out.extend(c.escape_unicode()) } else { out.push(c) }
+    }
+    out
+}
+
 impl DataError {
     /// Builds the error for an argument of the caller's that does not fit.
     pub(crate) fn argument(
@@ -161,10 +189,11 @@ impl DataError {
 
 impl fmt::Display for DataError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.path() {
-            Some(path) => write!(f, "{}: {}", path.display(), self.fault()),
-            None => f.write_str(&self.fault()),
-        }
+        let message = match self.path() {
+            Some(path) => format!("{}: {}", path.display(), self.fault()),
+            None => self.fault(),
+        };
+        f.write_str(&printable(&message))
     }
 }
 
@@ -181,6 +210,7 @@ impl DataError {
             | Self::Magic { path, .. }
             | Self::Length { path, .. }
             | Self::TooLarge { path, .. }
+            | Self::FileSize { path, .. }
             | Self::Gzip { path, .. }
             | Self::Recording { path, .. } => Some(path),
             Self::Disagree { .. } | Self::Argument { .. } | Self::Unknown { .. } => None,
@@ -216,6 +246,7 @@ impl DataError {
             Self::TooLarge { what, found, limit, .. } => {
                 format!("the header promises {found} {what}, at most {limit} can be there")
             }
+            Self::FileSize { found, limit, .. } => format!("{found} bytes, at most {limit} are read"),
             Self::Gzip { offset, expected, message, .. } => {
                 format!("damaged gzip stream after {offset} unpacked bytes of {expected} expected: {message}")
             }

@@ -5,13 +5,13 @@
 //! | images | `00000803`, count n, rows h, columns w (4 bytes each), then n·h·w pixels |
 //! | labels | `00000801`, count n (4 bytes each), then n labels |
 //!
-//! A gzip file is told by its first two bytes, 1f 8b, whatever its name. Unpacking stops one byte after what
+//! A gzip file is told by its first two bytes, 1f 8b, whatever its name; it may have several members, one after the other. Unpacking stops one byte after what
 //! the header promises, and a header that promises more than the file could unpack to is refused before that.
 
 use crate::error::DataError;
 use crate::files;
 use crate::image_set::{ImageSet, Split};
-use flate2::read::GzDecoder;
+use flate2::read::MultiGzDecoder;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -37,7 +37,8 @@ pub struct Idx {
 
 /// Reads the four files of MNIST from `directory`.
 ///
-/// The names are the original ones, with `-` or `.` before `idx`, with or without `.gz`.
+/// The names are the original ones, with `-` or `.` before `idx`, with or without `.gz`; a file may also lie in a folder of its
+/// own name.
 /// Errors: a missing, empty or damaged file; a magic number or a count that does not match; a label above 9.
 pub fn load_mnist(directory: &Path) -> Result<Split, DataError> {
     let (train, train_path) = load_part(directory, "train")?;
@@ -111,7 +112,8 @@ pub fn pair(images_path: &Path, images: Idx, labels_path: &Path, labels: Idx) ->
 /// [`DataError::TooLarge`], [`DataError::Gzip`].
 pub fn decode(path: &Path, file: &[u8], magic: u32) -> Result<Idx, DataError> {
     let zipped = file.starts_with(&[0x1f, 0x8b]);
-    let mut reader: Box<dyn Read + '_> = if zipped { Box::new(GzDecoder::new(file)) } else { Box::new(file) };
+    let mut reader: Box<dyn Read + '_> =
+        if zipped { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
     let word = |bytes: &[u8]| bytes.iter().fold(0u32, |word, &byte| word << 8 | u32::from(byte));
     let found = word(&read_exactly(path, &mut reader, 0, "the magic number", 4)?);
     if found != magic {

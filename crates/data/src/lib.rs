@@ -57,7 +57,7 @@ mod source;
 mod switches;
 
 pub use augment::Augment;
-pub use error::DataError;
+pub use error::{DataError, printable};
 pub use image_set::{ImageSet, Split};
 pub use loader::{Batch, Epoch, Loader, LoaderConfig};
 pub use noise::{Noise, NoiseKind, Space, Spread};

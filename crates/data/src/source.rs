@@ -2,7 +2,7 @@
 
 use crate::augment::Augment;
 use crate::error::DataError;
-use crate::events::{EventSplit, Origin, Sample, Sensor, folder, motion, motion::Scene};
+use crate::events::{Axes, EventSplit, Fit, Origin, Sample, Sensor, folder, motion, motion::Scene};
 use crate::image_set::Split;
 use crate::{cifar, idx, shapes};
 use std::fmt;
@@ -91,16 +91,28 @@ impl Source {
         matches!(self, Self::NMnist(_) | Self::Cifar10Dvs(_) | Self::Events(_) | Self::Motion)
     }
 
+    /// Gives the sensor of all recordings, where the data set's name says it.
+    #[must_use]
+    pub fn sensor(&self) -> Option<Sensor> {
+        let square = |side| Some(Sensor { width: side, height: side });
+        match self {
+            Self::NMnist(_) => square(34),
+            Self::Cifar10Dvs(_) => square(128),
+            Self::Motion => square(motion::SIDE),
+            Self::Events(_) | Self::Cifar10(_) | Self::Cifar100(_) | Self::Mnist(_) | Self::Shapes => None,
+        }
+    }
+
     /// Lists (or names, to be filmed from `seed`) the training and test recordings of a data set of events.
     ///
     /// `seed` counts for `synthetic:motion` alone.
-    /// Errors: a folder that cannot be read or has no classes; a data set of images.
+    /// Errors: a folder that cannot be read, has no classes, or holds something else than recordings; a data set of images.
     pub fn list_events(&self, seed: u64) -> Result<EventSplit, DataError> {
-        let square = |side| Some(Sensor { width: side, height: side });
+        let fit = Fit { sensor: self.sensor(), strict: true, ..Fit::default() };
         match self {
-            Self::NMnist(directory) => folder::list(directory, square(34)),
-            Self::Cifar10Dvs(directory) => folder::list(directory, square(128)),
-            Self::Events(directory) => folder::list(directory, None),
+            Self::NMnist(directory) => folder::list(directory, fit),
+            Self::Cifar10Dvs(directory) => folder::list(directory, Fit { axes: Axes::Cifar10Dvs, ..fit }),
+            Self::Events(directory) => folder::list(directory, Fit::default()),
             Self::Motion => {
                 let (train, test) = motion::scenes(motion::TRAIN, motion::TEST, seed);
                 let sample = |scene: Scene| Sample { label: scene.label(), origin: Origin::Scene(scene) };
@@ -108,7 +120,7 @@ impl Source {
                     train: train.into_iter().map(sample).collect(),
                     test: test.into_iter().map(sample).collect(),
                     class_names: motion::NAMES.map(str::to_owned).to_vec(),
-                    sensor: square(motion::SIDE),
+                    fit,
                     rule: "the program films them",
                 })
             }
@@ -197,6 +209,27 @@ mod tests {
             ["cifar10:a/b", "cifar100:.", "mnist:C:\\digits", "synthetic:shapes"].into_iter().chain(events)
         {
             assert_eq!(name.parse::<Source>().unwrap().to_string(), name);
+        }
+    }
+
+    /// The customary augmentations, and the published statistics of CIFAR and MNIST.
+    #[test]
+    fn each_set_has_its_own_figures() {
+        let rows: [(&str, &str, &[f32], &[f32]); 5] = [
+            ("cifar10:a", "crop,flip", &[0.4914, 0.4822, 0.4465], &[0.2023, 0.1994, 0.2010]),
+            ("cifar100:a", "crop,flip", &[0.5071, 0.4865, 0.4409], &[0.2673, 0.2564, 0.2762]),
+            ("mnist:a", "crop", &[0.1307], &[0.3081]),
+            ("synthetic:shapes", "flip", &[0.5, 0.5, 0.5], &[0.25, 0.25, 0.25]),
+            ("nmnist:a", "none", &[], &[]),
+        ];
+        for (name, augment, mean, std) in rows {
+            let source: Source = name.parse().unwrap();
+            assert_eq!(source.default_augment().to_string(), augment, "{name}");
+            assert_eq!(
+                (&source.normalisation().mean[..], &source.normalisation().std[..]),
+                (mean, std),
+                "{name}"
+            );
         }
     }
 

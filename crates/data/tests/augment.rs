@@ -209,3 +209,77 @@ fn names_come_back() {
         assert!(message.contains("crop,flip,cutout,autoaugment"), "{message}");
     }
 }
+
+/// The table of the paper, sub-policy by sub-policy: operation, chance in tenths, magnitude (- where it has none).
+const TABLE: &str = "Invert 1 -, Contrast 2 6; Rotate 7 2, TranslateX 3 9; Sharpness 8 1, Sharpness 9 3; ShearY 5 8, \
+    TranslateY 7 9; AutoContrast 5 -, Equalize 9 -; ShearY 2 7, Posterize 3 7; Color 4 3, Brightness 6 7; Sharpness 3 9, \
+    Brightness 7 9; Equalize 6 -, Equalize 5 -; Contrast 6 7, Sharpness 6 5; Color 7 7, TranslateX 5 8; Equalize 3 -, \
+    AutoContrast 4 -; TranslateY 4 3, Sharpness 2 6; Brightness 9 6, Color 2 8; Solarize 5 2, Invert 0 -; Equalize 2 -, \
+    AutoContrast 6 -; Equalize 2 -, Equalize 6 -; Color 9 9, Equalize 6 -; AutoContrast 8 -, Solarize 2 8; Brightness 1 3, \
+    Color 7 0; Solarize 4 5, AutoContrast 9 -; TranslateY 9 9, TranslateY 7 9; AutoContrast 9 -, Solarize 8 3; \
+    Equalize 8 -, Invert 1 -; TranslateY 7 9, AutoContrast 9 -";
+
+#[test]
+fn the_policy_is_the_published_one() {
+    let policies: Vec<&str> = TABLE.split("; ").collect();
+    assert_eq!(policies.len(), POLICY.len());
+    for (text, steps) in policies.iter().zip(POLICY) {
+        for (text, (kind, tenths, magnitude)) in text.split(", ").zip(steps) {
+            let words: Vec<&str> = text.split_whitespace().collect();
+            assert_eq!((words[0], words[1]), (&*format!("{kind:?}"), &*tenths.to_string()), "{text}");
+            assert!(words[2] == "-" || words[2] == magnitude.to_string(), "{text}: {magnitude}");
+        }
+    }
+}
+
+/// Chances and signs as drawn, against the table's.
+#[test]
+fn policies_are_drawn_with_their_chances() {
+    const DRAWS: usize = 100_000;
+    let mut rng = Rng::new(9);
+    let (mut colors, mut solarized, mut up, mut down) = (0usize, 0usize, 0usize, 0usize);
+    for _ in 0..DRAWS {
+        for op in PolicyDraw::draw(&mut rng).steps.into_iter().flatten() {
+            match op {
+                Op::Color(_) => colors += 1,
+                Op::Solarize(_) => solarized += 1,
+                Op::TranslateY(part) if part > 0.0 => up += 1,
+                Op::TranslateY(_) => down += 1,
+                _ => {}
+            }
+        }
+    }
+    // Tenths of the table's rows, each row one in 25: colour 4+7+2+9+7, solarize 5+2+4+8, moves down or up 7+4+9+7+7.
+    for (what, count, tenths) in
+        [("color", colors, 29), ("solarize", solarized, 19), ("translate", up + down, 34)]
+    {
+        let want = DRAWS * tenths / 250;
+        // The standard deviation is below √want.
+        assert!(count.abs_diff(want) < 5 * want.isqrt(), "{what}: {count}, expected {want}");
+    }
+    assert!(up.abs_diff(down) < 5 * (up + down).isqrt(), "{up} up, {down} down");
+}
+
+/// CIFAR's customary sizes: a border of 4, a hole of 16; half of the images are mirrored, and only those.
+#[test]
+fn choices_have_the_customary_ranges() {
+    let size = Size { channels: 1, height: 32, width: 32 };
+    assert_eq!((size.padding(), size.hole()), (4, 16));
+    let choices: Vec<Choice> = (0..4000).map(|k| Choice::draw(size, &mut Rng::keyed(&[3, k]))).collect();
+    for shift in -4..=4 {
+        // One in nine: 444, s.d. 20.
+        assert!(choices.iter().filter(|c| c.down == shift).count().abs_diff(444) < 100, "down {shift}");
+        assert!(choices.iter().filter(|c| c.right == shift).count().abs_diff(444) < 100, "right {shift}");
+    }
+    let mirrored = choices.iter().filter(|c| c.mirror).count();
+    assert!(mirrored.abs_diff(2000) < 160, "{mirrored} mirrored");
+    let augment = Augment { flip: true, ..Augment::NONE };
+    let image = floats(size, 1);
+    for choice in &choices[..50] {
+        let mut varied = image.clone();
+        apply(augment, choice, size, &mut varied, &mut Vec::new());
+        assert_eq!(varied != image, choice.mirror);
+        let reversed = varied.chunks(32).zip(image.chunks(32)).all(|(a, b)| a.iter().eq(b.iter().rev()));
+        assert_eq!(reversed, choice.mirror);
+    }
+}

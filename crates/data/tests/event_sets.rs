@@ -4,7 +4,7 @@ mod common;
 
 use common::{TempDir, real, says};
 use spikegrad_data::events::{
-    Event, EventAugment, Events, FrameConfig, FrameOptions, FrameSet, Resample, Sample, Sensor, Slicing,
+    Event, EventAugment, Events, Fit, FrameConfig, FrameOptions, FrameSet, Resample, Sample, Sensor, Slicing,
     Values, five_byte, motion,
 };
 use spikegrad_data::{Augment, Batch, Loader, LoaderConfig, Normalise, Source};
@@ -53,8 +53,8 @@ fn source(kind: &str, directory: &Path) -> Source {
 
 fn load(samples: &[Sample], augment: EventAugment, cache: Option<&Path>) -> FrameSet {
     let names = ["ant", "bee", "cat"].map(str::to_owned).to_vec();
-    let sensor = Some(Sensor { width: SIDE, height: SIDE });
-    FrameSet::load(samples, names, &FrameOptions { config: config(3), sensor, augment, cache }).unwrap()
+    let fit = Fit { sensor: Some(Sensor { width: SIDE, height: SIDE }), ..Fit::default() };
+    FrameSet::load(samples, names, &FrameOptions { config: config(3), fit, augment, cache }).unwrap()
 }
 
 fn all_frames(set: &FrameSet) -> Vec<Vec<f32>> {
@@ -122,7 +122,7 @@ fn what_is_no_data_set_is_refused() {
     std::fs::write(&path, [200, 1, 0, 0, 1]).unwrap();
     let split = source("nmnist", folder.path()).list_events(0).unwrap();
     let options =
-        FrameOptions { config: config(1), sensor: split.sensor, augment: EventAugment::NONE, cache: None };
+        FrameOptions { config: config(1), fit: split.fit, augment: EventAugment::NONE, cache: None };
     let names = split.class_names.clone();
     says(FrameSet::load(&split.train, names, &options), &["a/0.bin", "column 200", "34×34"]);
 }
@@ -136,7 +136,9 @@ fn disorder_is_sorted_and_counted() {
     write(folder.path(), "b/0.bin", &recording(4));
     let split = source("events", folder.path()).list_events(0).unwrap();
     let set = load(&split.train, EventAugment::NONE, None);
-    assert_eq!(set.disordered, 1);
+    assert_eq!((set.tally.disordered, set.tally.outside), (1, 0));
+    let (sorted, _) = split.train[0].read(&split.fit).unwrap();
+    assert_eq!(sorted.list, recording(4).list);
     let frames = all_frames(&set);
     assert_eq!(frames[0], frames[1]);
 }
@@ -177,8 +179,8 @@ fn other_settings_and_damage_are_read_anew() {
     let (folder, cache) = (folder(), TempDir::new());
     let split = source("events", folder.path()).list_events(0).unwrap();
     let load = |config: FrameConfig| {
-        let (sensor, augment) = (Some(Sensor { width: SIDE, height: SIDE }), EventAugment::NONE);
-        let options = FrameOptions { config, sensor, augment, cache: Some(cache.path()) };
+        let fit = Fit { sensor: Some(Sensor { width: SIDE, height: SIDE }), ..Fit::default() };
+        let options = FrameOptions { config, fit, augment: EventAugment::NONE, cache: Some(cache.path()) };
         FrameSet::load(&split.train, vec!["x".into(); 3], &options).unwrap()
     };
     let small = Sensor { width: 20, height: 20 };
@@ -300,11 +302,61 @@ fn real_nmnist() {
     assert_eq!((split.train.len(), split.test.len(), split.class_names.len()), (1000, 100, 10));
     let mut out_of_order = 0;
     for sample in split.train.iter().take(200) {
-        let (events, disorder) = sample.read(split.sensor).unwrap();
+        let (events, tally) = sample.read(&split.fit).unwrap();
         // Three saccades of about 100 ms.
         assert!((290_000..320_000).contains(&events.duration()), "{sample:?}: {} µs", events.duration());
         assert!((500..20_000).contains(&events.len()), "{sample:?}: {} events", events.len());
-        out_of_order += usize::from(disorder > 0);
+        out_of_order += tally.disordered;
     }
     println!("{out_of_order} of 200 recordings are out of order");
+}
+
+/// A DVS128's address of column c = 1 and row r = 20: (126, 107) as jAER shows it, (107, 126) in CIFAR10-DVS.
+#[test]
+fn the_set_decides_how_a_dvs128_is_turned() {
+    let folder = TempDir::new();
+    let mut bytes = b"#!AER-DAT2.0\r\n# AEChip: DVS128\r\n".to_vec();
+    bytes.extend([0, 0, 0x14, 0x02, 0, 0, 1, 0]);
+    for class in ["a", "b"] {
+        std::fs::create_dir(folder.path().join(class)).unwrap();
+        (0..2).for_each(|k| drop(folder.write(&format!("{class}/{k}.aedat"), &bytes)));
+    }
+    for (kind, place) in [("events", (126, 107)), ("cifar10dvs", (107, 126))] {
+        let split = source(kind, folder.path()).list_events(0).unwrap();
+        let (events, _) = split.train[0].read(&split.fit).unwrap();
+        assert_eq!(events.list, [Event { t: 256, x: place.0, y: place.1, on: true }], "{kind}");
+    }
+}
+
+/// Where events lie moves as the class says, from the first third of a recording to the last, over 50 recordings of each.
+#[test]
+fn motions_go_where_their_names_say() {
+    let (recordings, _) = motion::generate(400, 0, 11);
+    // Sums over recordings: right, down, outward, clockwise (y points down).
+    let mut moved = [[0.0f64; 4]; 8];
+    for (events, label) in recordings {
+        let part = |from: u64, to: u64| {
+            let list = events.list.iter().filter(|e| (from..to).contains(&e.t));
+            let places: Vec<(f64, f64)> =
+                list.map(|e| (f64::from(e.x) - 15.5, f64::from(e.y) - 15.5)).collect();
+            let mean =
+                |of: &dyn Fn(&(f64, f64)) -> f64| places.iter().map(of).sum::<f64>() / places.len() as f64;
+            (mean(&|p| p.0), mean(&|p| p.1), mean(&|p| p.0.hypot(p.1)))
+        };
+        let ((x0, y0, r0), (x1, y1, r1)) = (part(0, 33_000), part(67_000, 100_000));
+        for (sum, value) in
+            moved[usize::from(label)].iter_mut().zip([x1 - x0, y1 - y0, r1 - r0, x0 * y1 - y0 * x1])
+        {
+            *sum += value / 50.0;
+        }
+    }
+    // Which of the four, and in which direction, by class.
+    let want = [(0, 1.0), (0, -1.0), (1, 1.0), (1, -1.0), (3, 1.0), (3, -1.0), (2, 1.0), (2, -1.0)];
+    for (class, (which, sign)) in want.into_iter().enumerate() {
+        let value = sign * moved[class][which];
+        println!("{}: {:?}", motion::NAMES[class], moved[class]);
+        // Growing spots leave the picture, so that the mean radius moves little.
+        let least = if which == 2 { 0.25 } else { 1.0 };
+        assert!(value > least, "{}: {:?}", motion::NAMES[class], moved[class]);
+    }
 }

@@ -6,8 +6,8 @@ use common::{real, says};
 use proptest::prelude::*;
 use spikegrad_data::DataError;
 use spikegrad_data::events::{
-    Event, EventFormat, Events, Recording, Sensor, aedat2, dat, decode, evt2, five_byte, labels, read,
-    read_from,
+    Axes, Event, EventFormat, Events, ReadOptions, Recording, Sensor, SensorFrom, aedat2, dat, decode, evt2,
+    five_byte, labels, read, read_from,
 };
 use std::path::Path;
 
@@ -80,7 +80,10 @@ fn flatbuffer(identifier: &[u8; 4], fields: &[(u16, Vec<u8>)], tail: &[u8]) -> V
 
 /// An AEDAT 4 file without compression.
 fn aedat4(events: &[Event]) -> Vec<u8> {
-    let text = br#"<attr key="typeIdentifier">EVTS</attr><attr key="sizeX" type="int">34</attr><attr key="sizeY" type="int">34</attr>"#;
+    let text = br#"<dv version="2.0"><node name="outInfo" path="/outInfo/">
+        <node name="0" path="/outInfo/0/"><attr key="typeIdentifier">EVTS</attr>
+            <node name="info"><attr key="sizeX" type="int">34</attr><attr key="sizeY" type="int">34</attr></node></node>
+        <node name="1" path="/outInfo/1/"><attr key="typeIdentifier">IMUS</attr></node></node></dv>"#;
     let mut tail = (text.len() as u32).to_le_bytes().to_vec();
     tail.extend(text);
     // Compression, position of the table of packets, distance from the third field to the text.
@@ -136,7 +139,11 @@ fn every_format_is_told_and_read() {
         let recording = from(&bytes).unwrap();
         assert_eq!(recording.format, format);
         assert_eq!(recording.events.list, some_events().list, "{format}");
-        assert_eq!(recording.sensor_stated, format != EventFormat::FiveByte, "{format}");
+        let from = match format {
+            EventFormat::FiveByte => SensorFrom::Events,
+            _ => SensorFrom::Recording,
+        };
+        assert_eq!(recording.sensor_from, from, "{format}");
     }
 }
 
@@ -158,15 +165,30 @@ fn row_240_adds_time() {
     assert_eq!((recording.skipped[0].count, recording.skipped.len()), (1, 1));
 }
 
+/// jAER's DVS128: x = 127 − c with flipx, y = r from below, so 127 − r from above; CIFAR10-DVS: x = 127 − r, y = 127 − c.
 #[test]
-fn a_dvs128_is_mirrored_as_cifar10_dvs_is() {
+fn a_dvs128_is_turned_as_its_set_or_its_header_says() {
     // Address 0x1402: bits 1–7 hold 1, bits 8–14 hold 20, bit 0 holds 0.
     let mut bytes = b"#!AER-DAT2.0\r\n#End Of ASCII Header\r\n".to_vec();
     bytes.extend([0, 0, 0x14, 0x02, 0, 0, 1, 0]);
     bytes.extend([0, 0, 0x80, 0x00, 0, 0, 1, 1]);
     let recording = from(&bytes).unwrap();
-    assert_eq!(recording.events.list, [event(256, 127 - 20, 127 - 1, true)]);
+    assert_eq!(recording.events.list, [event(256, 127 - 1, 127 - 20, true)]);
     assert_eq!(recording.skipped[0].to_string(), "1 special events");
+    assert_eq!(recording.sensor_from, SensorFrom::Format);
+    let cifar = ReadOptions { axes: Axes::Cifar10Dvs, ..ReadOptions::default() };
+    let turned = cifar.decode(Path::new("a file"), &bytes).unwrap();
+    assert_eq!(turned.events.list, [event(256, 127 - 20, 127 - 1, true)]);
+    for (line, place) in [("jAER", (126, 107)), ("CIFAR10-DVS", (107, 126))] {
+        let mut said = format!("#!AER-DAT2.0\r\n# AEChip: DVS128\r\n# Axes: {line}\r\n").into_bytes();
+        said.extend([0, 0, 0x14, 0x02, 0, 0, 1, 0]);
+        for options in [ReadOptions::default(), cifar] {
+            let recording = options.decode(Path::new("a file"), &said).unwrap();
+            assert_eq!(recording.events.list, [event(256, place.0, place.1, true)], "{line}");
+            assert_eq!(recording.sensor_from, SensorFrom::Recording);
+        }
+    }
+    says(from(b"#!AER-DAT2.0\r\n# Axes: mine\r\n"), &["byte offset 14", "mine", "jAER or CIFAR10-DVS"]);
     bytes.extend([0, 1, 0, 0, 0, 0, 1, 1]);
     says(from(&bytes), &["a file: byte offset 52", "address 0x00010000"]);
 }
@@ -260,6 +282,13 @@ fn labels_cut_a_recording() {
     let events = some_events();
     let parts: Vec<usize> = labels.iter().map(|label| labels::cut(&events, label).len()).collect();
     assert_eq!((labels[0].class, parts), (3, vec![3, 1]));
+    // The end is excluded: of the two events at 70 and the one at 5, one lies before 70.
+    let before = labels::parse(Path::new("l.csv"), "1,5,70\n").unwrap();
+    assert_eq!(labels::cut(&events, &before[0]).list, [event(5, 0, 33, true)]);
+    // A table without titles loses no label.
+    let untitled = labels::parse(Path::new("l.csv"), "3,5,71\n1,71,9001\n").unwrap();
+    assert_eq!(untitled, labels);
+    says(labels::parse(Path::new("l.csv"), "3,5,x\n"), &["l.csv", "line 1"]);
     for bad in ["class,start,end\n1,2\n", "t\n1,9,9\n", "t\n1,x,9\n", "t\n-1,2,9\n"] {
         says(labels::parse(Path::new("l.csv"), bad), &["l.csv", "line 2"]);
     }
@@ -295,7 +324,10 @@ fn assert_round_trip(events: &Events, written: Written) {
     let recording = from(&bytes).unwrap();
     assert_eq!((recording.format, recording.skipped.len()), (format, 0));
     assert_eq!(recording.events.list, events.list);
-    assert!(!recording.sensor_stated || recording.events.sensor == events.sensor, "{format}");
+    assert!(
+        recording.sensor_from != SensorFrom::Recording || recording.events.sensor == events.sensor,
+        "{format}"
+    );
 }
 
 proptest! {
@@ -416,9 +448,9 @@ fn what_is_no_recording_is_refused() {
     says(from(b"#!AER-DAT1.0\r\n"), &["no AEDAT of version"]);
     says(from(b"% evt 2.1\n% end\n"), &["evt 2.1", "EVT 2.0 and 3.0 are known"]);
     says(from(b"% a text\n% end\nxyz"), &["no DAT events"]);
-    says(from(&[9, 9, 9]), &["no known beginning"]);
+    says(from(&[9, 8, 9]), &["no known beginning"]);
     let falling: Vec<u8> = (0..200u8).flat_map(|k| [1, 1, 0, 200 - k, 0]).collect();
-    says(from(&falling), &["no five-byte events whose times rise"]);
+    says(from(&falling), &["199 of 200 times are earlier"]);
     says(read(Path::new("/nowhere/at all")), &["/nowhere/at all"]);
     says(read(Path::new("/")), &["/: is a folder"]);
 }

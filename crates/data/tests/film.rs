@@ -1,7 +1,7 @@
 //! The simulated camera and the filmed images.
 
 use spikegrad_data::events::{Camera, Event, FilmConfig, Sensor, aedat2, decode, five_byte};
-use spikegrad_data::shapes;
+use spikegrad_data::{ImageSet, shapes};
 use std::path::Path;
 
 /// A camera without chance.
@@ -96,4 +96,32 @@ fn films_come_back_from_the_files_they_are_written_to() {
     grey.pixels.fill(128);
     let quiet = FilmConfig { camera: exact(), ..film };
     assert_eq!(quiet.film(&grey, 0, 1).list, [] as [Event; 0]);
+}
+
+/// A chequered image of black and pure red, green or blue is as light as one of black and grey: 0.299·255 = 76, 150, 29.
+#[test]
+fn colours_are_filmed_by_their_luminance() {
+    const SIDE: usize = 8;
+    let set = |values: &[u8]| {
+        let dark = |k: usize| (k / SIDE + k % SIDE).is_multiple_of(2);
+        let plane = |&value: &u8| (0..SIDE * SIDE).map(move |k| if dark(k) { 0 } else { value });
+        ImageSet {
+            channels: values.len(),
+            height: SIDE,
+            width: SIDE,
+            classes: 1,
+            labels: vec![0],
+            pixels: values.iter().flat_map(plane).collect(),
+            class_names: vec![],
+        }
+    };
+    let film = FilmConfig { side: 32, loops: 1, leg: 10_000, reach: 0.1, camera: exact() };
+    for (channel, grey) in [(0, 76), (1, 150), (2, 29)] {
+        let mut colour = [0; 3];
+        colour[channel] = 255;
+        let coloured = film.film(&set(&colour), 0, 1).len();
+        let plain = film.film(&set(&[grey]), 0, 1).len();
+        assert!(plain > 1000, "{channel}: {plain} events");
+        assert!(coloured.abs_diff(plain) <= plain / 50, "{channel}: {coloured}, in grey {plain}");
+    }
 }

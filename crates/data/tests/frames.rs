@@ -87,6 +87,11 @@ fn three_pixels_become_two_cells() {
     let wide = FrameConfig { size: Sensor { width: 3, height: 1 }, resample: Resample::Area, ..config };
     let single = Events::new(Sensor { width: 1, height: 1 }, vec![list[0]]);
     assert_eq!(frames(&wide, &single)[..3], [1.0 / 3.0; 3]);
+    // Two pixels on three cells: each covers one and a half, two thirds of it in the outer cell.
+    let two = |x: u16| Events::new(Sensor { width: 2, height: 1 }, vec![Event { t: 0, x, y: 0, on: false }]);
+    let (outer, inner) = (2.0 / 3.0, 1.0 / 3.0);
+    assert_eq!(frames(&wide, &two(0))[..3], [outer, inner, 0.0]);
+    assert_eq!(frames(&wide, &two(1))[..3], [0.0, inner, outer]);
 }
 
 fn events() -> impl Strategy<Value = Events> {
@@ -174,6 +179,21 @@ fn drop_and_jitter_do_what_they_say() {
     pixels.sort_unstable();
     before.sort_unstable();
     assert_eq!(pixels, before, "the pixels do not");
+}
+
+/// Jitter has a standard deviation of 1 % of the duration: 1 ms of 100 ms.
+#[test]
+fn jitter_is_a_hundredth_of_the_duration() {
+    let mut list = vec![Event { t: 50_000, ..Event::default() }; 20_000];
+    (list[0].t, list[1].t) = (0, 100_000);
+    let mut events = Events::new(Sensor { width: 1, height: 1 }, list);
+    let augment = EventAugment { jitter: true, ..EventAugment::NONE };
+    apply_to_events(augment, &EventChoice::draw(&mut Rng::new(4)), &mut events);
+    let moved: Vec<f64> = events.list[10..19_990].iter().map(|e| e.t as f64 - 50_000.0).collect();
+    let mean = moved.iter().sum::<f64>() / moved.len() as f64;
+    let deviation = (moved.iter().map(|x| x * x).sum::<f64>() / moved.len() as f64).sqrt();
+    assert!(mean.abs() < 50.0, "mean {mean}");
+    assert!((deviation - 1000.0).abs() < 40.0, "deviation {deviation}");
 }
 
 #[test]

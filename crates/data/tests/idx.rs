@@ -199,3 +199,50 @@ fn real_mnist_is_whole() {
     let mean = sum as f64 / (split.train.pixels.len() as f64 * 255.0);
     assert!((mean - 0.1307).abs() < 1e-4, "mean {mean}");
 }
+
+/// Kaggle's archive: a folder of each file's name with the file in it; others: files beside folders of their names.
+#[test]
+fn files_are_found_beside_and_in_folders_of_their_names() {
+    let images = |pixel: u8| idx(IMAGES_MAGIC, &[2, 1, 1], &[pixel, 2]);
+    let labels = idx(LABELS_MAGIC, &[2], &[3, 9]);
+    for (file, folder) in [("X-idxN-ubyte", None), ("X.idxN-ubyte", Some("X-idxN-ubyte"))] {
+        for inside in [true, false] {
+            let root = TempDir::new();
+            for (part, pixel) in [("train", 7), ("t10k", 8)] {
+                for (what, n) in [("images", "3"), ("labels", "1")] {
+                    let name = |form: &str| form.replace('X', &format!("{part}-{what}")).replace('N', n);
+                    let bytes = if what == "images" { images(pixel) } else { labels.clone() };
+                    let own = name(folder.unwrap_or(file));
+                    if inside || folder.is_some() {
+                        std::fs::create_dir(root.path().join(&own)).unwrap();
+                    }
+                    let path = if inside { format!("{own}/{}", name(file)) } else { name(file) };
+                    root.write(&path, &bytes);
+                }
+            }
+            let split = load(&root).unwrap();
+            assert_eq!((&split.train.pixels[..], &split.test.pixels[..]), (&[7, 2][..], &[8, 2][..]));
+            assert_eq!(split.test.labels, [3, 9], "{file} {inside}");
+        }
+    }
+}
+
+/// `cat a.gz b.gz` is a gzip file as well.
+#[test]
+fn gzip_of_several_members_is_read_whole() {
+    let bytes = idx(IMAGES_MAGIC, &[3, 2, 1], &[1, 2, 3, 4, 5, 6]);
+    for cut in [1, 4, 15, 17, 21] {
+        let mut file = gzip(&bytes[..cut]);
+        file.extend(gzip(&bytes[cut..]));
+        assert_eq!(
+            decode(Path::new("a.gz"), &file, IMAGES_MAGIC).unwrap().bytes,
+            [1, 2, 3, 4, 5, 6],
+            "{cut}"
+        );
+        file.extend(gzip(&[9]));
+        says(decode(Path::new("a.gz"), &file, IMAGES_MAGIC), &["expected 6 bytes", "7 or more"]);
+    }
+    let mut file = gzip(&bytes);
+    file.extend([1, 2, 3]);
+    says(decode(Path::new("a.gz"), &file, IMAGES_MAGIC), &["damaged gzip"]);
+}

@@ -152,6 +152,27 @@ fn augmentations_do_not_disturb_each_other() {
     assert_ne!(flipped, images(Augment::NONE));
 }
 
+/// Flip alone, the order the set's: image i of a seed and epoch is mirrored or it is not.
+#[test]
+fn each_seed_mirrors_other_images() {
+    let set = set(64);
+    let mirrored = |seed: u64, epoch: u64| -> Vec<bool> {
+        let augment = Augment { flip: true, ..Augment::NONE };
+        let flipped = LoaderConfig { seed, augment, shuffle: false, ..config(1, 0) };
+        let plain = LoaderConfig { augment: Augment::NONE, ..flipped.clone() };
+        let images = |config| Loader::new(set.clone(), config).unwrap().epoch(epoch).map(|b| b.images);
+        images(flipped).zip(images(plain)).map(|(a, b)| a != b).collect()
+    };
+    let first = mirrored(1, 0);
+    assert_eq!(first, mirrored(1, 0));
+    for (seed, epoch) in [(1, 0), (2, 0), (1, 1)] {
+        // Binomial of 64 halves: s.d. 4, five of them.
+        let count = mirrored(seed, epoch).into_iter().filter(|&m| m).count();
+        assert!(count.abs_diff(32) < 20, "{count} of 64 mirrored");
+        assert!((seed, epoch) == (1, 0) || mirrored(seed, epoch) != first, "seed {seed}, epoch {epoch}");
+    }
+}
+
 #[test]
 fn refuses_what_cannot_be_loaded() {
     let says = |set: Arc<ImageSet>, config: LoaderConfig, parts: [&str; 2]| {

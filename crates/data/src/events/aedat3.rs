@@ -5,10 +5,13 @@
 //! polarity events of eight bytes: bit 0 valid, bit 1 ON, bits 2–16 y, bits 17–31 x, then the time; the whole time is
 //! overflows·2³¹ + time, in µs. Other packets are passed over. DVS128 Gesture cuts its recordings by a table of
 //! labels: [`labels`](super::labels).
+//!
+//! The packets of a source are a stream of events of their own: one source's are read, the others' are counted. A header line
+//! `#Source 1: DVS128` names a source.
 
 use super::decoder::{Decode, Fault, Sink};
 use super::header::{Line, line, u32_at};
-use super::{Event, Sensor};
+use super::{Event, ReadOptions, Sensor, SensorFrom, Stream};
 
 /// The first line's beginning.
 pub(super) const MAGIC: &[u8] = b"#!AER-DAT3.1";
@@ -21,6 +24,7 @@ const POLARITY: (u16, u64) = (1, 8);
 #[derive(Clone, Copy, Debug)]
 struct Packet {
     is_polarity: bool,
+    source: u32,
     /// Bytes still to come.
     left: u64,
     overflows: u64,
@@ -33,13 +37,16 @@ struct Packet {
 pub(super) struct Aedat3 {
     in_header: bool,
     packet: Option<Packet>,
+    /// The source that is read; none: the first that has events.
+    source: Option<u32>,
 }
 
-impl Default for Aedat3 {
-    fn default() -> Self {
-        Self { in_header: true, packet: None }
-    }
-}
+/// The cameras whose size is known, by the beginning of a source's name.
+const CAMERAS: [(&str, Sensor); 3] = [
+    ("DVS128", Sensor { width: 128, height: 128 }),
+    ("DAVIS240", Sensor { width: 240, height: 180 }),
+    ("DAVIS346", Sensor { width: 346, height: 260 }),
+];
 
 impl Decode for Aedat3 {
     fn decode(&mut self, bytes: &[u8], sink: &mut Sink) -> Result<usize, Fault> {
@@ -47,9 +54,7 @@ impl Decode for Aedat3 {
         while self.in_header {
             match line(&bytes[used..], b"#") {
                 Line::Whole(text, len) => {
-                    if text.contains("DVS128") {
-                        sink.sensor = Some(Sensor { width: 128, height: 128 });
-                    }
+                    sink.streams.extend(source(text));
                     self.in_header = !text.starts_with("#!END-HEADER");
                     used += len;
                 }
@@ -60,6 +65,14 @@ impl Decode for Aedat3 {
         loop {
             let rest = &bytes[used..];
             match &mut self.packet {
+                Some(packet) if packet.is_other(self.source) => {
+                    let count = packet.pass(rest);
+                    used += count;
+                    if packet.left > 0 {
+                        return Ok(used);
+                    }
+                    self.packet = None;
+                }
                 Some(packet) => {
                     let taken = packet.take(rest, sink).map_err(|f| Fault::new(used + f.offset, f.what))?;
                     used += taken;
@@ -70,8 +83,11 @@ impl Decode for Aedat3 {
                 }
                 None if rest.len() < HEADER => return Ok(used),
                 None => {
-                    let packet = Packet::begin(rest, sink);
-                    self.packet = Some(packet.map_err(|what| Fault::new(used, what))?);
+                    let packet = Packet::begin(rest, sink).map_err(|what| Fault::new(used, what))?;
+                    if packet.is_polarity {
+                        self.choose(packet, sink);
+                    }
+                    self.packet = Some(packet);
                     used += HEADER;
                 }
             }
@@ -87,10 +103,56 @@ impl Decode for Aedat3 {
     }
 }
 
+impl Aedat3 {
+    /// A decoder of one source's events.
+    pub fn new(options: &ReadOptions) -> Self {
+        Self { in_header: true, packet: None, source: options.stream }
+    }
+
+    /// Counts a packet's events for its source, and takes the first source where none is asked for.
+    fn choose(&mut self, packet: Packet, sink: &mut Sink) {
+        let chosen = *self.source.get_or_insert(packet.source);
+        // Some writers number their only source otherwise in the header than in the packets.
+        if let [only] = &mut sink.streams[..]
+            && only.events.is_none()
+        {
+            only.number = packet.source;
+        }
+        let stream = sink.stream(packet.source);
+        stream.events = Some(stream.events.unwrap_or(0) + packet.events);
+        stream.kind = "polarity".into();
+        match stream.sensor.filter(|_| packet.source == chosen) {
+            Some(sensor) => sink.sensor = Some((sensor, SensorFrom::Recording)),
+            None if packet.source != chosen => sink.skip("events of other streams", packet.events),
+            None => {}
+        }
+    }
+}
+
+/// The source that a header line names, if it is such a line: `#Source 1: DVS128`.
+fn source(text: &str) -> Option<Stream> {
+    let (number, name) = text.strip_prefix("#Source ")?.split_once(':')?;
+    let (number, name) = (number.trim().parse().ok()?, name.trim().to_string());
+    let sensor = CAMERAS.iter().find(|(camera, _)| name.starts_with(camera)).map(|(_, sensor)| *sensor);
+    Some(Stream { number, name, sensor, ..Stream::default() })
+}
+
 impl Packet {
+    /// Tells whether the packet holds something else than the events of `chosen`.
+    fn is_other(&self, chosen: Option<u32>) -> bool {
+        !self.is_polarity || chosen != Some(self.source)
+    }
+
+    /// Passes over what there is of the packet; returns the bytes.
+    fn pass(&mut self, bytes: &[u8]) -> usize {
+        let there = (bytes.len() as u64).min(self.left) as usize;
+        self.left -= there as u64;
+        there
+    }
+
     /// Reads a header.
     fn begin(bytes: &[u8], sink: &mut Sink) -> Result<Self, String> {
-        let kind = u16::from_le_bytes([bytes[0], bytes[1]]);
+        let [kind, source] = [0, 2].map(|at| u16::from_le_bytes([bytes[at], bytes[at + 1]]));
         let [size, offset, overflows, capacity, number] =
             [4, 8, 12, 16, 20].map(|at| u64::from(u32_at(bytes, at)));
         if number > capacity {
@@ -105,17 +167,13 @@ impl Packet {
         if !is_polarity {
             sink.skip("events of other kinds", number);
         }
-        Ok(Self { is_polarity, left: size * capacity, overflows, events: number })
+        Ok(Self { is_polarity, source: source.into(), left: size * capacity, overflows, events: number })
     }
 
-    /// Takes what there is of the packet; returns the bytes used.
+    /// Takes the events that there are of the packet; returns the bytes used.
     fn take(&mut self, bytes: &[u8], sink: &mut Sink) -> Result<usize, Fault> {
-        let there = (bytes.len() as u64).min(self.left) as usize;
-        let used = if self.is_polarity { there / 8 * 8 } else { there };
+        let used = (bytes.len() as u64).min(self.left) as usize / 8 * 8;
         self.left -= used as u64;
-        if !self.is_polarity {
-            return Ok(used);
-        }
         for record in bytes[..used].chunks_exact(8) {
             if self.events == 0 {
                 break;

@@ -1,12 +1,14 @@
 //! Frames kept on disk from run to run.
 //!
-//! One file for each list of settings: `frames-HASH.bin`, the hash being of format, frames' settings and sensor. It
+//! One file for each list of settings: `frames-HASH.bin`, the hash being of format, frames' settings and how recordings
+//! are read. It
 //! begins with a line that says what it is. Then for each recording, little endian:
 //!
 //! | bytes | holds |
 //! |---|---|
 //! | 4, n | length of the path, the path |
 //! | 8, 8 | the file's size, and when it was changed (ns since 1970) |
+//! | 8, 8, 8 | what is to be said of it: out of order, events outside, left out |
 //! | 1 | 0: cells are bytes, 1: cells are f32 |
 //! | 8 | hash of the cells |
 //! | … | the cells, as many as the settings say |
@@ -14,7 +16,7 @@
 //! A recording of another size or time is read anew, as is one whose cells do not have their hash.
 
 use super::frame_set::Cells;
-use super::{FrameConfig, Origin, Sample, Sensor};
+use super::{Fit, FrameConfig, Origin, Sample, Tally};
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Write};
@@ -22,28 +24,32 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 /// What a file begins with.
-const MAGIC: &[u8] = b"spikegrad frames, layout 1\n";
+const MAGIC: &[u8] = b"spikegrad frames, layout 2\n";
 /// The longest path accepted.
 const PATH_LIMIT: u32 = 1 << 16;
 
 /// What a recording's frames depend on, but for the settings.
 type Key = (String, u64, u64);
 
+/// A recording's frames, and what is to be said of it.
+type Kept = (Cells, Tally);
+
 /// Frames by recording, and where they are to be kept.
 pub(super) struct Cache {
     file: Option<PathBuf>,
-    cells: HashMap<Key, Cells>,
+    cells: HashMap<Key, Kept>,
     /// Whether a recording was asked for that is not there.
     missed: bool,
 }
 
 impl Cache {
     /// Reads what there is for these settings.
-    pub fn open(folder: Option<&Path>, config: &FrameConfig, sensor: Option<Sensor>) -> Self {
-        let settings = format!("{config:?} {sensor:?}");
+    pub fn open(folder: Option<&Path>, config: &FrameConfig, fit: &Fit) -> Self {
+        let settings = format!("{config:?} {fit:?}");
         let file = folder.map(|folder| folder.join(format!("frames-{:016x}.bin", hash(settings.as_bytes()))));
         let mut cells = HashMap::new();
-        if let Some(Ok(file)) = file.as_ref().map(File::open) {
+        let there = file.as_ref().filter(|file| file.is_file());
+        if let Some(Ok(file)) = there.map(File::open) {
             // A damaged end is left out; what was read before is sound.
             let _ = read_all(&mut BufReader::new(file), config.len(), &mut cells);
         }
@@ -51,7 +57,7 @@ impl Cache {
     }
 
     /// Takes a recording's frames out.
-    pub fn take(&mut self, origin: &Origin) -> Option<Cells> {
+    pub fn take(&mut self, origin: &Origin) -> Option<Kept> {
         self.file.as_ref()?;
         let cells = self.cells.remove(&key(origin)?);
         self.missed |= cells.is_none();
@@ -59,10 +65,12 @@ impl Cache {
     }
 
     /// Writes the frames of all these recordings, and those that were there and not asked for, if one was missing.
-    pub fn store(self, samples: &[Sample], cells: &[Cells]) {
+    pub fn store(self, samples: &[Sample], cells: &[Cells], tallies: &[Tally]) {
         let Some(file) = self.file.filter(|_| self.missed) else { return };
         // Without a cache the frames are made again: no more is lost than time.
-        let _ = write_all(&file, samples, cells, &self.cells);
+        let all = samples.iter().zip(cells.iter().zip(tallies));
+        let own = all.filter_map(|(sample, (cells, tally))| Some((key(&sample.origin)?, cells, *tally)));
+        let _ = write_all(&file, own, &self.cells);
     }
 }
 
@@ -75,7 +83,7 @@ fn key(origin: &Origin) -> Option<Key> {
     Some((path.to_str()?.to_string(), data.len(), changed as u64))
 }
 
-fn read_all(source: &mut impl Read, len: usize, cells: &mut HashMap<Key, Cells>) -> io::Result<()> {
+fn read_all(source: &mut impl Read, len: usize, cells: &mut HashMap<Key, Kept>) -> io::Result<()> {
     let damaged = || io::Error::from(io::ErrorKind::InvalidData);
     let mut magic = [0; MAGIC.len()];
     source.read_exact(&mut magic)?;
@@ -91,6 +99,9 @@ fn read_all(source: &mut impl Read, len: usize, cells: &mut HashMap<Key, Cells>)
         source.read_exact(&mut text)?;
         let text = String::from_utf8(text).map_err(|_| damaged())?;
         let key = (text, number::<8>(source)?, number::<8>(source)?);
+        let [disordered, outside, left_out] =
+            [number::<8>(source)?, number::<8>(source)?, number::<8>(source)?];
+        let tally = Tally { disordered, outside, left_out };
         let is_numbers = number::<1>(source)? == 1;
         let want = number::<8>(source)?;
         let size = if is_numbers { 4 * len } else { len };
@@ -105,7 +116,7 @@ fn read_all(source: &mut impl Read, len: usize, cells: &mut HashMap<Key, Cells>)
         } else {
             Cells::Bytes(bytes)
         };
-        cells.insert(key, one);
+        cells.insert(key, (one, tally));
     }
 }
 
@@ -115,11 +126,10 @@ fn number<const N: usize>(source: &mut impl Read) -> io::Result<u64> {
     Ok(bytes.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte)))
 }
 
-fn write_all(
+fn write_all<'a>(
     file: &Path,
-    samples: &[Sample],
-    cells: &[Cells],
-    others: &HashMap<Key, Cells>,
+    own: impl Iterator<Item = (Key, &'a Cells, Tally)>,
+    others: &'a HashMap<Key, Kept>,
 ) -> io::Result<()> {
     if let Some(folder) = file.parent() {
         fs::create_dir_all(folder)?;
@@ -129,10 +139,10 @@ fn write_all(
     let write = || -> io::Result<()> {
         let mut out = BufWriter::new(File::create(&temporary)?);
         out.write_all(MAGIC)?;
-        let own = samples.iter().zip(cells).filter_map(|(sample, cells)| Some((key(&sample.origin)?, cells)));
-        let mut others: Vec<_> = others.iter().map(|(key, cells)| (key.clone(), cells)).collect();
+        let mut others: Vec<_> =
+            others.iter().map(|(key, (cells, tally))| (key.clone(), cells, *tally)).collect();
         others.sort_by(|a, b| a.0.cmp(&b.0));
-        for ((path, size, changed), cells) in own.chain(others) {
+        for ((path, size, changed), cells, Tally { disordered, outside, left_out }) in own.chain(others) {
             let (kind, bytes) = match cells {
                 Cells::Bytes(bytes) => (0, bytes.clone()),
                 Cells::Numbers(numbers) => (1, numbers.iter().flat_map(|x| x.to_le_bytes()).collect()),
@@ -141,6 +151,9 @@ fn write_all(
             out.write_all(path.as_bytes())?;
             out.write_all(&size.to_le_bytes())?;
             out.write_all(&changed.to_le_bytes())?;
+            for count in [disordered, outside, left_out] {
+                out.write_all(&count.to_le_bytes())?;
+            }
             out.write_all(&[kind])?;
             out.write_all(&hash(&bytes).to_le_bytes())?;
             out.write_all(&bytes)?;

@@ -5,8 +5,9 @@
 //! | 0–3 | t in µs |
 //! | 4–7 | bits 0–13 x, 14–27 y, 28 ON |
 //!
-//! Types 0x00 (two-dimensional) and 0x0c (changes) are read, 0x0e (triggers) is refused. N-CARS names no sensor.
+//! A time far below the last one means that its 32 bits ran over, every 71.6 minutes. Types 0x00 (two-dimensional) and 0x0c (changes) are read, 0x0e (triggers) is refused. N-CARS names no sensor.
 
+use super::clock::Clock;
 use super::decoder::{Decode, Fault, Sink};
 use super::header::u32_at;
 use super::prophesee::Header;
@@ -24,15 +25,22 @@ pub(super) fn announces_changes(bytes: [u8; 2]) -> bool {
 }
 
 /// Decodes header and events.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Dat {
     header: Header,
     announced: bool,
+    clock: Clock,
+}
+
+impl Default for Dat {
+    fn default() -> Self {
+        Self { header: Header::default(), announced: false, clock: Clock::new(32) }
+    }
 }
 
 impl Decode for Dat {
     fn decode(&mut self, bytes: &[u8], sink: &mut Sink) -> Result<usize, Fault> {
-        let mut start = self.header.read(bytes, sink);
+        let mut start = self.header.read(bytes, sink)?;
         if self.header.open {
             return Ok(start);
         }
@@ -51,7 +59,7 @@ impl Decode for Dat {
         sink.events.extend(records.map(|record| {
             let (t, data) = (u32_at(record, 0), u32_at(record, 4));
             let (x, y) = ((data & 0x3fff) as u16, (data >> 14 & 0x3fff) as u16);
-            Event { t: t.into(), x, y, on: data >> 28 & 1 == 1 }
+            Event { t: self.clock.time(t.into()), x, y, on: data >> 28 & 1 == 1 }
         }));
         Ok(end)
     }

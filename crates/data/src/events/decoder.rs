@@ -1,6 +1,6 @@
 //! What every decoder is: bytes in, as they come; events out.
 
-use super::{Event, Sensor};
+use super::{Event, Sensor, SensorFrom, Stream};
 
 /// Says what is wrong, and how many bytes into the bytes given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,11 +41,22 @@ impl std::fmt::Display for Skipped {
 pub(super) struct Sink {
     pub events: Vec<Event>,
     pub skipped: Vec<Skipped>,
-    /// The sensor, where the recording tells.
-    pub sensor: Option<Sensor>,
+    /// The sensor and who tells it, where it is told.
+    pub sensor: Option<(Sensor, SensorFrom)>,
+    /// The streams, where the format has several.
+    pub streams: Vec<Stream>,
 }
 
 impl Sink {
+    /// The stream of a number, which joins the list where it is new.
+    pub fn stream(&mut self, number: u32) -> &mut Stream {
+        let at = self.streams.iter().position(|stream| stream.number == number).unwrap_or_else(|| {
+            self.streams.push(Stream { number, ..Stream::default() });
+            self.streams.len() - 1
+        });
+        &mut self.streams[at]
+    }
+
     /// Counts something that is left out.
     pub fn skip(&mut self, what: &'static str, count: u64) {
         match self.skipped.iter_mut().find(|skipped| skipped.what == what) {

@@ -1,14 +1,57 @@
 //! What an event camera puts out: events, and the sensor they come from.
 
 use crate::error::DataError;
+use std::fmt;
+use std::str::FromStr;
+
+/// The most columns or rows of a sensor: a pixel's place has sixteen bits.
+pub const SIDE_LIMIT: usize = 1 << 16;
 
 /// Counts the pixels of a sensor along its sides.
+///
+/// ```
+/// use spikegrad_data::events::Sensor;
+/// let sensor: Sensor = "346x260".parse()?;
+/// assert_eq!((sensor.width, sensor.height, sensor.to_string()), (346, 260, "346x260".into()));
+/// assert!("0x9".parse::<Sensor>().is_err() && "9999999x9".parse::<Sensor>().is_err());
+/// # Ok::<(), spikegrad_data::DataError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sensor {
     /// Columns.
     pub width: usize,
     /// Rows.
     pub height: usize,
+}
+
+impl Sensor {
+    /// A side written in digits, if a sensor can have it.
+    pub(super) fn side(digits: &str) -> Option<usize> {
+        let digits = digits.trim();
+        let side = digits.parse().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()));
+        side.filter(|side| (1..=SIDE_LIMIT).contains(side))
+    }
+}
+
+impl FromStr for Sensor {
+    type Err = DataError;
+
+    /// Reads columns and rows, `WIDTHxHEIGHT`.
+    ///
+    /// Errors: [`DataError::Argument`] with the largest that a sensor can have.
+    fn from_str(text: &str) -> Result<Self, DataError> {
+        let sides = text.split_once('x').and_then(|(width, height)| {
+            Some(Self { width: Self::side(width)?, height: Self::side(height)? })
+        });
+        let expected = || format!("WIDTHxHEIGHT with 1 to {SIDE_LIMIT} columns and rows, such as 346x260");
+        sides.ok_or_else(|| DataError::argument("the sensor", expected(), format!("{text:?}")))
+    }
+}
+
+impl fmt::Display for Sensor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}", self.width, self.height)
+    }
 }
 
 /// Holds one change of brightness: 16 bytes.
@@ -89,6 +132,21 @@ impl Events {
         let most = self.list.iter().fold((0, 0), |(x, y), e| (e.x.max(x), e.y.max(y)));
         let side = |most: u16| if self.is_empty() { 0 } else { usize::from(most) + 1 };
         Sensor { width: side(most.0), height: side(most.1) }
+    }
+
+    /// Puts the events on another sensor, and leaves out those that lie outside; returns how many.
+    ///
+    /// ```
+    /// use spikegrad_data::events::{Event, Events, Sensor};
+    /// let far = Event { t: 0, x: 200, y: 0, on: true };
+    /// let mut events = Events::new(Sensor { width: 201, height: 1 }, vec![far, Event { x: 3, ..far }]);
+    /// assert_eq!((events.fit(Sensor { width: 4, height: 4 }), events.len()), (1, 1));
+    /// ```
+    pub fn fit(&mut self, sensor: Sensor) -> usize {
+        let before = self.len();
+        self.sensor = sensor;
+        self.list.retain(|e| usize::from(e.x) < sensor.width && usize::from(e.y) < sensor.height);
+        before - self.len()
     }
 
     /// Checks that every event lies on the sensor.

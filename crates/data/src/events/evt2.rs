@@ -33,7 +33,7 @@ pub(super) struct Evt2 {
 
 impl Decode for Evt2 {
     fn decode(&mut self, bytes: &[u8], sink: &mut Sink) -> Result<usize, Fault> {
-        let start = self.header.read(bytes, sink);
+        let start = self.header.read(bytes, sink)?;
         if self.header.open {
             return Ok(start);
         }

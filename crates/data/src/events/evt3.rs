@@ -11,8 +11,8 @@
 //! | 0x8 high time | the next twelve bits |
 //! | 0x7, 0xa, 0xe, 0xf | continued, trigger, other: counted, not used |
 //!
-//! A high time far below the last one means that the 24 bits ran over (every 16.8 s). A low time counts from the high
-//! time before it. Changes before the first high time, or the first row or base, are counted and left out.
+//! A high time below the last one by half the range or more means that the 24 bits ran over (every 16.8 s). A new high
+//! time sets the low time to 0; a high time said again leaves the low time alone, as in OpenEB. Changes before the first high time, or the first row or base, are counted and left out.
 
 use super::Event;
 use super::decoder::{Decode, Fault, Sink};
@@ -38,7 +38,7 @@ pub(super) struct Evt3 {
 
 impl Decode for Evt3 {
     fn decode(&mut self, bytes: &[u8], sink: &mut Sink) -> Result<usize, Fault> {
-        let start = self.header.read(bytes, sink);
+        let start = self.header.read(bytes, sink)?;
         if self.header.open {
             return Ok(start);
         }
@@ -69,8 +69,11 @@ impl Evt3 {
             0x8 => {
                 let turns = self
                     .high
-                    .map_or(0, |last| (last >> 12) + u64::from(last & 0xfff > u64::from(low) + HALF_TURN));
-                (self.high, self.low) = (Some(turns << 12 | u64::from(low)), 0);
+                    .map_or(0, |last| (last >> 12) + u64::from(last & 0xfff >= u64::from(low) + HALF_TURN));
+                let high = Some(turns << 12 | u64::from(low));
+                if self.high != high {
+                    (self.high, self.low) = (high, 0);
+                }
             }
             0xa => sink.skip("external triggers", 1),
             0x7 | 0xe | 0xf => sink.skip("other words", 1),

@@ -3,12 +3,16 @@
 //! | layout | training and test |
 //! |---|---|
 //! | `Train/CLASS/…` and `Test/CLASS/…` (N-MNIST; what `film` writes) | as the folders say |
-//! | `CLASS/…` (CIFAR10-DVS) | of each class, in an order shuffled by a fixed seed, the first ⌈0.9·n⌉ train |
+//! | `CLASS/…` (CIFAR10-DVS) | of each class, in an order shuffled by a fixed seed, the first ⌈0.9·n⌉ train, but at most n − 1 |
+//!
+//! A class's folder holds recordings alone: another entry is an error that names it, but for names that begin with a dot
+//! (`.DS_Store`), which are passed over. Files beside the classes' folders are no part of the set.
 //!
 //! Both parts hold the classes' recordings in turn, so that every beginning is balanced.
 
 use super::motion::Scene;
-use super::{Events, Recording, Sensor, read};
+use super::reader::identify;
+use super::{Axes, Events, ReadOptions, Sensor, five_byte};
 use crate::error::DataError;
 use crate::rng::Rng;
 use std::fs;
@@ -50,43 +54,84 @@ pub struct EventSplit {
     pub test: Vec<Sample>,
     /// The classes' names, in label order.
     pub class_names: Vec<String>,
-    /// The sensor of all recordings, where the data set has one.
-    pub sensor: Option<Sensor>,
+    /// How the recordings are read.
+    pub fit: Fit,
     /// How training and test are told apart, in words.
     pub rule: &'static str,
 }
 
-impl Sample {
-    /// Reads the recording and sorts it; `sensor` is what it must fit, if that is known. Tells how many events were out of
-    /// order.
-    ///
-    /// Errors: any of [`read`]; an event outside the sensor.
-    pub fn read(&self, sensor: Option<Sensor>) -> Result<(Events, usize), DataError> {
-        let path = match &self.origin {
-            Origin::Memory(events) => return Ok((Events::clone(events), 0)),
-            Origin::Scene(scene) => return Ok((scene.film(), 0)),
-            Origin::File(path) => path,
-        };
-        let Recording { mut events, .. } = read(path)?;
-        if let Some(sensor) = sensor {
-            events.sensor = sensor;
-            events.check().map_err(|why| DataError::Recording {
-                path: path.clone(),
-                offset: 0,
-                what: why.to_string(),
-            })?;
-        }
-        let disorder = events.disorder();
-        events.sort();
-        Ok((events, disorder))
+/// Says how the recordings of a data set are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fit {
+    /// The sensor of all recordings; none: each recording's own.
+    pub sensor: Option<Sensor>,
+    /// Whether an event outside that sensor is an error; else it is left out and counted.
+    pub strict: bool,
+    /// The stream of events that is read; none: the first of each recording.
+    pub stream: Option<u32>,
+    /// Which way a DVS128's AEDAT 2.0 recordings are turned.
+    pub axes: Axes,
+}
+
+/// Counts what is to be said of recordings that were read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Recordings out of order, which have been sorted.
+    pub disordered: u64,
+    /// Events outside the sensor, which have been left out.
+    pub outside: u64,
+    /// What else the recordings hold and was left out: triggers, frames, changes without a time, other streams.
+    pub left_out: u64,
+}
+
+impl Tally {
+    /// Adds another count.
+    pub fn add(&mut self, other: Self) {
+        self.disordered += other.disordered;
+        self.outside += other.outside;
+        self.left_out += other.left_out;
     }
 }
 
-/// Lists the recordings below `directory`, whose sensor may be known.
+impl Sample {
+    /// Reads the recording, puts it on the sensor and sorts it.
+    ///
+    /// Errors: any of [`ReadOptions::read`]; an event outside the sensor, where `fit` is strict.
+    pub fn read(&self, fit: &Fit) -> Result<(Events, Tally), DataError> {
+        let path = match &self.origin {
+            Origin::Memory(events) => return Ok((Events::clone(events), Tally::default())),
+            Origin::Scene(scene) => return Ok((scene.film(), Tally::default())),
+            Origin::File(path) => path,
+        };
+        let options = ReadOptions { stream: fit.stream, camera: fit.sensor, axes: fit.axes };
+        let recording = options.read(path)?;
+        let mut events = recording.events;
+        let mut tally = Tally::default();
+        if let Some(sensor) = fit.sensor {
+            if fit.strict {
+                events.sensor = sensor;
+                events.check().map_err(|why| DataError::Recording {
+                    path: path.clone(),
+                    offset: 0,
+                    what: why.to_string(),
+                })?;
+            }
+            tally.outside = events.fit(sensor) as u64;
+        }
+        let is_lost = |what: &str| what != five_byte::OVERFLOWS;
+        tally.left_out =
+            recording.skipped.iter().filter(|skipped| is_lost(skipped.what)).map(|s| s.count).sum();
+        tally.disordered = u64::from(events.disorder() > 0);
+        events.sort();
+        Ok((events, tally))
+    }
+}
+
+/// Lists the recordings below `directory`, which are read as `fit` says.
 ///
-/// Errors: a folder that cannot be read, no classes or only one, a class without recordings, test classes other than the
-/// training's.
-pub fn list(directory: &Path, sensor: Option<Sensor>) -> Result<EventSplit, DataError> {
+/// Errors: a folder that cannot be read, no classes or only one, a class without recordings or with something else, test
+/// classes other than the training's.
+pub fn list(directory: &Path, fit: Fit) -> Result<EventSplit, DataError> {
     let folders = entries(directory, true)?;
     let part = |name: &str| {
         folders.iter().find(|path| path.file_name().is_some_and(|found| found.eq_ignore_ascii_case(name)))
@@ -110,13 +155,14 @@ pub fn list(directory: &Path, sensor: Option<Sensor>) -> Result<EventSplit, Data
             (train, test, names, BY_NINTHS)
         }
     };
-    Ok(EventSplit { train: in_turn(train), test: in_turn(test), class_names, sensor, rule })
+    Ok(EventSplit { train: in_turn(train), test: in_turn(test), class_names, fit, rule })
 }
 
-/// Splits a class's files: the first ⌈0.9·n⌉ of a shuffled order, and the rest.
+/// Splits a class's files: the first ⌈0.9·n⌉ of a shuffled order, and the rest, at least one where there are two.
 fn split(class: usize, mut files: Vec<PathBuf>) -> (Vec<PathBuf>, Vec<PathBuf>) {
     Rng::keyed(&[SPLIT_STREAM, class as u64]).shuffle(&mut files);
-    let test = files.split_off((9 * files.len()).div_ceil(10));
+    let most = files.len().saturating_sub(1).max(1);
+    let test = files.split_off((9 * files.len()).div_ceil(10).min(most));
     (files, test)
 }
 
@@ -154,20 +200,23 @@ fn classes(directory: &Path) -> Result<(Vec<String>, Vec<Vec<PathBuf>>), DataErr
         if found.is_empty() {
             return Err(DataError::Empty { path: folder, expected: "a recording of the class" });
         }
+        for path in &found {
+            identify(path)?;
+        }
         names.push(folder.file_name().unwrap_or_default().to_string_lossy().into_owned());
         files.push(found);
     }
     Ok((names, files))
 }
 
-/// Lists the folders, or the files, in a folder, by name; names that begin with a dot are left out.
+/// Lists the entries of a folder, or the folders alone, by name; names that begin with a dot are left out.
 fn entries(directory: &Path, folders: bool) -> Result<Vec<PathBuf>, DataError> {
     let io = |source| DataError::Io { path: directory.to_path_buf(), source };
     let mut paths = Vec::new();
     for entry in fs::read_dir(directory).map_err(io)? {
         let path = entry.map_err(io)?.path();
         let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-        if !hidden && path.is_dir() == folders {
+        if !hidden && (!folders || path.is_dir()) {
             paths.push(path);
         }
     }

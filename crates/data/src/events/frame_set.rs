@@ -2,7 +2,7 @@
 
 use super::augment::{self, EventChoice};
 use super::cache::Cache;
-use super::{EventAugment, Events, FrameConfig, Origin, Sample, Sensor};
+use super::{EventAugment, Events, Fit, FrameConfig, Origin, Sample, Sensor, Tally};
 use crate::error::DataError;
 use crate::rng::Rng;
 use std::fmt;
@@ -12,13 +12,16 @@ use std::sync::Arc;
 /// The most bytes of events that are kept for augmentations that work on events.
 const EVENTS_LIMIT: u64 = 8 << 30;
 
+/// The most cells of all frames of a set.
+const SET_LIMIT: u64 = 1 << 36;
+
 /// Says what is wanted of recordings.
 #[derive(Clone, Debug)]
 pub struct FrameOptions<'a> {
     /// How events become frames.
     pub config: FrameConfig,
-    /// The sensor of all recordings; none: each recording's own.
-    pub sensor: Option<Sensor>,
+    /// How recordings are read.
+    pub fit: Fit,
     /// How they are varied when they are handed out.
     pub augment: EventAugment,
     /// The folder in which frames are kept from run to run.
@@ -35,8 +38,8 @@ pub struct FrameSet {
     pub class_names: Vec<String>,
     /// How many recordings came from the cache.
     pub cached: usize,
-    /// How many recordings were out of order, and have been sorted.
-    pub disordered: usize,
+    /// What is to be said of the recordings, those from the cache included.
+    pub tally: Tally,
     augment: EventAugment,
     cells: Vec<Cells>,
     /// The events, where an augmentation works on them.
@@ -71,42 +74,55 @@ impl FrameSet {
     /// Reads recordings and makes their frames, or takes them from the cache.
     ///
     /// A cache that cannot be read or written, or that is damaged, is as good as none.
-    /// Errors: a recording that cannot be read; events of more than 8 GiB to keep for an augmentation.
+    /// Errors: frames that are too large, each or all together; a recording that cannot be read; events of more than 8 GiB to
+    /// keep for an augmentation.
     pub fn load(
         samples: &[Sample],
         class_names: Vec<String>,
         options: &FrameOptions<'_>,
     ) -> Result<Self, DataError> {
-        let FrameOptions { config, sensor, augment, cache } = options;
-        let mut cache = Cache::open(*cache, config, *sensor);
+        let FrameOptions { config, fit, augment, cache } = options;
+        config.check()?;
+        let all = (config.len() as u64).saturating_mul(samples.len() as u64);
+        if all > SET_LIMIT {
+            let expected = format!("at most {SET_LIMIT}; use smaller or fewer frames, or --limit");
+            return Err(DataError::argument("the number of cells of all frames", expected, all));
+        }
+        let mut cache = Cache::open(*cache, config, fit);
         let mut set = Self {
             config: *config,
             labels: samples.iter().map(|sample| sample.label).collect(),
             class_names,
             cached: 0,
-            disordered: 0,
+            tally: Tally::default(),
             augment: *augment,
             cells: Vec::with_capacity(samples.len()),
             events: Vec::new(),
         };
         let (mut frames, mut kept) = (vec![0.0; config.len()], 0u64);
+        let mut tallies = Vec::with_capacity(samples.len());
         for sample in samples {
-            let cached = cache.take(&sample.origin);
-            if let Some(cells) = cached.filter(|_| !augment.needs_events()) {
-                set.cached += 1;
-                set.cells.push(cells);
-                continue;
-            }
-            let (events, disorder) = sample.read(*sensor)?;
-            set.disordered += usize::from(disorder > 0);
-            config.frames(&events, &mut frames);
-            set.cells.push(Cells::pack(&frames));
-            if augment.needs_events() {
-                kept += 16 * events.len() as u64;
-                set.keep(&sample.origin, events, kept)?;
-            }
+            let cached = cache.take(&sample.origin).filter(|_| !augment.needs_events());
+            let (cells, tally) = match cached {
+                Some(cached) => {
+                    set.cached += 1;
+                    cached
+                }
+                None => {
+                    let (events, tally) = sample.read(fit)?;
+                    config.frames(&events, &mut frames);
+                    if augment.needs_events() {
+                        kept += 16 * events.len() as u64;
+                        set.keep(&sample.origin, events, kept)?;
+                    }
+                    (Cells::pack(&frames), tally)
+                }
+            };
+            set.cells.push(cells);
+            set.tally.add(tally);
+            tallies.push(tally);
         }
-        cache.store(samples, &set.cells);
+        cache.store(samples, &set.cells, &tallies);
         Ok(set)
     }
 

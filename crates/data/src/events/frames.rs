@@ -66,6 +66,9 @@ macro_rules! names {
 names!(Values, "values", "counts, binary or normalised": Counts "counts", Binary "binary", Normalised "normalised");
 names!(Resample, "resampling", "nearest or area": Nearest "nearest", Area "area");
 
+/// The most numbers of one recording's frames: 256 MiB of them.
+pub const NUMBERS_LIMIT: usize = 1 << 26;
+
 /// Says how events become frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameConfig {
@@ -82,10 +85,26 @@ pub struct FrameConfig {
 }
 
 impl FrameConfig {
+    /// Checks that there are frames, and no more of them than memory should hold for one recording.
+    ///
+    /// Errors: [`DataError::Argument`] where T, H or W is 0, or T·2·H·W is above [`NUMBERS_LIMIT`].
+    pub fn check(&self) -> Result<(), DataError> {
+        let Self { steps, size: Sensor { width, height }, .. } = *self;
+        match self.len() {
+            1..=NUMBERS_LIMIT => Ok(()),
+            _ => {
+                let found = format!("{steps} frames of 2×{height}×{width}");
+                let expected =
+                    format!("1 to {NUMBERS_LIMIT} numbers; use a smaller --frame-size or --timesteps");
+                Err(DataError::argument("what a recording becomes", expected, found))
+            }
+        }
+    }
+
     /// Counts the numbers of all frames, T·2·H·W.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.steps * 2 * self.size.width * self.size.height
+        [2, self.size.width, self.size.height].iter().fold(self.steps, |n, &side| n.saturating_mul(side))
     }
 
     /// Tells whether there is no number.

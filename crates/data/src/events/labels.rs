@@ -16,7 +16,7 @@ pub struct Label {
     pub end: u64,
 }
 
-/// Reads a table of lines `class,start µs,end µs` under one line of titles.
+/// Reads a table of lines `class,start µs,end µs`, the first of which may be titles.
 ///
 /// Errors: a line that is not three whole numbers, or an end that is not after its start; the line is named.
 pub fn read(path: &Path) -> Result<Vec<Label>, DataError> {
@@ -38,7 +38,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Vec<Label>, DataError> {
     for (k, line) in text.split_inclusive('\n').enumerate() {
         let at = offset;
         offset += line.len() as u64;
-        if k == 0 || line.trim().is_empty() {
+        if line.trim().is_empty() {
             continue;
         }
         let numbers: Vec<Option<u64>> = line.split(',').map(|field| field.trim().parse().ok()).collect();
@@ -46,6 +46,8 @@ pub fn parse(path: &Path, text: &str) -> Result<Vec<Label>, DataError> {
             [Some(class), Some(start), Some(end)] if start < end && class <= u64::from(u32::MAX) => {
                 Label { class: class as u32, start, end }
             }
+            // The line of titles.
+            _ if k == 0 && numbers.iter().all(Option::is_none) => continue,
             _ => {
                 let what = format!("line {} is {:?}, expected class,start,end", k + 1, line.trim());
                 return Err(DataError::Recording { path: path.to_path_buf(), offset: at, what });

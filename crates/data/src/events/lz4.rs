@@ -4,17 +4,18 @@
 //! an end mark, perhaps a checksum of the content. A block is a list of sequences: a token (two lengths of four bits),
 //! literal bytes, a distance of two bytes, and a copy of at least four bytes from that far back. Checksums are xxHash32.
 //!
-//! Memory grows with what comes in: a block unpacks to at most 255 times its bytes.
+//! Memory grows with what comes in, up to a limit of the caller's and a block more: a block unpacks to at most 255 times its
+//! bytes and to 4 MiB.
 
 /// The frame's magic number.
-const MAGIC: u32 = 0x184d_2204;
+pub(super) const MAGIC: u32 = 0x184d_2204;
 /// The shortest copy.
 const LEAST_COPY: usize = 4;
 
-/// Unpacks one frame.
+/// Unpacks one frame to at most `limit` bytes.
 ///
 /// Errors: what is wrong, in words, with the offset where it is.
-pub(super) fn unpack(frame: &[u8]) -> Result<Vec<u8>, (usize, String)> {
+pub(super) fn unpack(frame: &[u8], limit: usize) -> Result<Vec<u8>, (usize, String)> {
     let mut input = Input { bytes: frame, at: 0 };
     if input.word()? != MAGIC {
         return Err((0, "no LZ4 frame".into()));
@@ -32,8 +33,14 @@ pub(super) fn unpack(frame: &[u8]) -> Result<Vec<u8>, (usize, String)> {
     if input.byte()? != checksum {
         return Err((input.at - 1, "the LZ4 header's checksum is wrong".into()));
     }
+    if let Some(size) = content_size.filter(|&size| size > limit as u64) {
+        return Err((6, format!("the LZ4 frame promises {size} bytes, at most {limit} are unpacked")));
+    }
     let mut out = Vec::new();
     loop {
+        if out.len() > limit {
+            return Err((input.at, format!("the LZ4 frame unpacks to more than {limit} bytes")));
+        }
         let (at, word) = (input.at, input.word()?);
         if word == 0 {
             break;
@@ -197,22 +204,81 @@ mod tests {
     fn overlapping_copies_repeat() {
         // Three literals, a copy of 4 + 3 bytes from 2 back, then the closing literal.
         let block = [0x33, b'a', b'b', b'c', 2, 0, 0x10, b'!'];
-        assert_eq!(unpack(&frame(&block)).unwrap(), b"abcbcbcbcb!");
+        assert_eq!(unpack(&frame(&block), 100).unwrap(), b"abcbcbcbcb!");
         // 15 + 255 + 10 literals.
         let mut long = vec![0xf0, 255, 10];
         long.extend([7; 280]);
-        assert_eq!(unpack(&frame(&long)).unwrap(), [7; 280]);
+        assert_eq!(unpack(&frame(&long), 1000).unwrap(), [7; 280]);
+    }
+
+    /// A block of one letter, repeated to 4 MiB less a little, over and over.
+    #[test]
+    fn bombs_stop_at_the_limit() {
+        let mut block = vec![0x1f, b'a', 1, 0];
+        block.extend([255; 16_000]);
+        block.extend([0, 0x10, b'!']);
+        // Beginning, 4 + 15 + 255·16,000 copied bytes, end.
+        let one = 1 + 19 + 255 * 16_000 + 1;
+        let bomb = |blocks: usize| {
+            let mut bytes = MAGIC.to_le_bytes().to_vec();
+            bytes.extend([0x60, 0x70]);
+            bytes.push((xxh32(&[0x60, 0x70]) >> 8) as u8);
+            for _ in 0..blocks {
+                bytes.extend((block.len() as u32).to_le_bytes());
+                bytes.extend(&block);
+            }
+            bytes.extend([0; 4]);
+            bytes
+        };
+        assert_eq!(unpack(&bomb(2), 2 * one).unwrap().len(), 2 * one);
+        let (_, what) = unpack(&bomb(2), 2 * one - 1).unwrap_err();
+        assert!(what.contains("more than"), "{what}");
+        assert!(unpack(&bomb(300), 2 * one).is_err());
+        // A promise is enough.
+        let mut promise = MAGIC.to_le_bytes().to_vec();
+        promise.extend([0x68, 0x70]);
+        promise.extend(u64::MAX.to_le_bytes());
+        promise.push((xxh32(&promise[4..]) >> 8) as u8);
+        promise.extend([0; 4]);
+        let (_, what) = unpack(&promise, 1 << 28).unwrap_err();
+        assert!(what.contains("promises 18446744073709551615 bytes"), "{what}");
+    }
+
+    /// Both kinds of checksum, of the text abc (0x32d153ff as published): right, and with one bit flipped.
+    #[test]
+    fn checksums_are_compared() {
+        const SUM: u32 = 0x32d1_53ff;
+        let frame = |flags: u8, block: u32, content: u32| {
+            let mut bytes = MAGIC.to_le_bytes().to_vec();
+            bytes.extend([flags, 0x40]);
+            bytes.push((xxh32(&[flags, 0x40]) >> 8) as u8);
+            bytes.extend((1u32 << 31 | 3).to_le_bytes());
+            bytes.extend(b"abc");
+            if flags & 0x10 != 0 {
+                bytes.extend(block.to_le_bytes());
+            }
+            bytes.extend([0; 4]);
+            if flags & 4 != 0 {
+                bytes.extend(content.to_le_bytes());
+            }
+            unpack(&bytes, 100)
+        };
+        assert_eq!(frame(0x74, SUM, SUM).unwrap(), b"abc");
+        assert!(frame(0x74, SUM ^ 1, SUM).unwrap_err().1.contains("block's checksum"));
+        assert!(frame(0x74, SUM, SUM ^ 1).unwrap_err().1.contains("content's checksum"));
+        assert!(frame(0x70, SUM ^ 1, 0).is_err() && frame(0x64, 0, SUM ^ 1).is_err());
+        assert_eq!(frame(0x60, 0, 0).unwrap(), b"abc");
     }
 
     #[test]
     fn damage_is_told() {
         let says = |bytes: &[u8], part: &str| {
-            let (_, what) = unpack(bytes).unwrap_err();
+            let (_, what) = unpack(bytes, 1 << 20).unwrap_err();
             assert!(what.contains(part), "{part:?} is not in {what:?}");
         };
         let good = frame(&[0x33, b'a', b'b', b'c', 2, 0, 0x10, b'!']);
         for end in 0..good.len() {
-            assert!(unpack(&good[..end]).is_err(), "{end} bytes");
+            assert!(unpack(&good[..end], 100).is_err(), "{end} bytes");
         }
         says(&frame(&[0x30, b'a', b'b', b'c', 4, 0, 0x10, b'!']), "from 4 bytes back, there are 3");
         says(&frame(&[0x30, b'a', b'b', b'c', 0, 0, 0x10, b'!']), "from 0 bytes back");

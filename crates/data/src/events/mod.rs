@@ -5,10 +5,10 @@
 //! | step | file |
 //! |---|---|
 //! | an event, a sensor, a list of events | `event.rs` |
-//! | which format a file has | `format.rs` |
-//! | read it, piece by piece | `reader.rs`, with `decoder.rs` and `header.rs` |
+//! | which format a file has, or what it is instead | `format.rs`, `magic.rs` |
+//! | read it, piece by piece | `reader.rs`, with `options.rs`, `decoder.rs`, `header.rs` and `clock.rs` |
 //! | N-MNIST's five bytes | [`five_byte`] |
-//! | jAER's, cAER's, DV's files | [`aedat2`], `aedat3.rs` ([`labels`]), `aedat4.rs` (`flatbuffer.rs`, `lz4.rs`) |
+//! | jAER's, cAER's, DV's files | [`aedat2`], `aedat3.rs` ([`labels`]), `aedat4.rs` (`description.rs`, `flatbuffer.rs`, `lz4.rs`) |
 //! | Prophesee's files | [`evt2`], `evt3.rs`, [`dat`] |
 //! | which events make which frame; the frames | `slice.rs`, `frames.rs` |
 //! | vary them | [`augment`] |
@@ -20,8 +20,10 @@ mod aedat4;
 pub mod augment;
 mod cache;
 mod camera;
+mod clock;
 pub mod dat;
 mod decoder;
+mod description;
 mod event;
 pub mod evt2;
 mod evt3;
@@ -35,7 +37,9 @@ mod frames;
 mod header;
 pub mod labels;
 mod lz4;
+mod magic;
 pub mod motion;
+mod options;
 mod prophesee;
 mod reader;
 mod slice;
@@ -43,11 +47,12 @@ mod slice;
 pub use augment::EventAugment;
 pub use camera::Camera;
 pub use decoder::Skipped;
-pub use event::{Event, Events, Sensor};
+pub use event::{Event, Events, SIDE_LIMIT, Sensor};
 pub use film::FilmConfig;
-pub use folder::{EventSplit, Origin, Sample};
+pub use folder::{EventSplit, Fit, Origin, Sample, Tally};
 pub use format::EventFormat;
 pub use frame_set::{FrameOptions, FrameSet};
-pub use frames::{FrameConfig, Resample, Values};
-pub use reader::{Recording, decode, read, read_from};
+pub use frames::{FrameConfig, NUMBERS_LIMIT, Resample, Values};
+pub use options::{Axes, ReadOptions, SensorFrom, Stream};
+pub use reader::{EVENTS_LIMIT, PIPE_LIMIT, Recording, decode, read, read_from};
 pub use slice::Slicing;

@@ -49,6 +49,9 @@ impl Slicing {
     #[must_use]
     pub fn cut(self, events: &[Event], frames: usize) -> Vec<Range<usize>> {
         let (Some(first), Some(last)) = (events.first(), events.last()) else { return vec![0..0; frames] };
+        if frames == 0 {
+            return Vec::new();
+        }
         let count = events.len() / frames;
         let span = match self {
             Self::Window(span) => span,
