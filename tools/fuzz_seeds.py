@@ -69,6 +69,7 @@ SEEDS = {
     "settings": [b'net = "lenet"\nlr = 0.01\nbatch = 20\n', b'surrogate = "arctan"\nalpha = 3.0\nreset = "soft"\n'],
     "events": [kind(EVENTS) for kind in (five_byte, aedat2, dat, evt2, evt3)],
     "events_round_trip": [bytes(range(200))],
+    "run_folder": [bytes(range(20)), bytes([1, 0, 3, 9, 9, 9, 9, 0, 2, 200, 1, 0, 0, 4, 1])],
     "conv": [bytes([1, 16, 8, 8, 16, 2, 0, 1]) + bytes(9), bytes([2, 33, 5, 7, 18, 4, 1, 2]) + b"\x77" * 9],
 }
 

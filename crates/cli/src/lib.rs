@@ -64,6 +64,7 @@ mod when;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use failure::Failure;
+use std::ffi::OsString;
 use std::process::ExitCode;
 use terminal::warn;
 
@@ -195,7 +196,12 @@ fn usage(why: &clap::Error) -> String {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    let parsed = with_defaults(Cli::command()).try_get_matches();
+    run(std::env::args_os())
+}
+
+/// Runs a command line, the program's name first; figures and errors go to this process's streams.
+pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
+    let parsed = with_defaults(Cli::command()).try_get_matches_from(arguments);
     let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(why)
