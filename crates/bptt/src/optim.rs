@@ -69,17 +69,37 @@ impl Optimizer {
     /// Checks the constants.
     ///
     /// # Errors
-    /// A decay outside [0, 1), a negative weight decay, or ε that is not positive.
+    /// A decay outside [0, 1), a weight decay that is negative or not finite, ε that is not positive and finite, or
+    /// Nesterov's form without momentum, which is none.
     pub fn check(&self) -> Result<(), ConfigError> {
-        let unit = |x: f32| (0.0..1.0).contains(&x);
-        let fine = match *self {
-            Self::Sgd { momentum, weight_decay, .. } => unit(momentum) && weight_decay >= 0.0,
-            Self::Adam { beta1, beta2, eps, weight_decay }
-            | Self::AdamW { beta1, beta2, eps, weight_decay } => {
-                unit(beta1) && unit(beta2) && eps > 0.0 && weight_decay >= 0.0
+        let bad = |what: &str, value: f32, want: &str| {
+            Err(ConfigError(format!("optimiser's {what} is {value}, must be {want}")))
+        };
+        let decays = match *self {
+            Self::Sgd { momentum, .. } => [("momentum", momentum), ("momentum", momentum)],
+            Self::Adam { beta1, beta2, .. } | Self::AdamW { beta1, beta2, .. } => {
+                [("beta1", beta1), ("beta2", beta2)]
             }
         };
-        if fine { Ok(()) } else { Err(ConfigError(format!("optimiser constants out of range: {self:?}"))) }
+        if let Some((what, value)) = decays.into_iter().find(|(_, x)| !(0.0..1.0).contains(x)) {
+            return bad(what, value, "from 0 to below 1");
+        }
+        match *self {
+            Self::Sgd { weight_decay: w, .. }
+            | Self::Adam { weight_decay: w, .. }
+            | Self::AdamW { weight_decay: w, .. }
+                if !(w >= 0.0 && w.is_finite()) =>
+            {
+                bad("weight decay", w, "a finite number, 0 or more")
+            }
+            Self::Adam { eps, .. } | Self::AdamW { eps, .. } if !(eps > 0.0 && eps.is_finite()) => {
+                bad("eps", eps, "positive and finite")
+            }
+            Self::Sgd { nesterov: true, momentum: 0.0, .. } => {
+                Err(ConfigError("Nesterov's form needs a momentum above 0, momentum is 0".into()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Takes one step; `step` counts from 1.

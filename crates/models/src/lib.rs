@@ -21,6 +21,7 @@ pub mod build;
 pub mod config;
 pub mod durable;
 pub mod energy;
+mod foreign;
 pub mod inspect;
 mod json;
 mod layers;
