@@ -1,7 +1,9 @@
 //! Optimisers over one flat vector of parameters, as PyTorch defines them; gradient clipping.
 
-use crate::ConfigError;
+use crate::{ConfigError, Largest};
+use spikegrad_tensor::magnitude::magnitude_bits;
 use spikegrad_tensor::{Kernel, Lanes, Level, Workers};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// Parameters that a task updates.
 const CHUNK: usize = 1 << 14;
@@ -102,7 +104,8 @@ impl Optimizer {
         }
     }
 
-    /// Takes one step; `step` counts from 1.
+    /// Takes one step; `step` counts from 1. Returns the largest magnitudes afterwards, by-products of the pass: not
+    /// finite where a weight or a moment is not.
     ///
     /// | argument | shape | access |
     /// |---|---|---|
@@ -111,7 +114,14 @@ impl Optimizer {
     /// | `first`, `second` | as `weights`; `second` may be empty for SGD | updated |
     ///
     /// Numerics: the same bits at every level and for any number of threads.
-    pub fn step(&self, lr: f32, step: u64, parameters: Parameters<'_>, level: Level, workers: &mut Workers) {
+    pub fn step(
+        &self,
+        lr: f32,
+        step: u64,
+        parameters: Parameters<'_>,
+        level: Level,
+        workers: &mut Workers,
+    ) -> Largest {
         let Parameters { weights, grads, first, second } = parameters;
         let mut seconds = second.chunks_mut(CHUNK);
         let chunks = weights.chunks_mut(CHUNK).zip(grads.chunks(CHUNK)).zip(first.chunks_mut(CHUNK));
@@ -119,7 +129,15 @@ impl Optimizer {
             let second = seconds.next().unwrap_or_default();
             Parameters { weights, grads, first, second }
         });
-        workers.run(chunks, |parameters, _| level.run(Step { optimizer: self, lr, step, parameters }));
+        let largest: [AtomicU32; 3] = Default::default();
+        workers.run(chunks, |parameters, _| {
+            let of_chunk = level.run(Step { optimizer: self, lr, step, parameters });
+            largest.iter().zip(of_chunk).for_each(|(all, of_chunk)| {
+                all.fetch_max(of_chunk, Relaxed);
+            });
+        });
+        let [weight, first, second] = largest.map(|bits| f32::from_bits(bits.into_inner()));
+        Largest { weight, first, second }
     }
 }
 
@@ -145,10 +163,13 @@ struct Step<'a> {
 }
 
 impl Kernel for Step<'_> {
-    type Output = ();
+    /// Magnitude bits of the largest weight, first and second moment.
+    type Output = [u32; 3];
 
     #[inline(always)]
-    fn run<V: Lanes>(self) {
+    fn run<V: Lanes>(self) -> [u32; 3] {
+        let mut largest = [0; 3];
+        let mut note = |k: usize, x: f32| largest[k] = magnitude_bits(x).max(largest[k]);
         let Self { lr, step, parameters: Parameters { weights, grads, first, second }, .. } = self;
         match *self.optimizer {
             Optimizer::Sgd { momentum, nesterov, weight_decay } => {
@@ -156,6 +177,8 @@ impl Kernel for Step<'_> {
                     let g = g + weight_decay * *w;
                     *v = if step == 1 { g } else { momentum * *v + g };
                     *w -= lr * if nesterov { g + momentum * *v } else { *v };
+                    note(0, *w);
+                    note(1, *v);
                 }
             }
             Optimizer::Adam { beta1, beta2, eps, weight_decay } => {
@@ -163,6 +186,9 @@ impl Kernel for Step<'_> {
                 for (((w, g), m), v) in weights.iter_mut().zip(grads).zip(first).zip(second) {
                     let g = g + weight_decay * *w;
                     *w -= rate.update(g, m, v);
+                    note(0, *w);
+                    note(1, *m);
+                    note(2, *v);
                 }
             }
             Optimizer::AdamW { beta1, beta2, eps, weight_decay } => {
@@ -170,9 +196,13 @@ impl Kernel for Step<'_> {
                 for (((w, g), m), v) in weights.iter_mut().zip(grads).zip(first).zip(second) {
                     *w *= 1.0 - lr * weight_decay;
                     *w -= rate.update(*g, m, v);
+                    note(0, *w);
+                    note(1, *m);
+                    note(2, *v);
                 }
             }
         }
+        largest
     }
 }
 

@@ -34,7 +34,7 @@ impl From<Error> for Fault {
         let status = match error {
             Error::Config(_) => SpikegradStatus::BadConfig,
             Error::File(_) => SpikegradStatus::BadFile,
-            Error::NotFinite { .. } => SpikegradStatus::NotFinite,
+            Error::NotFinite { .. } | Error::LogitsNotFinite { .. } => SpikegradStatus::NotFinite,
             _ => SpikegradStatus::BadBatch,
         };
         Self { status, why: error.to_string() }

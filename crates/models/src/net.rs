@@ -6,6 +6,7 @@ use spikegrad_bptt::lif::record::Recorder;
 use spikegrad_bptt::lipschitz::lipschitz;
 use spikegrad_bptt::loss::Logits;
 use spikegrad_bptt::{ConfigError, Fire, LifConfig, LossConfig};
+use spikegrad_tensor::norm::Statistics;
 use spikegrad_tensor::{Dims, LANES, Level, Needs, Scratch, Tensor, Workers};
 use std::sync::Arc;
 
@@ -310,8 +311,11 @@ impl Net {
         for layer in &self.layers {
             let broken = match layer {
                 Layer::Unit(unit) => unit.currents.iter().any(|current| match current {
-                    // y itself may be gone; what is not finite in it is not finite in its mean.
-                    Current::Conv(conv) => conv.statistics.mean.iter().any(|mean| !mean.is_finite()),
+                    // y itself may be gone; what is not finite in it is not finite in its mean and variance.
+                    Current::Conv(conv) => {
+                        let Statistics { mean, var, .. } = &conv.statistics;
+                        mean.iter().chain(var).any(|x| !x.is_finite())
+                    }
                     Current::Linear(linear) => !finite(&linear.y),
                     Current::Identity(_) => false,
                 }),

@@ -90,6 +90,13 @@ impl Params {
         Some(&self.weights[entry.range.clone()])
     }
 
+    /// The first running estimate that is not finite.
+    pub fn first_estimate_not_finite(&self) -> Option<&str> {
+        let at = self.buffers.iter().position(|x| !x.is_finite())?;
+        let entry = self.buffer_entries.iter().find(|entry| entry.range.contains(&at));
+        entry.map(|entry| entry.name.as_str())
+    }
+
     /// The first weight whose gradient, or value, is not finite.
     pub fn first_not_finite(&self) -> Option<&str> {
         let broken = |data: &[f32], entry: &&Entry| !data[entry.range.clone()].iter().all(|x| x.is_finite());
