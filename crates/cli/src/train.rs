@@ -15,16 +15,13 @@ use clap::Args;
 use serde_json::json;
 use spikegrad::Trainer;
 use spikegrad::data::Loader;
-use spikegrad::models::PowerIteration;
+use spikegrad::models::{Lanczos, LipschitzConstant};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// The file that resuming starts from.
 const STATE: &str = "state.safetensors";
-
-/// Good for two digits, which is what the end of a run shows.
-const ITERATION: PowerIteration = PowerIteration { rounds: 100, tolerance: 1e-3, seed: 0 };
 
 /// What `train` takes.
 #[derive(Args, Clone, Debug)]
@@ -158,10 +155,10 @@ pub fn run(args: TrainArgs) -> Result<(), Failure> {
 
 /// Tells what the Lipschitz term is about: the largest singular value of each layer, batch norm included.
 fn lipschitz_constants(trainer: &Trainer) -> String {
-    let constants = trainer.net().lipschitz_constants(&ITERATION);
-    let largest = constants.iter().map(|layer| layer.sigma).fold(0.0, f64::max);
-    let values: Vec<String> = constants.iter().map(|c| format!("{} {:.2}", c.layer, c.sigma)).collect();
-    format!("measured Lipschitz constants, largest {largest:.2}: {}\n", values.join(", "))
+    let constants = trainer.net().lipschitz_constants(&Lanczos::default());
+    let largest = constants.iter().max_by(|a, b| a.sigma.total_cmp(&b.sigma)).map(LipschitzConstant::shown);
+    let values: Vec<String> = constants.iter().map(|c| format!("{} {}", c.layer, c.shown())).collect();
+    format!("measured Lipschitz constants, largest {}: {}\n", largest.unwrap_or_default(), values.join(", "))
 }
 
 /// A run that has come to its end.

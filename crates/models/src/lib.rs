@@ -43,5 +43,5 @@ pub use net::{Bytes, LayerReport, Net, PlanReport};
 pub use operations::{InputKind, LayerOperations, UnitSpikes};
 pub use params::Params;
 pub use shapes::{KernelKind, KernelShape};
-pub use spectral::{LipschitzConstant, PowerIteration};
+pub use spectral::{Lanczos, LipschitzConstant};
 pub use stream::Stream;
