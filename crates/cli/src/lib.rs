@@ -183,7 +183,7 @@ pub fn main() -> ExitCode {
         eprintln!("error: --threads is 0, must be at least 1");
         return ExitCode::from(2);
     }
-    match spikegrad::with_threads(cli.threads, || cli.command.run()) {
+    match spikegrad::with_threads(cli.threads, || cli.command.run()).unwrap_or_else(|why| Err(why.into())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             eprintln!("error: {why}");

@@ -7,7 +7,6 @@ use crate::row;
 use crate::settings::{Settings, level};
 use clap::Args;
 use serde_json::json;
-use spikegrad::Trainer;
 use spikegrad::models::PlanReport;
 use std::path::PathBuf;
 
@@ -24,14 +23,14 @@ pub struct PlanArgs {
     json: Option<String>,
 }
 
-/// Plans; the data set is not read, its name says the shape.
+/// Plans, by arithmetic alone: nothing is allocated, and memory need not be there. The data set is not read, its name says the shape.
 ///
 /// # Errors
 /// Settings that make no sense.
 pub fn run(args: PlanArgs) -> Result<(), Failure> {
     let settings = Settings::resolve(args.flags, args.config.as_deref())?;
     let config = settings.train_config(settings.shape());
-    let plan = Trainer::new(config, level(None)?)?.plan();
+    let plan = config.plan(level(None)?)?;
     if let Some(target) = &args.json {
         write_json(target, &figures(&plan))?;
     }

@@ -2,7 +2,8 @@
 
 use crate::Error;
 use spikegrad_bptt::{ConfigError, LossConfig, Optimizer, Schedule};
-use spikegrad_models::{Init, NetConfig};
+use spikegrad_models::{Init, NetConfig, PlanReport};
+use spikegrad_tensor::Level;
 
 /// All that decides a training run, but for the data.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,6 +78,16 @@ impl TrainConfig {
         Ok(())
     }
 
+    /// Plans the run: what it costs, computed from its sizes; nothing is allocated, and memory need not be there.
+    ///
+    /// # Errors
+    /// A hyper-parameter or a size makes no sense, or is beyond what can be computed with.
+    pub fn plan(&self, level: Level) -> Result<PlanReport, Error> {
+        self.check()?;
+        let moments = self.optimizer.moments();
+        Ok(with_estimates(PlanReport::of(&self.net, self.batch, level, moments, self.beta > 0.0)?))
+    }
+
     /// Says what makes sense but is hardly meant: a line for each.
     pub fn warnings(&self) -> Vec<String> {
         let mut lines = Vec::new();
@@ -114,4 +125,12 @@ impl TrainConfig {
             }
         }
     }
+}
+
+/// Adds the copy of the running estimates that a trainer keeps, should a step fail.
+pub(crate) fn with_estimates(mut plan: PlanReport) -> PlanReport {
+    let estimates = plan.bytes.weights - 4 * plan.parameters;
+    plan.bytes.workspace += estimates;
+    plan.bytes.total += estimates;
+    plan
 }

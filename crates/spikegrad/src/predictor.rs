@@ -39,7 +39,7 @@ impl Predictor {
     /// Plans a net for frames of `batch` streams side by side; its weights are zero until they are loaded.
     ///
     /// # Errors
-    /// A hyper-parameter or a size makes no sense.
+    /// A hyper-parameter or a size makes no sense, or the net needs more memory than there is.
     pub fn new(net: &NetConfig, batch: usize, level: Level) -> Result<Self, Error> {
         Ok(Self { net: Net::plan(&Net::stepwise(net), batch, level, false)?, config: net.clone() })
     }

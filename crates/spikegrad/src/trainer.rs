@@ -1,9 +1,11 @@
 //! The trainer: a net, a loss, an optimiser and a schedule.
 
+use crate::config::with_estimates;
 use crate::inputs::{check_input, check_logits, is_right};
 use crate::{Error, TrainConfig};
-use spikegrad_bptt::{Largest, optim};
-use spikegrad_models::{Net, Params, PlanReport};
+use spikegrad_bptt::{ConfigError, Largest, optim};
+use spikegrad_models::{Net, Params, PlanReport, available};
+use spikegrad_tensor::memory::try_vec;
 use spikegrad_tensor::{Level, Workers, largest_magnitude};
 use std::time::Instant;
 
@@ -48,7 +50,7 @@ impl Trainer {
     /// Plans the net, with buffers for one worker a thread of the current pool, and draws its weights.
     ///
     /// # Errors
-    /// A hyper-parameter or a size makes no sense.
+    /// A hyper-parameter or a size makes no sense, or the run needs more memory than there is (both numbers are named).
     pub fn new(config: TrainConfig, level: Level) -> Result<Self, Error> {
         Self::with_input_gradient(config, level, false)
     }
@@ -58,12 +60,18 @@ impl Trainer {
         level: Level,
         wanted: bool,
     ) -> Result<Self, Error> {
-        config.check()?;
+        available::check(config.plan(level)?.bytes.total)?;
         let mut net = Net::plan(&config.net, config.batch, level, wanted)?;
+        if config.beta > 0.0 {
+            net.reserve_lipschitz()?;
+        }
         net.params_mut().initialise(config.init, config.seed);
         let len = net.params().weights.len();
-        let moment = |used: bool| vec![0.0; if used { len } else { 0 }];
-        let moments = [moment(true), moment(config.optimizer.moments() > 1)];
+        let moment = |used: bool| {
+            let moment = try_vec(if used { len } else { 0 }, 0.0);
+            moment.map_err(|error| ConfigError(error.to_string()))
+        };
+        let moments = [moment(true)?, moment(config.optimizer.moments() > 1)?];
         let estimates = net.params().buffers.clone();
         let (largest, workers) = (Largest::default(), Workers::new());
         let mut trainer = Self { config, net, step: 0, moments, estimates, largest, level, workers };
@@ -205,7 +213,7 @@ impl Trainer {
 
     /// What the run costs.
     pub fn plan(&self) -> PlanReport {
-        self.net.report(self.config.optimizer.moments())
+        with_estimates(self.net.report(self.config.optimizer.moments(), self.config.beta > 0.0))
     }
 
     /// Name, shape and numbers of each weight.

@@ -129,6 +129,7 @@ fn views(threads: usize, level: Level) -> Vec<LayerView> {
         let mut trainer = trainer(NetKind::ResNet19, Reset::Hard, level);
         look(&mut trainer, &[]).layers()
     })
+    .unwrap()
 }
 
 #[test]
