@@ -22,7 +22,7 @@ pub(crate) fn check_input(net: &NetConfig, images: &[f32]) -> Result<(), Error> 
     if largest_magnitude(Level::BASELINE, images) <= LARGEST_PIXEL {
         return Ok(());
     }
-    let at = images.iter().position(|x| !(x.abs() <= LARGEST_PIXEL)).unwrap_or(0);
+    let at = images.iter().position(|x| x.is_nan() || x.abs() > LARGEST_PIXEL).unwrap_or(0);
     let x = images[at];
     Err(Error::Batch(format!("input {at} is {x}, must be a finite number from -1e15 to 1e15")))
 }

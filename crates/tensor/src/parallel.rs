@@ -135,7 +135,7 @@ pub fn start_threads() -> Result<(), String> {
             Err(why) if why.source().is_some() => Err(format!("no threads can be started: {why}")),
             _ => Ok(()),
         };
-        return STARTED.get_or_init(start).clone();
+        STARTED.get_or_init(start).clone()
     }
     #[cfg(not(feature = "parallel"))]
     Ok(())
