@@ -30,12 +30,13 @@ pub struct PlanArgs {
 pub fn run(args: PlanArgs) -> Result<(), Failure> {
     let settings = Settings::resolve(args.flags, args.config.as_deref())?;
     let config = settings.train_config(settings.shape());
-    let plan = config.plan(level(None)?)?;
+    let (plan, warnings) = (config.plan(level(None)?)?, config.warnings());
     if let Some(target) = &args.json {
         write_json(target, &figures(&plan))?;
     }
     if args.json.as_deref() != Some("-") {
         print(&show(&plan));
+        warnings.iter().for_each(|line| print(&format!("note: {line}\n")));
     }
     Ok(())
 }

@@ -59,6 +59,8 @@ pub struct PlanReport {
     pub layers: Vec<LayerReport>,
     /// Bytes of training.
     pub bytes: Bytes,
+    /// Batch norms that have one value a channel to average over in training: they put out β, whatever comes in.
+    pub norms_of_one_value: Vec<String>,
 }
 
 impl PlanReport {
@@ -196,7 +198,29 @@ impl Held<'_> {
         let macs: u128 = layers.iter().map(|layer| u128::from(layer.macs)).sum();
         let macs = u64::try_from(macs)
             .map_err(|_| ConfigError(format!("the net takes {macs} multiply-adds, too many")))?;
-        Ok(PlanReport { parameters, macs_per_step: macs, neurons: narrow(neurons.sum())?, layers, bytes })
+        Ok(PlanReport {
+            parameters,
+            macs_per_step: macs,
+            neurons: narrow(neurons.sum())?,
+            layers,
+            bytes,
+            norms_of_one_value: self.norms_of_one_value(),
+        })
+    }
+
+    /// The batch norms whose convolution yields a single pixel of a single image.
+    fn norms_of_one_value(&self) -> Vec<String> {
+        let units = self.layers.iter().flat_map(|layer| match layer {
+            Layer::Unit(unit) => &unit.currents[..],
+            _ => &[],
+        });
+        let convs = units.filter_map(|current| match current {
+            Current::Conv(conv) if conv.conv.output().n * conv.conv.output().pixels() == 1 => Some(conv),
+            _ => None,
+        });
+        let name = |start: usize| self.params.entries.iter().find(|entry| entry.range.start == start);
+        let names = convs.filter_map(|conv| name(conv.gamma.start)?.name.strip_suffix(".weight"));
+        names.map(str::to_string).collect()
     }
 
     /// Bytes of the logits' gradient and mean, and of the constants that every layer reads.

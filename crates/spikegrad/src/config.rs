@@ -104,6 +104,13 @@ impl TrainConfig {
                 "the first drop of the learning rate comes after {every_epochs} epochs and training ends after {epochs}"
             ));
         }
+        let plan = PlanReport::of(&self.net, self.batch, Level::BASELINE, 0, false);
+        for norm in plan.map(|plan| plan.norms_of_one_value).unwrap_or_default() {
+            lines.push(format!(
+                "batch norm {norm} has one value a channel to average over (one image, step and pixel): it puts out its \
+                 bias, whatever comes in"
+            ));
+        }
         if self.lr == 0.0 {
             lines.push("the learning rate is 0: nothing is learned".into());
         }

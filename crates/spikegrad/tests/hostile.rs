@@ -276,6 +276,14 @@ fn what_is_hardly_meant_is_said() {
     );
     let schedule = Schedule::Step { every_epochs: 30.0, factor: 0.1 };
     assert!(TrainConfig { schedule, ..good() }.warnings()[0].contains("after 30 epochs"));
+    // Four strides of 2 leave one pixel of 16; two images, or two steps of frames, are more than one value.
+    let strided = NetConfig { timesteps: 1, ..net(NetKind::VggSnnStride) };
+    let strided = NetConfig { height: 16, width: 16, ..strided };
+    let lines = TrainConfig { batch: 1, net: strided.clone(), ..good() }.warnings();
+    assert!(lines.len() == 1 && lines[0].starts_with("batch norm bn8 has one value"), "{lines:?}");
+    assert!(TrainConfig { batch: 2, net: strided.clone(), ..good() }.warnings().is_empty());
+    let frames = NetConfig { timesteps: 2, input: Input::Frames, ..strided };
+    assert!(TrainConfig { batch: 1, net: frames, ..good() }.warnings().is_empty());
     assert!(TrainConfig { lr: 0.0, ..good() }.warnings()[0].contains("learning rate is 0"));
 }
 
