@@ -1,5 +1,6 @@
 //! What a C program can do wrong: a status and a line, nothing lost, nothing aborted.
 
+use spikegrad::models::safetensors::{File, View, write};
 use spikegrad_capi::*;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ffi::{CStr, CString};
@@ -192,6 +193,62 @@ fn arrays_that_make_no_sense() {
     }
 }
 
+/// The paper's recipe, and that what is set reaches the trainer.
+fn defaults_and_settings() {
+    let c = config();
+    assert_eq!((c.scale, c.timesteps, c.decay, c.threshold, c.delta), (1.0, 2, 0.5, 0.5, 1e-4));
+    assert_eq!((c.beta, c.epochs, c.lr, c.seed), (1e-4, 150, 1e-3, 2022));
+    let (images, labels) = ([0.5f32; 2 * SIDE * SIDE], [0u32, 1]);
+    let first = |config: SpikegradConfig| {
+        let (_, trainer) = new(&config);
+        let mut report = SpikegradReport::default();
+        // SAFETY: a trainer, arrays of the lengths given, room for a report.
+        unsafe {
+            let images = (images.as_ptr(), images.len());
+            let status =
+                spikegrad_trainer_step(trainer, images.0, images.1, labels.as_ptr(), 2, 15.0, &mut report);
+            assert_eq!(status, SpikegradStatus::Ok);
+            spikegrad_trainer_free(trainer);
+        }
+        report
+    };
+    let (plain, other) = (first(c), first(SpikegradConfig { lr: 0.25, epochs: 30, ..c }));
+    // A tenth and a half of the cosine.
+    assert!((f64::from(plain.lr) - 1e-3 * 0.5 * (1.0 + (0.1 * std::f64::consts::PI).cos())).abs() < 1e-9);
+    assert!((other.lr - 0.125).abs() < 1e-6 && other.loss == plain.loss);
+    assert!(first(SpikegradConfig { beta: 0.5, ..c }).loss > plain.loss + 1.0);
+    assert!(first(SpikegradConfig { seed: 3, ..c }).loss != plain.loss);
+}
+
+/// Weights so large that the logits overflow: a status of its own.
+fn logits_that_are_not_finite() {
+    let path = std::env::temp_dir().join(format!("capi-large-{}.safetensors", std::process::id()));
+    let text = CString::new(path.to_str().unwrap()).unwrap();
+    let (_, trainer) = new(&config());
+    // SAFETY: a trainer, and paths that end with zero.
+    unsafe {
+        assert_eq!(spikegrad_trainer_save(trainer, text.as_ptr()), SpikegradStatus::Ok);
+        let file = File::read(&path).unwrap();
+        let value = |name: &str| if name.starts_with("fc3") { f32::MAX } else { 1.0 };
+        let data: Vec<_> =
+            file.tensors.iter().map(|t| vec![value(&t.name); file.f32(&t.name).unwrap().len()]).collect();
+        let views: Vec<_> = file
+            .tensors
+            .iter()
+            .zip(&data)
+            .map(|(t, data)| View { name: &t.name, shape: &t.shape, data })
+            .collect();
+        write(&path, &file.metadata, &views).unwrap();
+        assert_eq!(spikegrad_trainer_load(trainer, text.as_ptr()), SpikegradStatus::Ok, "{}", last());
+        let (images, mut logits) = ([0.5f32; 2 * SIDE * SIDE], [0.0f32; 4]);
+        let status =
+            spikegrad_trainer_predict(trainer, images.as_ptr(), images.len(), logits.as_mut_ptr(), 4);
+        assert_eq!((status, logits), (SpikegradStatus::NotFinite, [0.0; 4]));
+        spikegrad_trainer_free(trainer);
+    }
+    std::fs::remove_file(path).unwrap();
+}
+
 /// One test, so that no other allocates meanwhile.
 #[test]
 fn mistakes_are_a_status_and_a_line() {
@@ -200,6 +257,8 @@ fn mistakes_are_a_status_and_a_line() {
     numbers_that_make_no_sense();
     arrays_that_make_no_sense();
     weights_of_another_net();
+    defaults_and_settings();
+    logits_that_are_not_finite();
     // SAFETY: a static C string.
     let version = unsafe { CStr::from_ptr(spikegrad_version()) };
     assert_eq!(version.to_str().unwrap(), env!("CARGO_PKG_VERSION"));

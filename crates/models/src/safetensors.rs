@@ -406,6 +406,15 @@ mod tests {
     }
 
     #[test]
+    #[cfg(unix)]
+    fn what_is_no_regular_file_is_not_read() {
+        for path in ["/dev/null", "/dev/zero", "/tmp"] {
+            let error = File::read(path).unwrap_err().to_string();
+            assert_eq!(error, format!("{path}: is no regular file"));
+        }
+    }
+
+    #[test]
     fn files_round_trip() {
         let path = std::env::temp_dir().join(format!("spikegrad-{}.safetensors", std::process::id()));
         let metadata = BTreeMap::from([("a \"b\"".to_string(), "c\\d\n".to_string())]);

@@ -384,3 +384,25 @@ fn variances_below_zero_are_refused() {
         assert!(state(&trainer) == before);
     }
 }
+
+/// The largest moment is known from the step before, and measured where it comes from a file.
+#[test]
+fn moments_from_a_file_are_checked_before_a_step() {
+    for (optimizer, lr) in [(Optimizer::sgd(0.9, false, 0.0), 10.0), (Optimizer::adam(0.0), 1e-3)] {
+        let config = TrainConfig { lr, schedule: Schedule::Constant, ..config(NetKind::Mlp, optimizer) };
+        let file = temporary("moments");
+        let mut trainer = trainer(&config);
+        trainer.save_state(&file.0, &BTreeMap::new()).unwrap();
+        rewrite(&file.0, |metadata, name, data| {
+            metadata.insert("step".into(), "1".into());
+            if name == "moment.first" {
+                data.fill(3e38);
+            }
+        });
+        trainer.load_state(&file.0).unwrap();
+        let before = state(&trainer);
+        let error = trainer.train_batch(&images(), &[0, 1], 0.0).unwrap_err();
+        assert!(matches!(error, Error::NotFinite { step: 2, .. }), "{optimizer:?}: {error}");
+        assert!(state(&trainer) == before, "{optimizer:?}: something has changed");
+    }
+}

@@ -210,3 +210,62 @@ fn what_a_layer_reads_is_told_by_kind() {
     // The twin's activations are real numbers.
     assert!(!spikes(&kinds(NetConfig { twin: true, ..of(NetKind::VggSnnStride, Input::Still) }), "fc1"));
 }
+
+/// The model with memory, reckoned by hand. Accesses cost 1 pJ up to 8 bytes and 5 pJ from 24 on, so 3 pJ at 16 bytes
+/// and 2 pJ at 12.
+#[test]
+fn memory_is_charged_as_reckoned_by_hand() {
+    let constants = Constants {
+        integer: Operations { mac: 0.0, ac: 0.0 },
+        float: Operations { mac: 4.0, ac: 1.0 },
+        access: vec![(8.0, 1.0), (24.0, 5.0)],
+    };
+    for (bytes, energy) in [(1.0, 1.0), (8.0, 1.0), (12.0, 2.0), (16.0, 3.0), (24.0, 5.0), (1e9, 5.0)] {
+        assert_eq!(constants.access(bytes), energy, "{bytes} bytes");
+    }
+    let on_spikes = LayerWork {
+        layer: "fc1".into(),
+        input: InputKind::Spikes,
+        first: true,
+        steps: 2.0,
+        active: 3.0,
+        effective: 9.0,
+        neurons: 3.0,
+        fired: 6.0,
+        dense: 12.0,
+        macs: 12.0,
+        inputs: 4.0,
+        outputs: 3.0,
+        weights: 12.0,
+    };
+    assert_eq!(on_spikes.rate(), 3.0 / 8.0);
+    // 12 products; an input (16 bytes) and a weight (48) read for each; 3 outputs (12) written; 27 addresses.
+    assert_eq!(on_spikes.ann(Model::Memory, &constants), 12.0 * 4.0 + 12.0 * (3.0 + 5.0) + 3.0 * 2.0 + 27.0);
+    // 9 additions, each with a weight, and a potential (12 bytes) read and written; 6 leaks, each a product and a potential
+    // read and written; 3 input spikes and 6 of the output, of less than a word; 27 + 12 + 3 + 6 addresses.
+    let of_spikes = 9.0 + 9.0 * (5.0 + 2.0 * 2.0) + 6.0 * (2.0 * 2.0 + 4.0) + (3.0 + 6.0) + 48.0;
+    assert_eq!(on_spikes.snn(Model::Memory, &constants), of_spikes);
+    // Real inputs are multiplied, and read as words of 16 bytes in all.
+    let on_reals = LayerWork { input: InputKind::Real, ..on_spikes };
+    let of_reals = 9.0 * 4.0 + 9.0 * (5.0 + 2.0 * 2.0) + 6.0 * (2.0 * 2.0 + 4.0) + (3.0 * 3.0 + 6.0) + 48.0;
+    assert_eq!(on_reals.snn(Model::Memory, &constants), of_reals);
+    // The paper's formula charges its first layer by the model, and any other on real numbers with products.
+    let paper = Constants { integer: Operations { mac: 3.0, ac: 0.5 }, ..constants };
+    let formula = 12.0 * 3.0 / 8.0 * 2.0;
+    assert_eq!(on_reals.snn(Model::PaperAc, &paper), formula * 0.5);
+    assert_eq!(on_reals.snn(Model::PaperMac, &paper), formula * 3.0);
+    let later = LayerWork { first: false, ..on_reals };
+    assert_eq!(later.snn(Model::PaperAc, &paper), formula * 3.0);
+    assert_eq!(later.ann(Model::PaperAc, &paper), 36.0);
+    // Leaks alone cost more than a net without any.
+    let none = LayerWork {
+        dense: 0.0,
+        outputs: 0.0,
+        inputs: 0.0,
+        weights: 0.0,
+        effective: 0.0,
+        active: 0.0,
+        ..later
+    };
+    assert_eq!(Total::of(&[none], Model::Memory, &paper).break_even, BreakEven::Never);
+}
