@@ -59,7 +59,12 @@ impl Checkpoint {
             Some(config) => Settings::resolve(flags, Some(config))?,
             None => settings(flags, weights)?,
         };
-        Self::with(settings, weights, level(args.level.as_deref())?)
+        // Who gives other settings knows that they are others.
+        let read = match &args.config {
+            Some(_) => Trainer::load_weights_of_any_neuron,
+            None => Trainer::load_weights,
+        };
+        Self::with(settings, weights, level(args.level.as_deref())?, read)
     }
 
     /// Loads the last epoch's weights of `run`, with some settings laid over its own.
@@ -68,13 +73,18 @@ impl Checkpoint {
     /// As [`Checkpoint::load`].
     pub fn open(run: &Path, flags: Flags, level: Level) -> Result<Self, Failure> {
         let weights = weights(run, false)?;
-        Self::with(settings(flags, &weights)?, &weights, level)
+        Self::with(settings(flags, &weights)?, &weights, level, Trainer::load_weights)
     }
 
-    fn with(settings: Settings, weights: &Path, level: Level) -> Result<Self, Failure> {
+    fn with(
+        settings: Settings,
+        weights: &Path,
+        level: Level,
+        read: fn(&mut Trainer, &Path) -> Result<(), spikegrad::Error>,
+    ) -> Result<Self, Failure> {
         let data = Dataset::load(&settings)?;
         let mut trainer = Trainer::new(settings.train_config(data.shape()), level)?;
-        trainer.load_weights(weights)?;
+        read(&mut trainer, weights)?;
         Ok(Self { settings, data, trainer })
     }
 }

@@ -77,6 +77,17 @@ impl Trainer {
         Ok(())
     }
 
+    /// Reads weights as [`Trainer::load_weights`] does, whatever they were trained for: for who wants to know what they do
+    /// with other time steps or another neuron.
+    ///
+    /// # Errors
+    /// As [`Trainer::load_weights`], but for what the file says of its neuron.
+    pub fn load_weights_of_any_neuron(&mut self, path: impl AsRef<Path>) -> Result<(), Error> {
+        load(&mut self.net, None, &File::read(path)?, false)?;
+        self.measure();
+        Ok(())
+    }
+
     /// Reads a state written by [`Trainer::save_state`] and returns the caller's strings.
     ///
     /// # Errors
@@ -100,7 +111,7 @@ impl Trainer {
             }
         }
         let step = file.meta("step")?;
-        load(&mut self.net, &self.config.net, &file, true)?;
+        load(&mut self.net, Some(&self.config.net), &file, true)?;
         self.step = step;
         self.moments = moments;
         self.measure();
@@ -187,11 +198,14 @@ fn save(path: &Path, metadata: &BTreeMap<String, String>, tensors: &[View<'_>]) 
 
 /// Reads weights and running estimates into a net of `config`, which is unchanged by a file that does not fit.
 pub(crate) fn load_weights(net: &mut Net, config: &NetConfig, path: &Path) -> Result<(), Error> {
-    load(net, config, &File::read(path)?, false)
+    load(net, Some(config), &File::read(path)?, false)
 }
 
-fn load(net: &mut Net, config: &NetConfig, file: &File, with_moments: bool) -> Result<(), Error> {
-    check_origin(config, !net.params().buffers.is_empty(), file)?;
+/// Reads a file into a net; where a configuration is given, the file must have been trained for it.
+fn load(net: &mut Net, config: Option<&NetConfig>, file: &File, with_moments: bool) -> Result<(), Error> {
+    if let Some(config) = config {
+        check_origin(config, !net.params().buffers.is_empty(), file)?;
+    }
     let mut found = tensors(file, with_moments)?;
     let params = net.params();
     let mut weights = params.weights.clone();

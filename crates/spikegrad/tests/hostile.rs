@@ -320,6 +320,14 @@ fn weights_for_another_neuron_are_refused_with_both_values() {
     load_from(NetKind::Mlp, |net| net.lif.surrogate = Surrogate::Arctan { alpha: 2.0 }).unwrap();
     load_from(NetKind::Mlp, |net| net.lif.delta = 0.5).unwrap();
     load_from(NetKind::Mlp, |net| net.twin = true).unwrap();
+    // Who wants another neuron all the same, says so.
+    let file = temporary("any");
+    trainer(&config(NetKind::Mlp, Optimizer::adam(0.0))).save_weights(&file.0).unwrap();
+    let mut other = config(NetKind::Mlp, Optimizer::adam(0.0));
+    other.net.lif.decay = 0.25;
+    let mut other = trainer(&other);
+    assert!(other.load_weights(&file.0).is_err());
+    other.load_weights_of_any_neuron(&file.0).unwrap();
     // A predictor made for one step takes as many as it likes.
     let file = temporary("stepwise");
     trainer(&config(NetKind::Mlp, Optimizer::adam(0.0))).save_weights(&file.0).unwrap();
@@ -405,4 +413,30 @@ fn moments_from_a_file_are_checked_before_a_step() {
         assert!(matches!(error, Error::NotFinite { step: 2, .. }), "{optimizer:?}: {error}");
         assert!(state(&trainer) == before, "{optimizer:?}: something has changed");
     }
+}
+
+/// A state written by somebody who knows its names but writes no checksum: nothing says that it is whole.
+#[test]
+fn a_state_without_a_checksum_is_refused() {
+    let file = temporary("unchecked");
+    let mut trainer = trainer(&config(NetKind::Mlp, Optimizer::adam(0.0)));
+    trainer.save_state(&file.0, &BTreeMap::new()).unwrap();
+    let bytes = std::fs::read(&file.0).unwrap();
+    // The same JSON, its checksum overwritten by blanks and an entry that means nothing.
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let at = text.find("\"crc32\":\"").unwrap();
+    let mut unchecked = bytes.clone();
+    unchecked[at..at + 18].copy_from_slice(b"\"a\":\"bcdefghijklm\"");
+    std::fs::write(&file.0, &unchecked).unwrap();
+    assert!(!File::read(&file.0).unwrap().is_verified);
+    let before = state(&trainer);
+    let error = trainer.load_state(&file.0).unwrap_err().to_string();
+    assert!(error.contains("has no checksum"), "{error}");
+    assert!(state(&trainer) == before);
+    // Weights need none: PyTorch's files have none.
+    trainer.save_weights(&file.0).unwrap();
+    let mut bytes = std::fs::read(&file.0).unwrap();
+    bytes[at..at + 18].copy_from_slice(b"\"a\":\"bcdefghijklm\"");
+    std::fs::write(&file.0, &bytes).unwrap();
+    trainer.load_weights(&file.0).unwrap();
 }
