@@ -60,11 +60,7 @@ impl Checkpoint {
             None => settings(flags, weights)?,
         };
         // Who gives other settings knows that they are others.
-        let read = match &args.config {
-            Some(_) => Trainer::load_weights_of_any_neuron,
-            None => Trainer::load_weights,
-        };
-        Self::with(settings, weights, level(args.level.as_deref())?, read)
+        Self::with(settings, weights, level(args.level.as_deref())?, args.config.is_some())
     }
 
     /// Loads the last epoch's weights of `run`, with some settings laid over its own.
@@ -73,18 +69,16 @@ impl Checkpoint {
     /// As [`Checkpoint::load`].
     pub fn open(run: &Path, flags: Flags, level: Level) -> Result<Self, Failure> {
         let weights = weights(run, false)?;
-        Self::with(settings(flags, &weights)?, &weights, level, Trainer::load_weights)
+        Self::with(settings(flags, &weights)?, &weights, level, false)
     }
 
-    fn with(
-        settings: Settings,
-        weights: &Path,
-        level: Level,
-        read: fn(&mut Trainer, &Path) -> Result<(), spikegrad::Error>,
-    ) -> Result<Self, Failure> {
+    fn with(settings: Settings, weights: &Path, level: Level, for_any_neuron: bool) -> Result<Self, Failure> {
         let data = Dataset::load(&settings)?;
         let mut trainer = Trainer::new(settings.train_config(data.shape()), level)?;
-        read(&mut trainer, weights)?;
+        match for_any_neuron {
+            true => trainer.load_weights_of_any_neuron(weights)?,
+            false => trainer.load_weights(weights)?,
+        }
         Ok(Self { settings, data, trainer })
     }
 }
