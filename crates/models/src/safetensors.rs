@@ -415,6 +415,20 @@ mod tests {
     }
 
     #[test]
+    fn a_changed_byte_is_told_by_its_checksum() {
+        let path = std::env::temp_dir().join(format!("spikegrad-changed-{}.safetensors", std::process::id()));
+        write(&path, &BTreeMap::new(), &[View { name: "w", shape: &[3], data: &[1.0, 2.0, 3.0] }]).unwrap();
+        let good = std::fs::read(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        for at in good.len() - 12..good.len() {
+            let mut bytes = good.clone();
+            bytes[at] ^= 1;
+            let error = File::parse(Path::new("x"), bytes).unwrap_err().to_string();
+            assert!(error.starts_with("x: damaged: its bytes have CRC-32 "), "{error}");
+        }
+    }
+
+    #[test]
     fn files_round_trip() {
         let path = std::env::temp_dir().join(format!("spikegrad-{}.safetensors", std::process::id()));
         let metadata = BTreeMap::from([("a \"b\"".to_string(), "c\\d\n".to_string())]);
