@@ -34,9 +34,8 @@ fn bytes_and_name_are_flushed_to_the_disk() {
     let at = |call: &str, name: &str| {
         lines.lines().position(|line| line.contains(call) && line.contains(name) && line.ends_with("= 0"))
     };
-    let part = format!("weights.");
-    let bytes = at("fsync(", &part).or(at("fdatasync(", &part));
-    let renamed = at("rename", &part);
+    let bytes = at("fsync(", "weights.").or(at("fdatasync(", "weights."));
+    let renamed = at("rename", "weights.");
     let names = lines
         .lines()
         .position(|line| line.contains("fsync(") && line.contains(&format!("{}>", folder.display())));

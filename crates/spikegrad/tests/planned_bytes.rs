@@ -51,6 +51,8 @@ fn configs() -> Vec<TrainConfig> {
         configs.push(train(net(NetKind::VggSnn, memory)));
         configs.push(train(net(NetKind::VggSnnStride, memory)));
     }
+    // Logits are the larger part of a net of few neurons and many classes.
+    configs.push(train(NetConfig::custom(&[LayerSpec::Linear { outputs: 4 }], 1, 4, 4, 20_000)));
     for kind in [NetKind::LeNet, NetKind::Mlp, NetKind::EventNet] {
         configs.push(train(net(kind, Memory::F32)));
     }
@@ -163,10 +165,10 @@ fn plans_hold_nothing_and_tell_what_is_held() {
     for config in configs() {
         for threads in [1, 3] {
             let (held, planned) = held_and_planned(&config, threads);
-            // Lists of few spikes are not planned, and are a hundredth at most.
-            let most = planned + planned / 100 + LISTS;
+            // Lists of few spikes are not planned, and are a hundredth at most; threads give lists of their own back.
+            let (least, most) = (planned - LISTS, planned + planned / 100 + LISTS);
             assert!(
-                (planned..most).contains(&held),
+                (least..most).contains(&held),
                 "{} {} on {threads} threads: {held} held, {planned} planned",
                 config.net.name(),
                 config.net.memory
