@@ -151,6 +151,9 @@ fn flattened_spikes_are_accumulated() {
     let units = net.spikes(1);
     let work: Vec<LayerWork> =
         rows.iter().enumerate().map(|(i, row)| LayerWork::mean(row, i == 0, &units, 1)).collect();
+    // Counted over two images, each does half of it: 9 operations, 3 active inputs, 6 spikes behind them.
+    let of_two = LayerWork::mean(&rows[0], true, &units, 2);
+    assert_eq!((of_two.effective, of_two.active, of_two.fired, of_two.neurons), (4.5, 1.5, 3.0, 3.0));
     let constants = Constants {
         integer: Operations { mac: 3.2, ac: 0.1 },
         float: Operations { mac: 4.6, ac: 0.9 },
