@@ -369,7 +369,7 @@ pub unsafe extern "C" fn spikegrad_stream_new(
         // SAFETY: the caller keeps this function's contract.
         let predictor = unsafe { reference(predictor, "predictor")? };
         not_null(stream, "stream")?;
-        let made = SpikegradStream(predictor.0.stream());
+        let made = SpikegradStream(predictor.0.try_stream()?);
         // SAFETY: the caller keeps this function's contract.
         unsafe { output(stream, "stream", Box::into_raw(Box::new(made))) }
     })

@@ -25,12 +25,19 @@ pub fn check(bytes: usize) -> Result<(), ConfigError> {
     match memory() {
         Some(available) if bytes as u64 > available => {
             let (needed, has) = (shown(bytes as u64), shown(available));
-            Err(ConfigError(format!(
-                "needs {needed} of memory, {has} can be had; a smaller batch, width, image or T needs less"
-            )))
+            Err(ConfigError(format!("needs {needed} of memory, {has} can be had")))
         }
         _ => Ok(()),
     }
+}
+
+/// As [`check`], of a net's bytes: says what would need less.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_net(bytes: usize) -> Result<(), ConfigError> {
+    check(bytes)
+        .map_err(|why| ConfigError(format!("the net {why}; a smaller batch, width, image or T needs less")))
 }
 
 /// Bytes in words.

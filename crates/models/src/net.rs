@@ -102,7 +102,7 @@ impl Net {
         input_gradient: bool,
     ) -> Result<Self, ConfigError> {
         let plan = Plan::new(config, batch, level, input_gradient)?;
-        available::check(plan.report(0, false)?.bytes.total)?;
+        available::check_net(plan.report(0, false)?.bytes.total)?;
         Self::allocate(plan, level).map_err(|error| ConfigError(error.to_string()))
     }
 

@@ -5,6 +5,7 @@
 //! (with zeros for the eight digits themselves): a file of ours that has changed is refused. Files of other programs
 //! have no such entry, and are read without it.
 
+use crate::available;
 use crate::durable::{self, crc32};
 use crate::foreign;
 use crate::json::{Json, parse, quote};
@@ -96,9 +97,13 @@ impl File {
         let path = path.as_ref();
         let fail = |error: std::io::Error| FileError::new(path, error.to_string());
         // A pipe or a device could give bytes without end.
-        if !std::fs::metadata(path).map_err(fail)?.is_file() {
+        let about = std::fs::metadata(path).map_err(fail)?;
+        if !about.is_file() {
             return Err(FileError::new(path, "is no regular file"));
         }
+        // A sparse file may claim any length.
+        let length = usize::try_from(about.len()).unwrap_or(usize::MAX);
+        available::check(length).map_err(|why| FileError::new(path, why.to_string()))?;
         Self::parse(path, std::fs::read(path).map_err(fail)?)
     }
 
@@ -411,6 +416,22 @@ mod tests {
         for path in ["/dev/null", "/dev/zero", "/tmp"] {
             let error = File::read(path).unwrap_err().to_string();
             assert_eq!(error, format!("{path}: is no regular file"));
+        }
+    }
+
+    /// A sparse file of eight terabytes takes no room on the disk, and is not read into memory.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_file_larger_than_memory_is_not_read() {
+        let path = std::env::temp_dir().join(format!("spikegrad-sparse-{}.safetensors", std::process::id()));
+        let file = std::fs::File::create(&path).unwrap();
+        let is_sparse = file.set_len(1 << 43).is_ok();
+        let read = File::read(&path).map(|_| ()).map_err(|why| why.to_string());
+        std::fs::remove_file(&path).unwrap();
+        if is_sparse {
+            assert!(read.unwrap_err().contains("needs 8192.0 GiB of memory"));
+        } else {
+            println!("skipped: this file system has no sparse files of that size");
         }
     }
 

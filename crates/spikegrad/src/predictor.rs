@@ -66,8 +66,18 @@ impl Predictor {
     }
 
     /// Begins a stream.
+    ///
+    /// Panics if there is no memory for its membranes; [`Predictor::try_stream`] says so instead.
     pub fn stream(&self) -> Stream {
-        self.net.stream().unwrap_or_else(|_| unreachable!("planned for one step at a time"))
+        self.net.stream().expect("a net of one step, and memory for its membranes")
+    }
+
+    /// Begins a stream, where there is memory for it.
+    ///
+    /// # Errors
+    /// There is no memory for the membranes.
+    pub fn try_stream(&self) -> Result<Stream, Error> {
+        Ok(self.net.stream()?)
     }
 
     /// Takes a stream one step further with a frame (batch·C·H·W) and returns the step's logits (batch·classes);

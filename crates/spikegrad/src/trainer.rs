@@ -60,7 +60,7 @@ impl Trainer {
         level: Level,
         wanted: bool,
     ) -> Result<Self, Error> {
-        available::check(config.plan(level)?.bytes.total)?;
+        available::check_net(config.plan(level)?.bytes.total)?;
         let mut net = Net::plan(&config.net, config.batch, level, wanted)?;
         if config.beta > 0.0 {
             net.reserve_lipschitz()?;
