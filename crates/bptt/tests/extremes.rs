@@ -96,6 +96,10 @@ fn numbers_that_make_no_sense_are_refused_by_name() {
             assert!(Surrogate::named(surrogate.name(), Some(p)).is_err());
         }
     }
+}
+
+#[test]
+fn constants_that_make_no_sense_are_refused_by_name() {
     let lif = LifConfig::default;
     for p in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         for (name, config) in [
