@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# Written for and run with: Python 3.11, torch 2.5.1.
+# Written for and run with: Python 3.11, torch 2.5.1 and 2.15.0.
 """Times the convolutions and linear layers that `spikegrad bench layers --json FILE` timed, in PyTorch (oneDNN).
 
 Reads FILE and measures the same shapes and passes on dense float32 tensors, by turns: in a round every pass

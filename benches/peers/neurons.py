@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# Written for and run with: Python 3.11, torch 2.5.1.
+# Written for and run with: Python 3.11, torch 2.5.1 and 2.15.0.
 """Times batch norm + LIF in PyTorch's eager operations, for the units that `spikegrad bench layers --json FILE` timed.
 
 Taken are the units fed by one convolution: batch norm in training mode, then the LIF loop of `torch_step.py` over

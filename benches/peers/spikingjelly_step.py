@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# Written for and run with: Python 3.11, torch 2.5.1, spikingjelly 0.0.0.0.14.
+# Written for and run with: Python 3.11, torch 2.5.1 and 2.15.0, spikingjelly 0.0.0.0.14 and 2.0.0.
 """Times whole training steps of the same ResNet-19 SNN in SpikingJelly, multi-step mode.
 
 The net, loss, Lipschitz term and optimiser are those of torch_step.py; the layers are SpikingJelly's: `layer.Conv2d`,
@@ -14,6 +14,7 @@ Prints one line of JSON, as torch_step.py.
 
 import argparse
 import importlib.metadata
+import inspect
 import json
 import statistics
 import sys
@@ -58,11 +59,15 @@ class Rectangle(surrogate.SurrogateFunctionBase):
         return RectangleGradient.apply(x)
 
 
+# Version 2 chooses the back end by device and takes no argument for it.
+BACKEND = {"backend": "torch"} if "backend" in inspect.signature(neuron.LIFNode).parameters else {}
+
+
 def lif():
     """The neuron."""
     return neuron.LIFNode(
         tau=1 / (1 - DECAY), decay_input=False, v_threshold=THRESHOLD, v_reset=0.0,
-        surrogate_function=Rectangle(), detach_reset=False, step_mode="m", backend="torch",
+        surrogate_function=Rectangle(), detach_reset=False, step_mode="m", **BACKEND,
     )
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# Written for and run with: Python 3.11, torch 2.5.1.
+# Written for and run with: Python 3.11, torch 2.5.1 and 2.15.0.
 """Times whole training steps of the ResNet-19 SNN in plain PyTorch, as a competent user would write it.
 
 float32 on the CPU. Time is folded into the batch for convolutions and batch norms; the stem's convolution and

@@ -8,8 +8,10 @@
 //! | [`loss`] | cross-entropy, TET, label smoothing |
 //! | [`lipschitz`] | the orthogonality term and its gradient |
 //! | [`optim`], [`schedule`] | SGD, Adam, AdamW; learning rates; clipping |
+//! | [`bound`] | whether a step can leave the range of an `f32` |
 #![forbid(unsafe_code)]
 
+pub mod bound;
 pub mod lif;
 pub mod lipschitz;
 pub mod loss;
@@ -18,6 +20,7 @@ pub mod schedule;
 pub mod sgs;
 pub mod surrogate;
 
+pub use bound::Largest;
 pub use lif::{Fire, LifConfig, Reset};
 pub use loss::{LossConfig, LossKind};
 pub use optim::Optimizer;

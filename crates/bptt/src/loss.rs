@@ -113,11 +113,13 @@ impl LossConfig {
     fn cross_entropy(&self, z: &[f32], label: u32, share: f64, grad: &mut [f32]) -> f64 {
         let smooth = f64::from(self.label_smoothing);
         let top = z.iter().fold(f32::NEG_INFINITY, |top, &z| top.max(z));
-        let sum: f64 = z.iter().map(|&z| f64::from(z - top).exp()).sum();
+        // In f64 the difference of two f32 cannot overflow.
+        let below_top = |z: f32| f64::from(z) - f64::from(top);
+        let sum: f64 = z.iter().map(|&z| below_top(z).exp()).sum();
         let uniform = smooth / z.len() as f64;
         let mut loss = 0.0;
         for (k, (&z, grad)) in z.iter().zip(grad).enumerate() {
-            let log_p = f64::from(z - top) - sum.ln();
+            let log_p = below_top(z) - sum.ln();
             let hit = if k == label as usize { 1.0 } else { 0.0 };
             let q = (1.0 - smooth) * hit + uniform;
             loss -= q * log_p;

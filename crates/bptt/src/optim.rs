@@ -1,7 +1,9 @@
 //! Optimisers over one flat vector of parameters, as PyTorch defines them; gradient clipping.
 
-use crate::ConfigError;
+use crate::{ConfigError, Largest};
+use spikegrad_tensor::magnitude::magnitude_bits;
 use spikegrad_tensor::{Kernel, Lanes, Level, Workers};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// Parameters that a task updates.
 const CHUNK: usize = 1 << 14;
@@ -69,20 +71,41 @@ impl Optimizer {
     /// Checks the constants.
     ///
     /// # Errors
-    /// A decay outside [0, 1), a negative weight decay, or ε that is not positive.
+    /// A decay outside [0, 1), a weight decay that is negative or not finite, ε that is not positive and finite, or
+    /// Nesterov's form without momentum, which is none.
     pub fn check(&self) -> Result<(), ConfigError> {
-        let unit = |x: f32| (0.0..1.0).contains(&x);
-        let fine = match *self {
-            Self::Sgd { momentum, weight_decay, .. } => unit(momentum) && weight_decay >= 0.0,
-            Self::Adam { beta1, beta2, eps, weight_decay }
-            | Self::AdamW { beta1, beta2, eps, weight_decay } => {
-                unit(beta1) && unit(beta2) && eps > 0.0 && weight_decay >= 0.0
+        let bad = |what: &str, value: f32, want: &str| {
+            Err(ConfigError(format!("optimiser's {what} is {value}, must be {want}")))
+        };
+        let decays = match *self {
+            Self::Sgd { momentum, .. } => [("momentum", momentum), ("momentum", momentum)],
+            Self::Adam { beta1, beta2, .. } | Self::AdamW { beta1, beta2, .. } => {
+                [("beta1", beta1), ("beta2", beta2)]
             }
         };
-        if fine { Ok(()) } else { Err(ConfigError(format!("optimiser constants out of range: {self:?}"))) }
+        if let Some((what, value)) = decays.into_iter().find(|(_, x)| !(0.0..1.0).contains(x)) {
+            return bad(what, value, "from 0 to below 1");
+        }
+        match *self {
+            Self::Sgd { weight_decay: w, .. }
+            | Self::Adam { weight_decay: w, .. }
+            | Self::AdamW { weight_decay: w, .. }
+                if !(w >= 0.0 && w.is_finite()) =>
+            {
+                bad("weight decay", w, "a finite number, 0 or more")
+            }
+            Self::Adam { eps, .. } | Self::AdamW { eps, .. } if !(eps > 0.0 && eps.is_finite()) => {
+                bad("eps", eps, "positive and finite")
+            }
+            Self::Sgd { nesterov: true, momentum: 0.0, .. } => {
+                Err(ConfigError("Nesterov's form needs a momentum above 0, momentum is 0".into()))
+            }
+            _ => Ok(()),
+        }
     }
 
-    /// Takes one step; `step` counts from 1.
+    /// Takes one step; `step` counts from 1. Returns the largest magnitudes afterwards, by-products of the pass: not
+    /// finite where a weight or a moment is not.
     ///
     /// | argument | shape | access |
     /// |---|---|---|
@@ -91,7 +114,14 @@ impl Optimizer {
     /// | `first`, `second` | as `weights`; `second` may be empty for SGD | updated |
     ///
     /// Numerics: the same bits at every level and for any number of threads.
-    pub fn step(&self, lr: f32, step: u64, parameters: Parameters<'_>, level: Level, workers: &mut Workers) {
+    pub fn step(
+        &self,
+        lr: f32,
+        step: u64,
+        parameters: Parameters<'_>,
+        level: Level,
+        workers: &mut Workers,
+    ) -> Largest {
         let Parameters { weights, grads, first, second } = parameters;
         let mut seconds = second.chunks_mut(CHUNK);
         let chunks = weights.chunks_mut(CHUNK).zip(grads.chunks(CHUNK)).zip(first.chunks_mut(CHUNK));
@@ -99,7 +129,15 @@ impl Optimizer {
             let second = seconds.next().unwrap_or_default();
             Parameters { weights, grads, first, second }
         });
-        workers.run(chunks, |parameters, _| level.run(Step { optimizer: self, lr, step, parameters }));
+        let largest: [AtomicU32; 3] = Default::default();
+        workers.run(chunks, |parameters, _| {
+            let of_chunk = level.run(Step { optimizer: self, lr, step, parameters });
+            largest.iter().zip(of_chunk).for_each(|(all, of_chunk)| {
+                all.fetch_max(of_chunk, Relaxed);
+            });
+        });
+        let [weight, first, second] = largest.map(|bits| f32::from_bits(bits.into_inner()));
+        Largest { weight, first, second }
     }
 }
 
@@ -125,10 +163,13 @@ struct Step<'a> {
 }
 
 impl Kernel for Step<'_> {
-    type Output = ();
+    /// Magnitude bits of the largest weight, first and second moment.
+    type Output = [u32; 3];
 
     #[inline(always)]
-    fn run<V: Lanes>(self) {
+    fn run<V: Lanes>(self) -> [u32; 3] {
+        let mut largest = [0; 3];
+        let mut note = |k: usize, x: f32| largest[k] = magnitude_bits(x).max(largest[k]);
         let Self { lr, step, parameters: Parameters { weights, grads, first, second }, .. } = self;
         match *self.optimizer {
             Optimizer::Sgd { momentum, nesterov, weight_decay } => {
@@ -136,6 +177,8 @@ impl Kernel for Step<'_> {
                     let g = g + weight_decay * *w;
                     *v = if step == 1 { g } else { momentum * *v + g };
                     *w -= lr * if nesterov { g + momentum * *v } else { *v };
+                    note(0, *w);
+                    note(1, *v);
                 }
             }
             Optimizer::Adam { beta1, beta2, eps, weight_decay } => {
@@ -143,6 +186,9 @@ impl Kernel for Step<'_> {
                 for (((w, g), m), v) in weights.iter_mut().zip(grads).zip(first).zip(second) {
                     let g = g + weight_decay * *w;
                     *w -= rate.update(g, m, v);
+                    note(0, *w);
+                    note(1, *m);
+                    note(2, *v);
                 }
             }
             Optimizer::AdamW { beta1, beta2, eps, weight_decay } => {
@@ -150,9 +196,13 @@ impl Kernel for Step<'_> {
                 for (((w, g), m), v) in weights.iter_mut().zip(grads).zip(first).zip(second) {
                     *w *= 1.0 - lr * weight_decay;
                     *w -= rate.update(*g, m, v);
+                    note(0, *w);
+                    note(1, *m);
+                    note(2, *v);
                 }
             }
         }
+        largest
     }
 }
 

@@ -89,15 +89,10 @@ impl Surrogate {
     /// Makes the surrogate called `name`, with its usual parameter where none is given.
     ///
     /// # Errors
-    /// An unknown name, or a parameter that is not positive and finite.
+    /// An unknown name, or a parameter that [`Surrogate::check`] refuses.
     pub fn named(name: &str, parameter: Option<f32>) -> Result<Self, ConfigError> {
-        if let Some(p) = parameter
-            && !(p > 0.0 && p.is_finite())
-        {
-            return Err(ConfigError(format!("surrogate parameter is {p}, must be positive and finite")));
-        }
         let or = |usual: f32| parameter.unwrap_or(usual);
-        Ok(match name {
+        let surrogate = match name {
             "rectangle" => Self::Rectangle { window: or(0.5) },
             "triangle" => Self::Triangle { window: or(1.0) },
             "arctan" => Self::Arctan { alpha: or(2.0) },
@@ -109,7 +104,27 @@ impl Surrogate {
                 let known = NAMES.join(", ");
                 return Err(ConfigError(format!("no surrogate is called {name:?}; known: {known}")));
             }
-        })
+        };
+        surrogate.check().map(|()| surrogate)
+    }
+
+    /// Checks the parameter.
+    ///
+    /// # Errors
+    /// A window or a steepness below the smallest normal number (1.2e-38), whose inverse no f32 holds, or one that is
+    /// not finite. A user's own surrogate is not looked into.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        match self.parameter() {
+            Some(p) if !(p >= f32::MIN_POSITIVE && p.is_finite()) => {
+                let what = match self {
+                    Self::Rectangle { .. } | Self::Triangle { .. } => "window",
+                    _ => "alpha",
+                };
+                let name = self.name();
+                Err(ConfigError(format!("surrogate {name}: {what} is {p}, must be from 1.2e-38 to 3.4e38")))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The name, as flags and files spell it.
@@ -143,10 +158,12 @@ impl Surrogate {
         match *self {
             Self::Rectangle { window } => V::select(V::splat(window).gt(d.abs()), one, zero),
             Self::Triangle { window } => {
-                (V::splat(window) - d.abs()).max(zero) * V::splat(1.0 / (window * window))
+                // Twice by 1/w: the square of a narrow window would be 0.
+                let per_window = V::splat(1.0 / window);
+                (V::splat(window) - d.abs()).max(zero) * per_window * per_window
             }
             Self::Arctan { alpha } => {
-                let x = d * V::splat(FRAC_PI_2 * alpha);
+                let x = d * V::splat((FRAC_PI_2 * alpha).min(f32::MAX));
                 V::splat(alpha * 0.5) / (one + x * x)
             }
             Self::FastSigmoid { alpha } => {
@@ -161,8 +178,8 @@ impl Surrogate {
     pub fn derivative_at(&self, d: f32) -> f32 {
         match self {
             Self::Rectangle { window } => f32::from(d.abs() < *window),
-            Self::Triangle { window } => (window - d.abs()).max(0.0) / (window * window),
-            Self::Arctan { alpha } => alpha * 0.5 / (1.0 + (FRAC_PI_2 * alpha * d).powi(2)),
+            Self::Triangle { window } => (window - d.abs()).max(0.0) / window / window,
+            Self::Arctan { alpha } => alpha * 0.5 / (1.0 + ((FRAC_PI_2 * alpha).min(f32::MAX) * d).powi(2)),
             Self::Sigmoid { alpha } => {
                 let tail = (-(alpha * d).abs()).exp();
                 alpha * tail / ((1.0 + tail) * (1.0 + tail))
@@ -180,12 +197,12 @@ impl Surrogate {
     /// The primitive at one d = u − V_th: a function whose derivative is h, the smooth spike.
     pub fn primitive_at(&self, d: f32) -> f32 {
         match self {
-            Self::Rectangle { window } => (d + window).clamp(0.0, 2.0 * window),
+            Self::Rectangle { window } => (d + window).clamp(0.0, (2.0 * window).min(f32::MAX)),
             Self::Triangle { window } => {
                 let x = (d / window).clamp(-1.0, 1.0);
                 0.5 + x - 0.5 * x * x.abs()
             }
-            Self::Arctan { alpha } => (FRAC_PI_2 * alpha * d).atan() / PI + 0.5,
+            Self::Arctan { alpha } => ((FRAC_PI_2 * alpha).min(f32::MAX) * d).atan() / PI + 0.5,
             Self::Sigmoid { alpha } => 1.0 / (1.0 + (-alpha * d).exp()),
             Self::Gaussian { alpha } => 0.5 * (1.0 + erf(f64::from(alpha * d)) as f32),
             Self::FastSigmoid { alpha } => d / (1.0 + alpha * d.abs()) + 0.5,

@@ -38,6 +38,7 @@ static void draw(float *images, uint32_t *labels, size_t count, uint32_t *state)
 
 int main(int argc, char **argv) {
     const char *path = argc > 1 ? argv[1] : "weights.safetensors";
+    printf("spikegrad %s\n", spikegrad_version());
     SpikegradConfig config;
     check(spikegrad_config_default(SPIKEGRAD_MLP, 1, SIDE, SIDE, 2, &config), "configuration");
     config.scale = 0.25;

@@ -1,4 +1,10 @@
-/* The C interface of spikegrad. Made from crates/capi/src/lib.rs by crates/capi/tests/header.rs. */
+/* The C interface of spikegrad. Made from crates/capi/src/lib.rs by crates/capi/tests/header.rs.
+
+   Threads: a handle (trainer, predictor, stream) is used by one thread at a time, which need not be the one that
+   made it. Calls on different handles may run at the same time; a step uses a predictor and a stream. The error
+   text is each thread's own. All handles share one pool of threads for their work: RAYON_NUM_THREADS in the
+   environment says how many at the first call that makes a handle, else there is one a core. Results do not depend
+   on their number. After fork() without exec() the child has none of these threads: make no call in it. */
 #ifndef SPIKEGRAD_H
 #define SPIKEGRAD_H
 
@@ -13,7 +19,7 @@ extern "C" {
 typedef enum SpikegradStatus {
     /* All went well. */
     SPIKEGRAD_OK = 0,
-    /* A pointer was null, or text was not UTF-8. */
+    /* A pointer was null or not aligned, an array too long, text not UTF-8, or a struct of another size. */
     SPIKEGRAD_BAD_ARGUMENT = 1,
     /* A hyper-parameter or a size makes no sense. */
     SPIKEGRAD_BAD_CONFIG = 2,
@@ -21,7 +27,7 @@ typedef enum SpikegradStatus {
     SPIKEGRAD_BAD_FILE = 3,
     /* Images, labels or a frame of the wrong number or value. */
     SPIKEGRAD_BAD_BATCH = 4,
-    /* The loss or a gradient is not finite; the trainer is as before. */
+    /* The loss, a gradient, a weight or a logit is not finite; the trainer is as before. */
     SPIKEGRAD_NOT_FINITE = 5,
     /* A fault of the library itself; the handle should be freed. */
     SPIKEGRAD_PANIC = 6,
@@ -37,8 +43,11 @@ typedef enum SpikegradNet {
     SPIKEGRAD_MLP = 2,
 } SpikegradNet;
 
-/* A net and its training; `spikegrad_config_default` fills it in. */
+/* A net and its training; `spikegrad_config_default` fills it in, its size included. A later version may add fields
+   at the end: a program built with this header goes on, for its struct says how long it is. */
 typedef struct SpikegradConfig {
+    /* Bytes of this struct. */
+    size_t struct_size;
     /* Which net: a SpikegradNet. */
     int32_t net;
     /* Channels of an image. */
@@ -90,6 +99,9 @@ typedef struct SpikegradPredictor SpikegradPredictor;
 /* The state of one stream. */
 typedef struct SpikegradStream SpikegradStream;
 
+/* The version of the library, as text: "major.minor.patch". Valid for ever. */
+const char *spikegrad_version(void);
+
 /* Says in one line why the last function of this thread that failed did; empty before any. Valid until the next
    failure in this thread. */
 const char *spikegrad_last_error(void);
@@ -101,7 +113,7 @@ SpikegradStatus spikegrad_config_default(int32_t net, size_t channels, size_t he
 
 /* Makes a trainer and draws its weights.
    Safety:
-   `config` is null or points to a SpikegradConfig; `trainer` is null or points to a pointer, which is overwritten. */
+   `config` is null or points to a SpikegradConfig, of as many bytes as its size says; `trainer` is null or points to a pointer, which is overwritten. */
 SpikegradStatus spikegrad_trainer_new(const SpikegradConfig *config, SpikegradTrainer **trainer);
 
 /* Frees a trainer; null is let be.
@@ -134,7 +146,7 @@ SpikegradStatus spikegrad_trainer_load(SpikegradTrainer *trainer, const char *pa
 
 /* Makes a predictor of one stream at a time with the weights of a file.
    Safety:
-   `config` is null or points to a SpikegradConfig; `path` is null or ends with a zero byte; `predictor` is null or
+   `config` is null or points to a SpikegradConfig, of as many bytes as its size says; `path` is null or ends with a zero byte; `predictor` is null or
    points to a pointer, which is overwritten. */
 SpikegradStatus spikegrad_predictor_load(const SpikegradConfig *config, const char *path, SpikegradPredictor **predictor);
 

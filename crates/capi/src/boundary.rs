@@ -34,7 +34,7 @@ impl From<Error> for Fault {
         let status = match error {
             Error::Config(_) => SpikegradStatus::BadConfig,
             Error::File(_) => SpikegradStatus::BadFile,
-            Error::NotFinite { .. } => SpikegradStatus::NotFinite,
+            Error::NotFinite { .. } | Error::LogitsNotFinite { .. } => SpikegradStatus::NotFinite,
             _ => SpikegradStatus::BadBatch,
         };
         Self { status, why: error.to_string() }
@@ -82,9 +82,48 @@ pub unsafe fn guard_free<T>(pointer: *mut T) {
     }
 }
 
-fn not_null<T>(pointer: *const T, name: &str) -> Result<(), Fault> {
-    if pointer.is_null() { Err(Fault::argument(format!("{name} is null"))) } else { Ok(()) }
+/// Checks a pointer before anything is made for it, so that nothing is lost where it cannot be given away.
+pub fn not_null<T>(pointer: *const T, name: &str) -> Result<(), Fault> {
+    match (pointer.is_null(), pointer.is_aligned()) {
+        (true, _) => Err(Fault::argument(format!("{name} is null"))),
+        (_, false) => Err(Fault::argument(format!("{name} is not aligned"))),
+        _ => Ok(()),
+    }
 }
+
+/// Checks that an array lies in memory that can be addressed.
+fn not_endless<T>(len: usize, name: &str) -> Result<(), Fault> {
+    match len.checked_mul(size_of::<T>()) {
+        Some(bytes) if isize::try_from(bytes).is_ok() => Ok(()),
+        _ => Err(Fault::argument(format!("{name} has {len} values, more than memory can hold"))),
+    }
+}
+
+/// A struct that begins with its own size, as the caller's header has it: a larger one of a later version is taken if
+/// all that this version does not know is zero.
+///
+/// # Safety
+/// `pointer` is null or points to a `usize`, and to as many bytes, this number included, as that says.
+pub unsafe fn sized<T: Copy>(pointer: *const T, name: &str) -> Result<T, Fault> {
+    not_null(pointer, name)?;
+    // SAFETY: not null and aligned, so a size can be read by this function's contract.
+    let (size, own) = (unsafe { pointer.cast::<usize>().read() }, size_of::<T>());
+    if size < own || size > own + MOST_SURPLUS {
+        return Err(Fault::argument(format!(
+            "{name} has struct_size {size}, expected {own}; spikegrad_config_default sets it"
+        )));
+    }
+    // SAFETY: the caller promises `size` bytes, of which these are the last.
+    let surplus = unsafe { std::slice::from_raw_parts(pointer.cast::<u8>().add(own), size - own) };
+    match surplus.iter().all(|byte| *byte == 0) {
+        // SAFETY: at least `own` bytes are there; T is plain data.
+        true => Ok(unsafe { pointer.read() }),
+        false => Err(Fault::argument(format!("{name} sets what this version of the library does not know"))),
+    }
+}
+
+/// Bytes that a later version's struct may be larger.
+const MOST_SURPLUS: usize = 4096;
 
 /// What a pointer shows, to read.
 ///
@@ -126,6 +165,7 @@ pub unsafe fn slice<'a, T>(pointer: *const T, len: usize, name: &str) -> Result<
         return Ok(&[]);
     }
     not_null(pointer, name)?;
+    not_endless::<T>(len, name)?;
     // SAFETY: not null, so valid for `len` by this function's contract.
     Ok(unsafe { std::slice::from_raw_parts(pointer, len) })
 }
@@ -139,6 +179,7 @@ pub unsafe fn slice_mut<'a, T>(pointer: *mut T, len: usize, name: &str) -> Resul
         return Ok(&mut []);
     }
     not_null(pointer, name)?;
+    not_endless::<T>(len, name)?;
     // SAFETY: not null, so valid and exclusive for `len` by this function's contract.
     Ok(unsafe { std::slice::from_raw_parts_mut(pointer, len) })
 }

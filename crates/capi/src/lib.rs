@@ -1,7 +1,9 @@
 //! The C interface of spikegrad: opaque handles, error codes, no panic across the boundary.
 //!
 //! Every function that can fail returns a [`SpikegradStatus`]; [`spikegrad_last_error`] then has one line about it.
-//! A handle belongs to whoever made it, is freed by the function of its kind, and is used by one thread at a time.
+//! A handle belongs to whoever made it, is freed by the function of its kind, and is used by one thread at a time;
+//! different handles may be used at the same time. All share one pool of threads: as many as the environment's
+//! `RAYON_NUM_THREADS` says at the first call, else one a core.
 //! `include/spikegrad.h` is made from this file by a test, which fails when the two differ.
 //!
 //! | file | what |
@@ -11,7 +13,9 @@
 
 mod boundary;
 
-use boundary::{Fault, guard, guard_free, handle, output, reference, slice, slice_mut, string};
+use boundary::{
+    Fault, guard, guard_free, handle, not_null, output, reference, sized, slice, slice_mut, string,
+};
 use spikegrad::prelude::*;
 use std::ffi::c_char;
 
@@ -21,7 +25,7 @@ use std::ffi::c_char;
 pub enum SpikegradStatus {
     /// All went well.
     Ok = 0,
-    /// A pointer was null, or text was not UTF-8.
+    /// A pointer was null or not aligned, an array too long, text not UTF-8, or a struct of another size.
     BadArgument = 1,
     /// A hyper-parameter or a size makes no sense.
     BadConfig = 2,
@@ -29,7 +33,7 @@ pub enum SpikegradStatus {
     BadFile = 3,
     /// Images, labels or a frame of the wrong number or value.
     BadBatch = 4,
-    /// The loss or a gradient is not finite; the trainer is as before.
+    /// The loss, a gradient, a weight or a logit is not finite; the trainer is as before.
     NotFinite = 5,
     /// A fault of the library itself; the handle should be freed.
     Panic = 6,
@@ -47,10 +51,13 @@ pub enum SpikegradNet {
     Mlp = 2,
 }
 
-/// A net and its training; `spikegrad_config_default` fills it in.
+/// A net and its training; `spikegrad_config_default` fills it in, its size included. A later version may add fields
+/// at the end: a program built with this header goes on, for its struct says how long it is.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct SpikegradConfig {
+    /// Bytes of this struct.
+    pub struct_size: usize,
     /// Which net: a SpikegradNet.
     pub net: i32,
     /// Channels of an image.
@@ -125,6 +132,13 @@ fn level() -> Result<Level, Fault> {
     Level::detect().map_err(|why| Fault::config(why.to_string()))
 }
 
+/// The version of the library, as text: "major.minor.patch". Valid for ever.
+#[unsafe(no_mangle)]
+pub extern "C" fn spikegrad_version() -> *const c_char {
+    const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\0");
+    VERSION.as_ptr().cast()
+}
+
 /// Says in one line why the last function of this thread that failed did; empty before any. Valid until the next
 /// failure in this thread.
 #[unsafe(no_mangle)]
@@ -150,6 +164,7 @@ pub unsafe extern "C" fn spikegrad_config_default(
         let (decay, threshold, delta) = (lif.decay, lif.threshold, lif.delta);
         let of = TrainConfig::new(NetConfig::new(NetKind::Mlp, channels, height, width, classes));
         let value = SpikegradConfig {
+            struct_size: size_of::<SpikegradConfig>(),
             net,
             channels,
             height,
@@ -175,15 +190,16 @@ pub unsafe extern "C" fn spikegrad_config_default(
 /// Makes a trainer and draws its weights.
 ///
 /// # Safety
-/// `config` is null or points to a SpikegradConfig; `trainer` is null or points to a pointer, which is overwritten.
+/// `config` is null or points to a SpikegradConfig, of as many bytes as its size says; `trainer` is null or points to a pointer, which is overwritten.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn spikegrad_trainer_new(
     config: *const SpikegradConfig,
     trainer: *mut *mut SpikegradTrainer,
 ) -> SpikegradStatus {
     guard(|| {
+        not_null(trainer, "trainer")?;
         // SAFETY: the caller keeps this function's contract.
-        let config = unsafe { reference(config, "config")? }.train_config()?;
+        let config = unsafe { sized(config, "config")? }.train_config()?;
         let made = SpikegradTrainer(Trainer::new(config, level()?)?);
         // SAFETY: the caller keeps this function's contract.
         unsafe { output(trainer, "trainer", Box::into_raw(Box::new(made))) }
@@ -292,7 +308,7 @@ pub unsafe extern "C" fn spikegrad_trainer_load(
 /// Makes a predictor of one stream at a time with the weights of a file.
 ///
 /// # Safety
-/// `config` is null or points to a SpikegradConfig; `path` is null or ends with a zero byte; `predictor` is null or
+/// `config` is null or points to a SpikegradConfig, of as many bytes as its size says; `path` is null or ends with a zero byte; `predictor` is null or
 /// points to a pointer, which is overwritten.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn spikegrad_predictor_load(
@@ -302,7 +318,8 @@ pub unsafe extern "C" fn spikegrad_predictor_load(
 ) -> SpikegradStatus {
     guard(|| {
         // SAFETY: the caller keeps this function's contract.
-        let (config, path) = unsafe { (reference(config, "config")?, string(path, "path")?) };
+        let (config, path) = unsafe { (sized(config, "config")?, string(path, "path")?) };
+        not_null(predictor, "predictor")?;
         let mut made = Predictor::new(&config.train_config()?.net, 1, level()?)?;
         made.load_weights(path)?;
         // SAFETY: the caller keeps this function's contract.
@@ -322,6 +339,7 @@ pub unsafe extern "C" fn spikegrad_predictor_of(
     guard(|| {
         // SAFETY: the caller keeps this function's contract.
         let trainer = unsafe { handle(trainer, "trainer")? };
+        not_null(predictor, "predictor")?;
         let made = SpikegradPredictor(Predictor::of(&trainer.0, 1)?);
         // SAFETY: the caller keeps this function's contract.
         unsafe { output(predictor, "predictor", Box::into_raw(Box::new(made))) }
@@ -350,7 +368,8 @@ pub unsafe extern "C" fn spikegrad_stream_new(
     guard(|| {
         // SAFETY: the caller keeps this function's contract.
         let predictor = unsafe { reference(predictor, "predictor")? };
-        let made = SpikegradStream(predictor.0.stream());
+        not_null(stream, "stream")?;
+        let made = SpikegradStream(predictor.0.try_stream()?);
         // SAFETY: the caller keeps this function's contract.
         unsafe { output(stream, "stream", Box::into_raw(Box::new(made))) }
     })

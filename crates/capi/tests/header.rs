@@ -79,7 +79,12 @@ fn members<'a>(lines: &mut impl Iterator<Item = &'a str>) -> Vec<(Vec<&'a str>, 
 
 fn header() -> String {
     let mut c = String::from(
-        "/* The C interface of spikegrad. Made from crates/capi/src/lib.rs by crates/capi/tests/header.rs. */\n\
+        "/* The C interface of spikegrad. Made from crates/capi/src/lib.rs by crates/capi/tests/header.rs.\n\n   \
+         Threads: a handle (trainer, predictor, stream) is used by one thread at a time, which need not be the one that\n   \
+         made it. Calls on different handles may run at the same time; a step uses a predictor and a stream. The error\n   \
+         text is each thread's own. All handles share one pool of threads for their work: RAYON_NUM_THREADS in the\n   \
+         environment says how many at the first call that makes a handle, else there is one a core. Results do not depend\n   \
+         on their number. After fork() without exec() the child has none of these threads: make no call in it. */\n\
          #ifndef SPIKEGRAD_H\n#define SPIKEGRAD_H\n\n#include <stddef.h>\n#include <stdint.h>\n\n\
          #ifdef __cplusplus\nextern \"C\" {\n#endif\n",
     );
@@ -143,5 +148,5 @@ fn the_header_is_the_librarys() {
          SPIKEGRAD_WRITE_HEADER=1 cargo test --release -p spikegrad-capi --test header"
     );
     assert_eq!(have.matches("SpikegradStatus spikegrad_").count(), 11);
-    assert_eq!(SOURCE.matches("#[unsafe(no_mangle)]").count(), 11 + 1 + 3);
+    assert_eq!(SOURCE.matches("#[unsafe(no_mangle)]").count(), 11 + 2 + 3);
 }

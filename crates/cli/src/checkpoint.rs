@@ -68,7 +68,9 @@ impl Checkpoint {
             Some(config) => Settings::resolve(flags.clone(), Some(config))?,
             None => settings(flags.clone(), weights)?,
         };
-        Self::with(settings, &flags, weights, level(args.level.as_deref())?)
+        // Who gives other settings knows that they are others.
+        let for_any_neuron = args.config.is_some();
+        Self::with(settings, &flags, weights, level(args.level.as_deref())?, for_any_neuron)
     }
 
     /// Loads the last epoch's weights of `run`, with some settings laid over its own.
@@ -77,19 +79,28 @@ impl Checkpoint {
     /// As [`Checkpoint::load`].
     pub fn open(run: &Path, flags: Flags, level: Level) -> Result<Self, Failure> {
         let weights = weights(run, false)?;
-        Self::with(settings(flags.clone(), &weights)?, &flags, &weights, level)
+        Self::with(settings(flags.clone(), &weights)?, &flags, &weights, level, false)
     }
 
     /// Loads data and weights. Where the data lie may be what the checkpoint says, and is announced then; where
     /// frames are kept is not, for looking at a file must not write where the file says.
-    fn with(settings: Settings, given: &Flags, weights: &Path, level: Level) -> Result<Self, Failure> {
+    fn with(
+        settings: Settings,
+        given: &Flags,
+        weights: &Path,
+        level: Level,
+        for_any_neuron: bool,
+    ) -> Result<Self, Failure> {
         let settings = if given.cache.is_none() { settings.without_cache() } else { settings };
         if given.data.is_none() && settings.source.folder().is_some() {
             print(&format!("reading {}, which {} names\n", settings.source, weights.display()));
         }
         let data = Dataset::load(&settings)?;
         let mut trainer = Trainer::new(settings.train_config(data.shape()), level)?;
-        trainer.load_weights(weights)?;
+        match for_any_neuron {
+            true => trainer.load_weights_of_any_neuron(weights)?,
+            false => trainer.load_weights(weights)?,
+        }
         Ok(Self { settings, data, trainer })
     }
 }

@@ -220,7 +220,7 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
         warn("error: --threads is 0, must be at least 1\n");
         return ExitCode::from(2);
     }
-    match spikegrad::with_threads(cli.threads, || cli.command.run()) {
+    match spikegrad::with_threads(cli.threads, || cli.command.run()).unwrap_or_else(|why| Err(why.into())) {
         Ok(()) => status(0),
         Err(Failure::Stopped(code)) => status(code),
         Err(why) => {

@@ -8,7 +8,6 @@ use crate::row;
 use crate::settings::{Settings, level};
 use clap::Args;
 use serde_json::json;
-use spikegrad::Trainer;
 use spikegrad::models::PlanReport;
 use std::path::PathBuf;
 
@@ -25,7 +24,8 @@ pub struct PlanArgs {
     json: Option<String>,
 }
 
-/// Plans; the data set is not read, its name says the shape.
+/// Plans, by arithmetic alone: nothing is allocated, and memory need not be there. The data set is not read, its name
+/// says the shape.
 ///
 /// # Errors
 /// Settings that make no sense.
@@ -33,9 +33,10 @@ pub fn run(args: PlanArgs) -> Result<(), Failure> {
     let json = JsonTarget::claim(args.json.as_deref())?;
     let settings = Settings::resolve(args.flags, args.config.as_deref())?;
     let config = settings.train_config(settings.shape());
-    let plan = Trainer::new(config, level(None)?)?.plan();
+    let (plan, warnings) = (config.plan(level(None)?)?, config.warnings());
     if !json.is_stdout() {
         print(&show(&plan));
+        warnings.iter().for_each(|line| print(&format!("note: {line}\n")));
     }
     json.write(&figures(&plan))
 }

@@ -101,6 +101,7 @@ impl Settings {
         };
         let shape = Self::promised_shape(&source, events.as_ref());
         let mut train = train_config(&flags, surrogate, shape)?;
+        train.check().map_err(Failure::usage)?;
         train.net.input = events.as_ref().map_or(Input::Still, EventSettings::input);
         if events.is_some() && train.net.twin && train.net.timesteps > 1 {
             let t = train.net.timesteps;

@@ -21,13 +21,10 @@ use clap::Args;
 use serde_json::json;
 use spikegrad::Trainer;
 use spikegrad::data::{Batch, Loader};
-use spikegrad::models::PowerIteration;
+use spikegrad::models::Lanczos;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
-
-/// Good for two digits, which is what the end of a run shows.
-const ITERATION: PowerIteration = PowerIteration { rounds: 100, tolerance: 1e-3, seed: 0 };
 
 /// What `train` takes.
 #[derive(Args, Clone, Debug)]
@@ -382,10 +379,18 @@ impl Run {
 
 /// Tells what the Lipschitz term is about: the largest singular value of each layer, batch norm included.
 fn lipschitz_constants(trainer: &Trainer) -> String {
-    let constants = trainer.net().lipschitz_constants(&ITERATION);
-    let largest = constants.iter().map(|layer| layer.sigma).fold(0.0, f64::max);
-    let values: Vec<String> = constants.iter().map(|c| format!("{} {:.2}", c.layer, c.sigma)).collect();
-    format!("measured Lipschitz constants, largest {largest:.2}: {}\n", values.join(", "))
+    let constants = trainer.net().lipschitz_constants(&Lanczos::default());
+    let Some(largest) = constants.iter().max_by(|a, b| a.sigma.total_cmp(&b.sigma)) else {
+        return String::new();
+    };
+    let values: Vec<String> = constants.iter().map(|c| format!("{} {}", c.layer, c.shown())).collect();
+    format!(
+        "Lipschitz constants, which --beta holds down: the most by which each layer, its batch norm included, lets a \
+         change grow. Largest {} ({}); all: {}\n",
+        largest.shown(),
+        largest.layer,
+        values.join(", ")
+    )
 }
 
 /// A checked configuration, its data read and its net planned.
@@ -413,6 +418,7 @@ impl Prepared {
         data.settle(&mut settings);
         let (train, test) = (data.train_loader(&settings)?, data.test_loader(&settings)?);
         let trainer = Trainer::new(settings.train_config(data.shape()), level)?;
+        trainer.config().warnings().iter().for_each(|line| print(&format!("note: {line}\n")));
         print(&(data.note.clone() + &data.rest(&settings)));
         let identity = DataIdentity::of(&settings.source, &data);
         Ok(Self { settings, trainer, train, test, data: identity })

@@ -2,23 +2,24 @@
 
 mod custom;
 mod gradients;
+mod size;
 
 use self::gradients::{needs_gradient, share_gradients};
+use self::size::{check_work, sized};
 use crate::layers::{ConvNorm, Current, Layer, LinearCurrent, UnitLayer, Value};
 use crate::memory::{Keeping, make_room};
-use crate::net::LayerReport;
 use crate::{Input, NetConfig, NetKind, Norm, Params};
 use spikegrad_bptt::lif::MAX_SOURCES;
 use spikegrad_bptt::{ConfigError, Fire};
 use spikegrad_tensor::conv::{Conv, ConvConfig};
-use spikegrad_tensor::norm::{Affine, Statistics};
+use spikegrad_tensor::norm::Statistics;
 use spikegrad_tensor::pool::AvgPool;
-use spikegrad_tensor::{Dims, HalfTensor, LANES, Level, Needs, ShapeError, Spikes, Tensor};
+use spikegrad_tensor::{Dims, HalfTensor, Level, Needs, ShapeError, Spikes, Tensor};
 use std::f32::consts::FRAC_1_SQRT_2;
 
 pub use custom::LayerSpec;
 
-/// A list of layers with its buffers.
+/// A list of layers with its buffers, all of them planned and none allocated.
 pub(crate) struct Built {
     pub layers: Vec<Layer>,
     pub params: Params,
@@ -52,7 +53,7 @@ pub(crate) fn build(
 ) -> Result<Built, ConfigError> {
     let (layers, params) = (Vec::new(), Params::default());
     let mut b = Builder { config, batch, level, layers, params, values: Vec::new(), dims: Vec::new() };
-    b.input();
+    b.input()?;
     match config.kind {
         _ if !config.layers.is_empty() => b.custom()?,
         NetKind::ResNet19 => b.resnet19()?,
@@ -70,16 +71,21 @@ pub(crate) fn build(
 
 impl Builder<'_> {
     /// The images: value 0.
-    fn input(&mut self) {
+    fn input(&mut self) -> Result<(), ConfigError> {
         let NetConfig { channels, height, width, .. } = *self.config;
-        let dims = Dims::new(self.config.frames() * self.batch, channels, height, width);
-        self.value(
-            match self.config.input {
-                Input::Still | Input::Frames => Value::Dense(Tensor::zeros(dims)),
-                Input::Spikes => Value::Spikes(Spikes::zeros(dims)),
-            },
-            dims,
-        );
+        let dims = Dims::new(self.images(self.config.frames())?, channels, height, width);
+        match self.config.input {
+            Input::Still | Input::Frames => self.dense(dims)?,
+            Input::Spikes => self.spikes(dims)?,
+        };
+        Ok(())
+    }
+
+    /// Images of so many steps.
+    fn images(&self, steps: usize) -> Result<usize, ConfigError> {
+        let (batch, most) = (self.batch, usize::MAX);
+        let images = steps.checked_mul(batch);
+        images.ok_or_else(|| ConfigError(format!("{steps} steps of {batch} images are more than {most}")))
     }
 
     fn value(&mut self, value: Value, dims: Dims) -> usize {
@@ -88,8 +94,12 @@ impl Builder<'_> {
         self.values.len() - 1
     }
 
-    fn dense(&mut self, dims: Dims) -> usize {
-        self.value(Value::Dense(Tensor::zeros(dims)), dims)
+    fn dense(&mut self, dims: Dims) -> Result<usize, ConfigError> {
+        Ok(self.value(Value::Dense(Tensor::planned(sized(dims)?)), dims))
+    }
+
+    fn spikes(&mut self, dims: Dims) -> Result<usize, ConfigError> {
+        Ok(self.value(Value::Spikes(Spikes::planned(sized(dims)?)), dims))
     }
 
     /// A 3×3 (or other) convolution without bias, and its batch norm.
@@ -121,96 +131,111 @@ impl Builder<'_> {
             conv = conv.with_steps(self.config.steps(), self.config.kernels.delta);
         }
         let (ConvConfig { out_channels: co, kernel: k, .. }, ci) = (conv.config(), conv.input().c);
-        let out = conv.output();
+        let out = sized(conv.output())?;
+        check_work(conv_name, conv.input().c, out, k * k)?;
         let tdbn = self.config.norm == Norm::TdBn;
         let alpha = if in_residual { FRAC_1_SQRT_2 } else { 1.0 };
-        let lanes = vec![0.0; out.blocks() * LANES];
         Ok(Current::Conv(Box::new(ConvNorm {
             from,
-            weight: self.params.add(format!("{conv_name}.weight"), vec![co, ci, k, k], 0.0),
-            bias: biased.then(|| self.params.add(format!("{conv_name}.bias"), vec![co], 0.0)),
-            gamma: self.params.add(format!("{norm_name}.weight"), vec![co], 1.0),
-            beta: self.params.add(format!("{norm_name}.bias"), vec![co], 0.0),
-            mean: self.params.add_buffer(format!("{norm_name}.running_mean"), co, 0.0),
-            var: self.params.add_buffer(format!("{norm_name}.running_var"), co, 1.0),
+            weight: self.params.add(format!("{conv_name}.weight"), vec![co, ci, k, k])?,
+            bias: match biased {
+                true => Some(self.params.add(format!("{conv_name}.bias"), vec![co])?),
+                false => None,
+            },
+            gamma: self.params.add_ones(format!("{norm_name}.weight"), vec![co])?,
+            beta: self.params.add(format!("{norm_name}.bias"), vec![co])?,
+            mean: self.params.add_buffer(format!("{norm_name}.running_mean"), co, false)?,
+            var: self.params.add_buffer(format!("{norm_name}.running_var"), co, true)?,
             gain: if tdbn { alpha * self.config.lif.threshold } else { 1.0 },
             conv,
             y: Tensor::default(),
             keeping: Keeping::default(),
             half: HalfTensor::default(),
-            statistics: Statistics::new(out.blocks()),
-            scale: lanes.clone(),
-            shift: lanes,
-            coefficients: vec![Affine::default(); out.blocks()],
+            statistics: Statistics::default(),
+            scale: Vec::new(),
+            shift: Vec::new(),
+            coefficients: Vec::new(),
         })))
     }
 
-    fn linear_current(&mut self, name: &str, from: usize, outputs: usize) -> LinearCurrent {
+    fn linear_current(
+        &mut self,
+        name: &str,
+        from: usize,
+        outputs: usize,
+    ) -> Result<LinearCurrent, ConfigError> {
         let d = self.dims[from];
-        let out = Dims { c: outputs, ..d };
-        let is_spikes = matches!(self.values[from], Value::Spikes(_));
-        LinearCurrent {
+        let out = sized(Dims { c: outputs, ..d })?;
+        check_work(name, d.c, out, 1)?;
+        Ok(LinearCurrent {
             from,
-            weight: self.params.add(format!("{name}.weight"), vec![outputs, d.c], 0.0),
-            bias: self.params.add(format!("{name}.bias"), vec![outputs], 0.0),
-            y: Tensor::zeros(out),
-            unpacked: if is_spikes { Tensor::zeros(d) } else { Tensor::default() },
-        }
+            weight: self.params.add(format!("{name}.weight"), vec![outputs, d.c])?,
+            bias: self.params.add(format!("{name}.bias"), vec![outputs])?,
+            y: Tensor::planned(out),
+            unpacked: self.unpacked(from)?,
+        })
     }
 
     /// Neurons on the sum of currents.
-    fn unit(&mut self, name: &str, currents: Vec<Current>) -> usize {
+    fn unit(&mut self, name: &str, currents: Vec<Current>) -> Result<usize, ConfigError> {
         assert!((1..=MAX_SOURCES).contains(&currents.len()), "a unit adds up one or two currents");
         let y = current_dims(&currents[0], &self.dims);
-        let dims = Dims { n: self.config.steps() * self.batch, ..y };
+        let dims = Dims { n: self.images(self.config.steps())?, ..y };
         let out = match self.config.fire() {
-            Fire::Spike => self.value(Value::Spikes(Spikes::zeros(dims)), dims),
-            Fire::Smooth | Fire::Relu => self.dense(dims),
+            Fire::Spike => self.spikes(dims)?,
+            Fire::Smooth | Fire::Relu => self.dense(dims)?,
         };
-        let sums = vec![[[0.0; LANES]; 3]; self.batch * dims.blocks()];
-        let totals = std::array::from_fn(|_| vec![0.0; dims.blocks() * LANES]);
-        let name = name.to_string();
-        self.layers.push(Layer::Unit(UnitLayer { name, currents, out, dims, sums, totals }));
-        out
+        let (sums, totals) = (Vec::new(), <[Vec<f64>; 3]>::default());
+        let (name, batch) = (name.to_string(), self.batch);
+        self.layers.push(Layer::Unit(UnitLayer { name, currents, out, dims, batch, sums, totals }));
+        Ok(out)
     }
 
-    fn linear_unit(&mut self, name: &str, spike: &str, from: usize, outputs: usize) -> usize {
-        let linear = self.linear_current(name, from, outputs);
+    fn linear_unit(
+        &mut self,
+        name: &str,
+        spike: &str,
+        from: usize,
+        outputs: usize,
+    ) -> Result<usize, ConfigError> {
+        let linear = self.linear_current(name, from, outputs)?;
         self.unit(spike, vec![Current::Linear(linear)])
     }
 
     fn pool(&mut self, from: usize, kernel: (usize, usize)) -> Result<usize, ConfigError> {
         let pool = AvgPool::plan(self.dims[from], kernel).map_err(shape)?;
-        let to = self.dense(pool.output());
-        let unpacked = self.unpacked(from);
+        let to = self.dense(pool.output())?;
+        let unpacked = self.unpacked(from)?;
         self.layers.push(Layer::Pool { pool, from, to, unpacked });
         Ok(to)
     }
 
-    fn flatten(&mut self, from: usize) -> usize {
+    fn flatten(&mut self, from: usize) -> Result<usize, ConfigError> {
         let d = self.dims[from];
-        let to = self.dense(Dims::new(d.n, d.c * d.pixels(), 1, 1));
-        let unpacked = self.unpacked(from);
+        let to = self.dense(Dims::new(d.n, d.c * d.pixels(), 1, 1))?;
+        let unpacked = self.unpacked(from)?;
         self.layers.push(Layer::Flatten { from, to, unpacked });
-        to
+        Ok(to)
     }
 
-    fn unpacked(&self, from: usize) -> Tensor {
+    /// Room for a value written out as floats, if it is spikes.
+    fn unpacked(&self, from: usize) -> Result<Tensor, ConfigError> {
         match self.values[from] {
-            Value::Spikes(_) => Tensor::zeros(self.dims[from]),
-            _ => Tensor::default(),
+            Value::Spikes(_) => Ok(Tensor::planned(sized(self.dims[from])?)),
+            _ => Ok(Tensor::default()),
         }
     }
 
-    fn output(&mut self, name: &str, from: usize) {
-        let linear = self.linear_current(name, from, self.config.classes);
+    fn output(&mut self, name: &str, from: usize) -> Result<(), ConfigError> {
+        let linear = self.linear_current(name, from, self.config.classes)?;
         self.layers.push(Layer::Output(linear));
+        Ok(())
     }
 
     fn resnet19(&mut self) -> Result<(), ConfigError> {
         let stem = ConvConfig { out_channels: self.config.scaled(64)?, kernel: 3, stride: 1, padding: 1 };
         let stem = self.conv(("conv1", "bn1"), 0, stem, false)?;
-        let mut x = self.unit("spike", vec![stem]);
+        let mut x = self.unit("spike", vec![stem])?;
         let stages = [(3, 128, 1), (3, 256, 2), (2, 512, 2)];
         for (stage, (blocks, base, stride)) in stages.into_iter().enumerate() {
             for block in 0..blocks {
@@ -221,23 +246,23 @@ impl Builder<'_> {
         }
         let d = self.dims[x];
         let pooled = self.pool(x, (d.h, d.w))?;
-        let hidden = self.linear_unit("fc1", "spike_fc", pooled, self.config.scaled(256)?);
-        self.output("fc2", hidden);
+        let hidden = self.linear_unit("fc1", "spike_fc", pooled, self.config.scaled(256)?)?;
+        self.output("fc2", hidden)?;
         Ok(())
     }
 
     fn lenet(&mut self) -> Result<(), ConfigError> {
         let conv = |out_channels| ConvConfig { out_channels, kernel: 5, stride: 1, padding: 2 };
         let first = self.conv(("conv1", "bn1"), 0, conv(self.config.scaled(32)?), false)?;
-        let x = self.unit("spike1", vec![first]);
+        let x = self.unit("spike1", vec![first])?;
         let x = self.pool(x, (2, 2))?;
         let second = self.conv(("conv2", "bn2"), x, conv(self.config.scaled(64)?), false)?;
-        let x = self.unit("spike2", vec![second]);
+        let x = self.unit("spike2", vec![second])?;
         let x = self.pool(x, (2, 2))?;
-        let x = self.flatten(x);
-        let x = self.linear_unit("fc1", "spike3", x, self.config.scaled(128)?);
-        let x = self.linear_unit("fc2", "spike4", x, self.config.scaled(64)?);
-        self.output("fc3", x);
+        let x = self.flatten(x)?;
+        let x = self.linear_unit("fc1", "spike3", x, self.config.scaled(128)?)?;
+        let x = self.linear_unit("fc2", "spike4", x, self.config.scaled(64)?)?;
+        self.output("fc3", x)?;
         Ok(())
     }
 
@@ -252,13 +277,13 @@ impl Builder<'_> {
             let layer = k + 1;
             let names = (&format!("conv{layer}")[..], &format!("bn{layer}")[..]);
             let current = self.conv_norm(names, x, conv, false, true)?;
-            x = self.unit(&format!("spike{layer}"), vec![current]);
+            x = self.unit(&format!("spike{layer}"), vec![current])?;
             if halves && pooled {
                 x = self.pool(x, (2, 2))?;
             }
         }
-        let x = self.flatten(x);
-        self.output("fc1", x);
+        let x = self.flatten(x)?;
+        self.output("fc1", x)?;
         Ok(())
     }
 
@@ -269,20 +294,20 @@ impl Builder<'_> {
                 ConvConfig { out_channels: self.config.scaled(base)?, kernel: 3, stride: 1, padding: 1 };
             let layer = k + 1;
             let current = self.conv((&format!("conv{layer}"), &format!("bn{layer}")), x, conv, false)?;
-            x = self.unit(&format!("spike{layer}"), vec![current]);
+            x = self.unit(&format!("spike{layer}"), vec![current])?;
             x = self.pool(x, (2, 2))?;
         }
-        let x = self.flatten(x);
-        self.output("fc1", x);
+        let x = self.flatten(x)?;
+        self.output("fc1", x)?;
         Ok(())
     }
 
     fn mlp(&mut self) -> Result<(), ConfigError> {
         let hidden = self.config.scaled(256)?;
-        let x = self.flatten(0);
-        let x = self.linear_unit("fc1", "spike1", x, hidden);
-        let x = self.linear_unit("fc2", "spike2", x, hidden);
-        self.output("fc3", x);
+        let x = self.flatten(0)?;
+        let x = self.linear_unit("fc1", "spike1", x, hidden)?;
+        let x = self.linear_unit("fc2", "spike2", x, hidden)?;
+        self.output("fc3", x)?;
         Ok(())
     }
 }
@@ -310,32 +335,4 @@ fn current_dims(current: &Current, values: &[Dims]) -> Dims {
         Current::Linear(linear) => linear.y.dims(),
         Current::Identity(from) => values[*from],
     }
-}
-
-/// A row for each convolution and linear layer.
-pub(crate) fn reports(layers: &[Layer], params: &Params) -> Vec<LayerReport> {
-    let row = |start: usize, parameters: usize, macs: u64| {
-        let entry = params.entries.iter().find(|entry| entry.range.start == start);
-        let name = entry.map_or(String::new(), |entry| entry.name.clone());
-        let sides: Vec<_> = entry.iter().flat_map(|entry| &entry.shape).map(usize::to_string).collect();
-        LayerReport { name, shape: sides.join("×"), parameters, macs }
-    };
-    let linear =
-        |l: &LinearCurrent| row(l.weight.start, l.weight.len() + l.bias.len(), l.weight.len() as u64);
-    let mut rows = Vec::new();
-    for layer in layers {
-        match layer {
-            Layer::Unit(unit) => rows.extend(unit.currents.iter().filter_map(|current| match current {
-                Current::Conv(c) => {
-                    let bias = c.bias.as_ref().map_or(0, |bias| bias.len());
-                    Some(row(c.weight.start, c.weight.len() + bias + 2 * c.gamma.len(), c.conv.macs()))
-                }
-                Current::Linear(l) => Some(linear(l)),
-                Current::Identity(_) => None,
-            })),
-            Layer::Output(l) => rows.push(linear(l)),
-            Layer::Pool { .. } | Layer::Flatten { .. } => {}
-        }
-    }
-    rows
 }

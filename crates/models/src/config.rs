@@ -6,6 +6,19 @@ use spikegrad_tensor::conv::{DeltaKernels, InputGradient};
 use std::fmt;
 use std::str::FromStr;
 
+/// The most channels, rows, columns, classes or time steps.
+pub(crate) const MOST_SIDE: usize = 1_000_000;
+/// The most layers of a net of one's own.
+const MOST_LAYERS: usize = 10_000;
+
+/// Checks a size against its upper limit.
+pub(crate) fn check_most(what: &str, value: usize, most: usize) -> Result<(), ConfigError> {
+    match value <= most {
+        true => Ok(()),
+        false => Err(ConfigError(format!("{what} is {value}, must be at most {most}"))),
+    }
+}
+
 /// A net's architecture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NetKind {
@@ -188,7 +201,7 @@ impl NetConfig {
     /// Nothing is left.
     pub fn scaled(&self, base: usize) -> Result<usize, ConfigError> {
         let scaled = (base as f64 * self.scale).round();
-        if (1.0..=1e6).contains(&scaled) {
+        if (1.0..=MOST_SIDE as f64).contains(&scaled) {
             return Ok(scaled as usize);
         }
         Err(ConfigError(format!("width {} gives {scaled} channels of {base}, need 1 to 1000000", self.scale)))
@@ -200,6 +213,16 @@ impl NetConfig {
     /// Names the first that makes no sense.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.lif.check()?;
+        for (what, value) in [
+            ("timesteps", self.timesteps),
+            ("image channels", self.channels),
+            ("image height", self.height),
+            ("image width", self.width),
+            ("classes", self.classes),
+        ] {
+            check_most(what, value, MOST_SIDE)?;
+        }
+        check_most("number of layers", self.layers.len(), MOST_LAYERS)?;
         (1..).zip(&self.layers).try_for_each(|(k, layer)| layer.check(k))?;
         let least = match self.kind {
             _ if !self.layers.is_empty() => 1,

@@ -10,15 +10,65 @@ use std::path::Path;
 /// # Errors
 /// Whatever the file system says, or that it gave other bytes back; an existing file of that name is then untouched.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_on(&System, path, bytes)
+}
+
+/// What replacing a file asks of a disk; tests put one in between that fails or keeps a list.
+trait Disk {
+    /// Makes a file of these bytes and flushes it to the disk.
+    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
+    /// Reads a file.
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+    /// Gives a file the name of another, which is gone then.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Flushes the names in a folder. Systems that cannot open a folder keep their own promises about renaming.
+    fn flush_folder(&self, folder: &Path);
+}
+
+/// The system's disk.
+struct System;
+
+impl Disk for System {
+    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        write_flushed(&mut File::create(path)?, bytes, File::sync_all)
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        fs::read(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn flush_folder(&self, folder: &Path) {
+        if let Ok(folder) = File::open(folder) {
+            let _ = folder.sync_all();
+        }
+    }
+}
+
+/// Writes all bytes, then flushes them.
+fn write_flushed<W: Write>(
+    file: &mut W,
+    bytes: &[u8],
+    flush: impl Fn(&W) -> io::Result<()>,
+) -> io::Result<()> {
+    file.write_all(bytes)?;
+    flush(file)
+}
+
+fn replace_on(disk: &impl Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(format!(".{}{PART}", std::process::id()));
     let part = path.with_file_name(name);
-    let written = write(&part, bytes).and_then(|()| fs::rename(&part, path));
+    let written = write(disk, &part, bytes).and_then(|()| disk.rename(&part, path));
     if written.is_err() {
         let _ = fs::remove_file(&part);
         return written;
     }
-    flush_folder(path);
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    disk.flush_folder(folder);
     Ok(())
 }
 
@@ -48,21 +98,12 @@ pub fn is_part_of(part: &str, names: &[&str]) -> bool {
     })
 }
 
-fn write(part: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(part)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    match fs::read(part)? == bytes {
+/// Writes a file and reads it back.
+fn write(disk: &impl Disk, part: &Path, bytes: &[u8]) -> io::Result<()> {
+    disk.write(part, bytes)?;
+    match disk.read(part)? == bytes {
         true => Ok(()),
         false => Err(io::Error::other("the disk gave back other bytes than were written")),
-    }
-}
-
-/// Flushes the new name. Systems that cannot open a folder keep their own promises about renaming.
-fn flush_folder(path: &Path) {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if let Ok(folder) = File::open(folder) {
-        let _ = folder.sync_all();
     }
 }
 
@@ -120,6 +161,7 @@ pub fn crc32(runs: &[&[u8]]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::RefCell;
 
     /// One bit at a time, as the polynomial is defined.
     fn slow(bytes: &[u8]) -> u32 {
@@ -134,6 +176,81 @@ mod tests {
             assert_eq!(crc32(&[&bytes[..length]]), slow(&bytes[..length]), "{length} bytes");
         }
         assert_eq!(crc32(&[&bytes[..13], &[], &bytes[13..]]), slow(&bytes));
+    }
+
+    /// A disk that keeps a list of what it is asked for, and fails or lies at one of these things.
+    struct Faulty {
+        asked: RefCell<Vec<String>>,
+        fails: &'static str,
+    }
+
+    impl Faulty {
+        fn ask(&self, what: &str, path: &Path) -> io::Result<()> {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            self.asked.borrow_mut().push(format!("{what} {name}"));
+            if what == self.fails { Err(io::Error::other(format!("no {what}"))) } else { Ok(()) }
+        }
+    }
+
+    impl Disk for Faulty {
+        fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+            fs::write(path, &bytes[..bytes.len() / 2])?;
+            self.ask("write", path)?;
+            System.write(path, bytes)
+        }
+
+        fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+            self.ask("read", path)?;
+            let mut bytes = System.read(path)?;
+            if self.fails == "truth" {
+                bytes[1] ^= 4;
+            }
+            Ok(bytes)
+        }
+
+        fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+            self.ask("rename", to)?;
+            System.rename(from, to)
+        }
+
+        fn flush_folder(&self, folder: &Path) {
+            let _ = self.ask("flush", folder);
+        }
+    }
+
+    #[test]
+    fn the_old_file_stays_until_the_new_one_has_proved_itself() {
+        let folder = std::env::temp_dir().join(format!("spikegrad-faulty-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let (path, part) = (folder.join("a"), format!("a.{}.part", std::process::id()));
+        for fails in ["write", "read", "truth", "rename"] {
+            fs::write(&path, b"old").unwrap();
+            let disk = Faulty { asked: RefCell::default(), fails };
+            replace_on(&disk, &path, b"newer").unwrap_err();
+            assert_eq!(fs::read(&path).unwrap(), b"old", "{fails}");
+            assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "{fails}: something is left");
+        }
+        let disk = Faulty { asked: RefCell::default(), fails: "nothing" };
+        replace_on(&disk, &path, b"newer").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"newer");
+        let folders = folder.file_name().unwrap().to_string_lossy();
+        let want =
+            [format!("write {part}"), format!("read {part}"), "rename a".into(), format!("flush {folders}")];
+        assert_eq!(*disk.asked.borrow(), want);
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn bytes_are_flushed_after_all_of_them_are_written() {
+        let flushed = RefCell::new(0);
+        let flush = |file: &Vec<u8>| {
+            *flushed.borrow_mut() = file.len();
+            Ok(())
+        };
+        write_flushed(&mut Vec::new(), b"12345", flush).unwrap();
+        assert_eq!(*flushed.borrow(), 5);
+        let fails = |_: &Vec<u8>| Err(io::Error::other("full"));
+        assert!(write_flushed(&mut Vec::new(), b"1", fails).is_err());
     }
 
     #[test]

@@ -220,7 +220,7 @@ impl Total {
         // Energy is a straight line in the rate.
         let (fixed, slope) = (at(0.0), at(1.0) - at(0.0));
         let break_even = match (ann - fixed) / slope {
-            _ if fixed + slope < ann => BreakEven::Always,
+            _ if fixed + slope < ann || slope == 0.0 && fixed <= ann => BreakEven::Always,
             _ if fixed > ann => BreakEven::Never,
             rate => BreakEven::At(rate),
         };

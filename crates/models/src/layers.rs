@@ -5,6 +5,7 @@ use crate::net::Flow;
 use spikegrad_bptt::lif::{Output, PlaneSums, Source, Unit};
 use spikegrad_tensor::conv::Conv;
 use spikegrad_tensor::linear::{linear, linear_backward_input, linear_backward_weight};
+use spikegrad_tensor::memory::{NoMemory, try_vec};
 use spikegrad_tensor::norm::{Affine, MOMENTUM, Statistics, backward_affine};
 use spikegrad_tensor::pool::{AvgPool, flatten, flatten_backward};
 use spikegrad_tensor::{Dims, HalfTensor, LANES, Spikes, Tensor, Workers};
@@ -23,6 +24,15 @@ pub(crate) enum Value {
 }
 
 impl Value {
+    /// Gets the memory of a planned value.
+    pub(crate) fn allocate(&mut self) -> Result<(), NoMemory> {
+        match self {
+            Value::Taken => Ok(()),
+            Value::Spikes(spikes) => spikes.allocate(),
+            Value::Dense(dense) => dense.allocate(),
+        }
+    }
+
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Value::Taken => 0,
@@ -59,6 +69,25 @@ pub(crate) struct ConvNorm {
 }
 
 impl ConvNorm {
+    /// Gets the memory of what is planned.
+    fn allocate(&mut self) -> Result<(), NoMemory> {
+        let blocks = self.conv.output().blocks();
+        self.y.allocate()?;
+        self.half.allocate()?;
+        self.statistics = Statistics::try_new(blocks)?;
+        self.scale = try_vec(blocks * LANES, 0.0)?;
+        self.shift = try_vec(blocks * LANES, 0.0)?;
+        self.coefficients = try_vec(blocks, Affine::default())?;
+        Ok(())
+    }
+
+    /// Bytes kept between forward and backward, and bytes of workspace.
+    fn bytes(&self) -> (usize, usize) {
+        let lanes = self.conv.output().blocks() * LANES;
+        let kept = self.y.bytes() + self.half.bytes() + Statistics::BYTES * lanes;
+        (kept, 2 * lanes * size_of::<f32>() + lanes / LANES * size_of::<Affine>())
+    }
+
     /// y = W ∗ x.
     pub(crate) fn convolve(&mut self, flow: &mut Flow) {
         let weight = &flow.params.weights[self.weight.clone()];
@@ -160,6 +189,12 @@ pub(crate) struct LinearCurrent {
 }
 
 impl LinearCurrent {
+    /// Gets the memory of what is planned.
+    fn allocate(&mut self) -> Result<(), NoMemory> {
+        self.y.allocate()?;
+        self.unpacked.allocate()
+    }
+
     pub(crate) fn forward(&mut self, flow: &mut Flow) {
         let weights = &flow.params.weights;
         let x = dense(&flow.values[self.from], &mut self.unpacked);
@@ -193,12 +228,34 @@ pub(crate) struct UnitLayer {
     pub currents: Vec<Current>,
     pub out: usize,
     pub dims: Dims,
+    /// Images of a batch.
+    pub batch: usize,
     pub sums: Vec<PlaneSums>,
     /// Sums over the batch, for each channel: Σ∂u, Σ∂u·(y − mean) of each source.
     pub totals: [Vec<f64>; 3],
 }
 
 impl UnitLayer {
+    /// Gets the memory of what is planned.
+    fn allocate(&mut self) -> Result<(), NoMemory> {
+        let blocks = self.dims.blocks();
+        self.sums = try_vec(self.batch * blocks, PlaneSums::default())?;
+        for total in &mut self.totals {
+            *total = try_vec(blocks * LANES, 0.0)?;
+        }
+        self.currents.iter_mut().try_for_each(|current| match current {
+            Current::Conv(conv) => conv.allocate(),
+            Current::Linear(linear) => linear.allocate(),
+            Current::Identity(_) => Ok(()),
+        })
+    }
+
+    /// Bytes of the sums.
+    fn sums_bytes(&self) -> usize {
+        let blocks = self.dims.blocks();
+        self.batch * blocks * size_of::<PlaneSums>() + 3 * blocks * LANES * size_of::<f64>()
+    }
+
     fn forward(&mut self, flow: &mut Flow) {
         for current in &mut self.currents {
             match current {
@@ -389,14 +446,26 @@ impl Layer {
         flow.put_gradient(from, dx);
     }
 
-    /// Bytes kept for the backward, and bytes of workspace; the workers' apart.
+    /// Gets the memory of what is planned.
+    pub(crate) fn allocate(&mut self) -> Result<(), NoMemory> {
+        match self {
+            Layer::Unit(unit) => unit.allocate(),
+            Layer::Pool { unpacked, .. } | Layer::Flatten { unpacked, .. } => unpacked.allocate(),
+            Layer::Output(linear) => linear.allocate(),
+        }
+    }
+
+    /// Bytes kept for the backward, and bytes of workspace; the workers' apart. The same before and after they are
+    /// allocated.
     pub(crate) fn bytes(&self) -> (usize, usize) {
         match self {
-            Layer::Unit(unit) => unit.currents.iter().fold((0, 0), |(saved, work), current| match current {
-                Current::Conv(conv) => (saved + conv.kept(), work),
-                Current::Linear(linear) => (saved + linear.y.bytes(), work + linear.unpacked.bytes()),
-                Current::Identity(_) => (saved, work),
-            }),
+            Layer::Unit(unit) => {
+                unit.currents.iter().fold((0, unit.sums_bytes()), |(saved, work), current| match current {
+                    Current::Conv(conv) => (saved + conv.bytes().0, work + conv.bytes().1),
+                    Current::Linear(linear) => (saved + linear.y.bytes(), work + linear.unpacked.bytes()),
+                    Current::Identity(_) => (saved, work),
+                })
+            }
             Layer::Pool { unpacked, .. } | Layer::Flatten { unpacked, .. } => (0, unpacked.bytes()),
             Layer::Output(linear) => (linear.y.bytes(), linear.unpacked.bytes()),
         }

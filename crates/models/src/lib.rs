@@ -5,6 +5,7 @@
 //! | [`config`] | which net: kind, sizes, neuron, normalisation |
 //! | [`memory`] | what is kept between forward and backward: floats, half floats, or bits alone |
 //! | [`params`] | one flat allocation of weights and one of gradients, ranges with names |
+//! | [`plan`], [`available`] | what a net costs before it runs, and the memory that there is |
 //! | [`net`] | a planned net: every buffer, forward, backward |
 //! | [`build`] | ResNet-19, VGGSNN, LeNet, MLP, a small event net and nets of one's own as lists of layers |
 //! | [`stream`] | prediction step by step, with state that the caller owns |
@@ -17,10 +18,12 @@
 //! | [`safetensors`], [`names`] | files, and the authors' own parameter names |
 #![forbid(unsafe_code)]
 
+pub mod available;
 pub mod build;
 pub mod config;
 pub mod durable;
 pub mod energy;
+mod foreign;
 pub mod inspect;
 mod json;
 mod layers;
@@ -29,6 +32,7 @@ pub mod names;
 pub mod net;
 pub mod operations;
 pub mod params;
+pub mod plan;
 pub mod safetensors;
 pub mod shapes;
 pub mod spectral;
@@ -38,9 +42,10 @@ pub use build::LayerSpec;
 pub use config::{Init, Input, Kernels, NetConfig, NetKind, Norm};
 pub use inspect::{NormInfo, UnitInfo};
 pub use memory::Memory;
-pub use net::{Bytes, LayerReport, Net, PlanReport};
+pub use net::Net;
 pub use operations::{InputKind, LayerOperations, UnitSpikes};
 pub use params::Params;
+pub use plan::{Bytes, LayerReport, PlanReport};
 pub use shapes::{KernelKind, KernelShape};
-pub use spectral::{LipschitzConstant, PowerIteration};
+pub use spectral::{Lanczos, LipschitzConstant};
 pub use stream::Stream;

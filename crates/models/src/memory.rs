@@ -64,14 +64,9 @@ impl ConvNorm {
             Memory::Recompute => self.convolve(flow),
         }
     }
-
-    /// Bytes of its own kept between forward and backward.
-    pub(crate) fn kept(&self) -> usize {
-        self.y.bytes() + self.half.bytes() + self.statistics.bytes()
-    }
 }
 
-/// Gives every convolution a place for its output; returns the buffers that are lent.
+/// Plans a place for every convolution's output; returns the buffers that are lent.
 pub(crate) fn make_room(layers: &mut [Layer], memory: Memory) -> Vec<Tensor> {
     match memory {
         Memory::F32 => make_room_for_all(layers),
@@ -91,11 +86,11 @@ fn make_room_for_all(layers: &mut [Layer]) -> Vec<Tensor> {
         if cheap.keeping.lent.is_none() && blocks(&cheap.conv) <= blocks(&next.conv) {
             cheap.keeping = Keeping { memory: Memory::Recompute, lent: Some(lent.len()) };
             next.keeping = Keeping { memory: Memory::F32, lent: Some(lent.len()) };
-            lent.push(Tensor::zeros(next.conv.output()));
+            lent.push(Tensor::planned(next.conv.output()));
         }
     }
     for conv in layers.iter_mut().flat_map(convolutions).filter(|conv| conv.keeping.lent.is_none()) {
-        conv.y.resize(conv.conv.output());
+        conv.y = Tensor::planned(conv.conv.output());
     }
     lent
 }
@@ -110,10 +105,13 @@ fn lend_to_all(layers: &mut [Layer], memory: Memory) -> Vec<Tensor> {
     let mut lent = Vec::new();
     for (k, conv) in layers.iter_mut().flat_map(|layer| convolutions(layer).enumerate()) {
         lent.resize_with(lent.len().max(k + 1), Tensor::default);
-        lent[k].resize(conv.conv.output());
+        let out = conv.conv.output();
+        if lent[k].bytes() < Tensor::planned(out).bytes() {
+            lent[k] = Tensor::planned(out);
+        }
         conv.keeping = Keeping { memory, lent: Some(k) };
         if memory == Memory::Bf16 {
-            conv.half = HalfTensor::zeros(conv.conv.output());
+            conv.half = HalfTensor::planned(out);
         }
     }
     lent

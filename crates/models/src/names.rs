@@ -39,3 +39,25 @@ pub fn canonical(name: &str) -> String {
     }
     out.join(".").replace("downsample:bn", "downsample.1")
 }
+
+/// What wrappers put before every name: `torch.compile`, `DataParallel`, and modules that hold the net as their `model`.
+const WRAPPERS: [&str; 3] = ["_orig_mod.", "module.", "model."];
+
+/// The wrappers' prefix that all names share, one wrapper after the other; empty where there is none.
+///
+/// ```
+/// # use spikegrad_models::names::shared_prefix;
+/// assert_eq!(shared_prefix(["_orig_mod.module.fc1.weight", "_orig_mod.module.fc1.bias"].into_iter()), "_orig_mod.module.");
+/// assert_eq!(shared_prefix(["model.fc1.weight", "fc2.weight"].into_iter()), "");
+/// ```
+pub fn shared_prefix<'a>(names: impl Iterator<Item = &'a str> + Clone) -> &'a str {
+    let first = names.clone().next().unwrap_or("");
+    let mut length = 0;
+    let shared = |length: usize, wrapper: &str| {
+        names.clone().all(|name| name.get(length..).is_some_and(|rest| rest.starts_with(wrapper)))
+    };
+    while let Some(wrapper) = WRAPPERS.iter().find(|wrapper| !first.is_empty() && shared(length, wrapper)) {
+        length += wrapper.len();
+    }
+    &first[..length]
+}

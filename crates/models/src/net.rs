@@ -1,11 +1,14 @@
 //! A planned net: every buffer it needs, forward, and the backward that reads the forward's list upward.
 
 use crate::layers::{Current, Layer, LinearCurrent, Value};
-use crate::{Memory, NetConfig, Params, build};
+use crate::plan::{Plan, lipschitz_needs};
+use crate::{NetConfig, Params, available};
 use spikegrad_bptt::lif::record::Recorder;
 use spikegrad_bptt::lipschitz::lipschitz;
 use spikegrad_bptt::loss::Logits;
 use spikegrad_bptt::{ConfigError, Fire, LifConfig, LossConfig};
+use spikegrad_tensor::memory::{NoMemory, try_vec};
+use spikegrad_tensor::norm::Statistics;
 use spikegrad_tensor::{Dims, LANES, Level, Needs, Scratch, Tensor, Workers};
 use std::sync::Arc;
 
@@ -19,8 +22,6 @@ pub(crate) struct Flow {
     /// The buffer of each value's gradient, if it needs one, and its size.
     pub gradient_of: Vec<Option<usize>>,
     pub value_dims: Vec<Dims>,
-    /// What is kept of convolutions' outputs.
-    pub memory: Memory,
     /// Buffers for convolutions' outputs that more than one of them uses.
     pub lent: Vec<Tensor>,
     /// Whether a value's gradient holds something yet.
@@ -75,51 +76,6 @@ pub struct Loss {
     pub lipschitz: f64,
 }
 
-/// Bytes a training step holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Bytes {
-    /// Weights and running estimates.
-    pub weights: usize,
-    /// Weight gradients.
-    pub gradients: usize,
-    /// Optimiser moments.
-    pub optimizer: usize,
-    /// Kept between forward and backward.
-    pub saved: usize,
-    /// Activation gradients, packed weights, lists.
-    pub workspace: usize,
-    /// All of it.
-    pub total: usize,
-}
-
-/// One row of a plan.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LayerReport {
-    /// Name of the weight.
-    pub name: String,
-    /// Shape of the weight.
-    pub shape: String,
-    /// Numbers in it, biases and batch norm included.
-    pub parameters: usize,
-    /// Multiply-adds of one image and time step.
-    pub macs: u64,
-}
-
-/// What a net costs, known before it runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PlanReport {
-    /// Learned numbers.
-    pub parameters: usize,
-    /// Multiply-adds of one image and time step.
-    pub macs_per_step: u64,
-    /// Neurons.
-    pub neurons: usize,
-    /// The layers that have weights.
-    pub layers: Vec<LayerReport>,
-    /// Bytes of training.
-    pub bytes: Bytes,
-}
-
 /// A net planned for a batch size: from the second step on, nothing is allocated but the packing buffers that a
 /// matrix product takes and gives back.
 #[derive(Debug)]
@@ -134,38 +90,48 @@ pub struct Net {
 }
 
 impl Net {
-    /// Plans the net for `batch` images. With `input_gradient`, the backward also fills [`Net::input_gradient`].
+    /// Plans the net for `batch` images and gets its memory. With `input_gradient`, the backward also fills
+    /// [`Net::input_gradient`].
     ///
     /// # Errors
-    /// A hyper-parameter or a size makes no sense.
+    /// A hyper-parameter or a size makes no sense, or the net needs more memory than there is.
     pub fn plan(
         config: &NetConfig,
         batch: usize,
         level: Level,
         input_gradient: bool,
     ) -> Result<Self, ConfigError> {
-        config.check()?;
-        if batch == 0 {
-            return Err(ConfigError("batch is 0, must be at least 1".into()));
-        }
-        let built = build::build(config, batch, level, input_gradient)?;
-        let widest = built.value_dims.iter().map(|d| d.blocks() * LANES).max().unwrap_or(LANES);
-        let mut ones = vec![1.0; widest];
-        ones.resize(2 * widest, 0.0);
-        let mut params = built.params;
-        params.grads = vec![0.0; params.weights.len()];
+        let plan = Plan::new(config, batch, level, input_gradient)?;
+        available::check_net(plan.report(0, false)?.bytes.total)?;
+        Self::allocate(plan, level).map_err(|error| ConfigError(error.to_string()))
+    }
+
+    /// Gets the memory of a plan.
+    fn allocate(plan: Plan<'_>, level: Level) -> Result<Self, NoMemory> {
+        let Plan { config, batch, mut built } = plan;
+        built.params.allocate()?;
+        built.layers.iter_mut().try_for_each(Layer::allocate)?;
+        built.values.iter_mut().try_for_each(Value::allocate)?;
+        built.gradients.iter_mut().chain(&mut built.lent).try_for_each(Tensor::allocate)?;
+        let widest = built.widest();
+        let mut ones = try_vec(2 * widest, 1.0)?;
+        ones[widest..].fill(0.0);
+        let mut logits_gradient = Tensor::planned(Dims::new(config.steps() * batch, config.classes, 1, 1));
+        logits_gradient.allocate()?;
+        let mut workers = Workers::new();
+        workers.reserve(&built.needs)?;
+        let lipschitz_terms = vec![0.0; built.params.entries.len()];
         let flow = Flow {
-            params,
+            params: built.params,
             written: vec![false; built.values.len()],
             values: built.values,
             gradients: built.gradients,
             gradient_of: built.gradient_of,
             value_dims: built.value_dims,
-            memory: config.memory,
             lent: built.lent,
             membranes: Vec::new(),
             recorder: None,
-            workers: Workers::new(),
+            workers,
             needs: built.needs,
             ones,
             lif: config.lif.clone(),
@@ -175,16 +141,23 @@ impl Net {
             batch,
             training: true,
         };
-        let lipschitz_terms = vec![0.0; flow.params.entries.len()];
-        let logits = Dims::new(config.steps() * batch, config.classes, 1, 1);
         Ok(Self {
             config: config.clone(),
             layers: built.layers,
             flow,
-            logits_gradient: Tensor::zeros(logits),
-            mean_logits: vec![0.0; batch * config.classes],
+            logits_gradient,
+            mean_logits: try_vec(batch * config.classes, 0.0)?,
             lipschitz_terms,
         })
+    }
+
+    /// Gets the memory that the Lipschitz term needs, so that the first step does not have to ask for it.
+    ///
+    /// # Errors
+    /// There is no memory for it.
+    pub fn reserve_lipschitz(&mut self) -> Result<(), ConfigError> {
+        let needs = lipschitz_needs(&self.flow.params);
+        self.flow.workers.reserve(&needs).map_err(|error| ConfigError(error.to_string()))
     }
 
     /// The configuration.
@@ -310,8 +283,11 @@ impl Net {
         for layer in &self.layers {
             let broken = match layer {
                 Layer::Unit(unit) => unit.currents.iter().any(|current| match current {
-                    // y itself may be gone; what is not finite in it is not finite in its mean.
-                    Current::Conv(conv) => conv.statistics.mean.iter().any(|mean| !mean.is_finite()),
+                    // y itself may be gone; what is not finite in it is not finite in its mean and variance.
+                    Current::Conv(conv) => {
+                        let Statistics { mean, var, .. } = &conv.statistics;
+                        mean.iter().chain(var).any(|x| !x.is_finite())
+                    }
                     Current::Linear(linear) => !finite(&linear.y),
                     Current::Identity(_) => false,
                 }),
@@ -326,43 +302,6 @@ impl Net {
             }
         }
         self.flow.params.first_not_finite().map(str::to_string)
-    }
-
-    /// What the net costs; `moments` is how many the optimiser keeps.
-    pub fn report(&self, moments: usize) -> PlanReport {
-        let params = &self.flow.params;
-        let layers = build::reports(&self.layers, params);
-        let weights = 4 * params.weights.len();
-        let held = |tensors: &[Tensor]| -> usize { tensors.iter().map(Tensor::bytes).sum() };
-        let mut bytes = Bytes {
-            weights: weights + 4 * params.buffers.len(),
-            gradients: weights,
-            optimizer: moments * weights,
-            saved: self.flow.values.iter().map(Value::bytes).sum(),
-            workspace: held(&self.flow.gradients) + self.flow.needs.bytes(self.flow.workers.count()),
-            total: 0,
-        };
-        match self.flow.memory {
-            Memory::F32 => bytes.saved += held(&self.flow.lent),
-            Memory::Bf16 | Memory::Recompute => bytes.workspace += held(&self.flow.lent),
-        }
-        for layer in &self.layers {
-            let (saved, workspace) = layer.bytes();
-            bytes.saved += saved;
-            bytes.workspace += workspace;
-        }
-        bytes.total = bytes.weights + bytes.gradients + bytes.optimizer + bytes.saved + bytes.workspace;
-        let neurons = self.layers.iter().map(|layer| match layer {
-            Layer::Unit(unit) => unit.dims.len() / unit.dims.n,
-            _ => 0,
-        });
-        PlanReport {
-            parameters: params.weights.len(),
-            macs_per_step: layers.iter().map(|layer| layer.macs).sum(),
-            neurons: neurons.sum(),
-            layers,
-            bytes,
-        }
     }
 }
 

@@ -2,7 +2,9 @@
 //!
 //! An operation is a product of a number that is not zero with a weight that is not zero, at a place where the kernel
 //! meets the image: a spike near a border or under a stride has fewer of them than one in the middle. Those on spikes
-//! are accumulates (AC), those on real numbers multiply-accumulates (MAC). This is NeuroBench's definition
+//! are accumulates (AC), those on real numbers multiply-accumulates (MAC). Spikes that are flattened, or pooled over
+//! single pixels, are spikes still; averages of several are real numbers. This is NeuroBench's definition, which looks
+//! whether a layer's inputs are all 0 or 1, and SpikingJelly's
 //! (`Effective_ACs`, `Effective_MACs`; Yik et al., Nature Communications 16, 2025); `Dense` counts the same places
 //! whatever is zero. Biases, batch norm (folded into the weights in inference) and the neurons themselves do not
 //! count, nor do spikes that a shortcut adds as they are.
@@ -131,10 +133,7 @@ impl Net {
         let everything = vec![1; input.c * input.pixels()];
         LayerOperations {
             layer: self.weight_name(weight.start),
-            input: match self.flow.values[from] {
-                Value::Spikes(_) => InputKind::Spikes,
-                _ => InputKind::Real,
-            },
+            input: if self.is_spikes(from) { InputKind::Spikes } else { InputKind::Real },
             unit: None,
             active: active.iter().map(|step| step.iter().map(|&n| u64::from(n)).sum()).collect(),
             effective: active.iter().map(|step| taps.operations(step, &connected)).collect(),
@@ -145,6 +144,20 @@ impl Net {
             weights: weights.len() as u64,
             zero_weights: weights.iter().filter(|w| **w == 0.0).count() as u64,
         }
+    }
+
+    /// Whether a value is spikes, or spikes in another order: a flattened image, or a pool over windows of one pixel.
+    fn is_spikes(&self, value: usize) -> bool {
+        if let Value::Spikes(_) = self.flow.values[value] {
+            return true;
+        }
+        self.layers.iter().any(|layer| match *layer {
+            Layer::Flatten { from, to, .. } => to == value && self.is_spikes(from),
+            Layer::Pool { ref pool, from, to, .. } => {
+                to == value && pool.output() == self.flow.value_dims[from] && self.is_spikes(from)
+            }
+            _ => false,
+        })
     }
 
     /// How many of the first `images` are not zero at (channel, pixel), for each time step; one that is the same at

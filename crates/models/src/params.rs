@@ -1,6 +1,8 @@
 //! Parameters and buffers by name, in flat allocations.
 
 use crate::Init;
+use spikegrad_bptt::ConfigError;
+use spikegrad_tensor::memory::{NoMemory, try_vec};
 use spikegrad_tensor::rng::Rng;
 use std::ops::Range;
 
@@ -28,30 +30,87 @@ pub struct Params {
     pub buffer_entries: Vec<Entry>,
     /// All running estimates.
     pub buffers: Vec<f32>,
+    /// What is 1 at the beginning; all else is 0.
+    ones: Ones,
 }
 
+/// Ranges of weights and of running estimates.
+#[derive(Clone, Debug, Default)]
+struct Ones {
+    weights: Vec<Range<usize>>,
+    buffers: Vec<Range<usize>>,
+}
+
+/// The most numbers that a tensor or all weights may have: 2⁴⁶, 281 terabytes as `f32`.
+pub(crate) const MOST_NUMBERS: usize = 1 << 46;
+
 impl Params {
-    /// Adds a weight, filled with `value`, and returns its range.
-    pub(crate) fn add(&mut self, name: String, shape: Vec<usize>, value: f32) -> Range<usize> {
-        Self::push(&mut self.entries, &mut self.weights, name, shape, value)
+    /// Plans a weight and returns its range.
+    ///
+    /// # Errors
+    /// There are more weights than [`MOST_NUMBERS`].
+    pub(crate) fn add(&mut self, name: String, shape: Vec<usize>) -> Result<Range<usize>, ConfigError> {
+        Self::push(&mut self.entries, name, shape)
     }
 
-    /// Adds a buffer, filled with `value`, and returns its range.
-    pub(crate) fn add_buffer(&mut self, name: String, len: usize, value: f32) -> Range<usize> {
-        Self::push(&mut self.buffer_entries, &mut self.buffers, name, vec![len], value)
+    /// Plans a weight that is 1 at the beginning.
+    ///
+    /// # Errors
+    /// As [`Params::add`].
+    pub(crate) fn add_ones(&mut self, name: String, shape: Vec<usize>) -> Result<Range<usize>, ConfigError> {
+        let range = self.add(name, shape)?;
+        self.ones.weights.push(range.clone());
+        Ok(range)
     }
 
-    fn push(
-        entries: &mut Vec<Entry>,
-        data: &mut Vec<f32>,
+    /// Plans a running estimate that is 0 or 1 at the beginning.
+    ///
+    /// # Errors
+    /// As [`Params::add`].
+    pub(crate) fn add_buffer(
+        &mut self,
         name: String,
-        shape: Vec<usize>,
-        value: f32,
-    ) -> Range<usize> {
-        let range = data.len()..data.len() + shape.iter().product::<usize>();
-        data.resize(range.end, value);
-        entries.push(Entry { name, shape, range: range.clone() });
-        range
+        len: usize,
+        is_one: bool,
+    ) -> Result<Range<usize>, ConfigError> {
+        let range = Self::push(&mut self.buffer_entries, name, vec![len])?;
+        if is_one {
+            self.ones.buffers.push(range.clone());
+        }
+        Ok(range)
+    }
+
+    fn push(entries: &mut Vec<Entry>, name: String, shape: Vec<usize>) -> Result<Range<usize>, ConfigError> {
+        let begin = planned(entries);
+        let len = shape.iter().try_fold(1, |len: usize, &side| len.checked_mul(side));
+        match len.and_then(|len| begin.checked_add(len)).filter(|&end| end <= MOST_NUMBERS) {
+            Some(end) => {
+                entries.push(Entry { name, shape, range: begin..end });
+                Ok(begin..end)
+            }
+            None => Err(ConfigError(format!(
+                "weight {name:?} of shape {shape:?} brings the weights above {MOST_NUMBERS} numbers, the most that can be planned"
+            ))),
+        }
+    }
+
+    /// Planned weights and running estimates.
+    pub(crate) fn planned(&self) -> (usize, usize) {
+        (planned(&self.entries), planned(&self.buffer_entries))
+    }
+
+    /// Gets the memory of what is planned, gradients included, and fills it in: 1 where it was planned so, else 0.
+    ///
+    /// # Errors
+    /// There is no memory for it.
+    pub(crate) fn allocate(&mut self) -> Result<(), NoMemory> {
+        let (weights, buffers) = self.planned();
+        self.weights = try_vec(weights, 0.0)?;
+        self.grads = try_vec(weights, 0.0)?;
+        self.buffers = try_vec(buffers, 0.0)?;
+        self.ones.weights.iter().for_each(|range| self.weights[range.clone()].fill(1.0));
+        self.ones.buffers.iter().for_each(|range| self.buffers[range.clone()].fill(1.0));
+        Ok(())
     }
 
     /// Draws every weight of two or more dimensions, and the biases of linear layers and convolutions, from `seed`.
@@ -90,10 +149,22 @@ impl Params {
         Some(&self.weights[entry.range.clone()])
     }
 
+    /// The first running estimate that is not finite.
+    pub fn first_estimate_not_finite(&self) -> Option<&str> {
+        let at = self.buffers.iter().position(|x| !x.is_finite())?;
+        let entry = self.buffer_entries.iter().find(|entry| entry.range.contains(&at));
+        entry.map(|entry| entry.name.as_str())
+    }
+
     /// The first weight whose gradient, or value, is not finite.
     pub fn first_not_finite(&self) -> Option<&str> {
         let broken = |data: &[f32], entry: &&Entry| !data[entry.range.clone()].iter().all(|x| x.is_finite());
         let entry = self.entries.iter().find(|e| broken(&self.weights, e) || broken(&self.grads, e));
         entry.map(|entry| entry.name.as_str())
     }
+}
+
+/// Numbers that a list of entries stands for.
+fn planned(entries: &[Entry]) -> usize {
+    entries.last().map_or(0, |entry| entry.range.end)
 }

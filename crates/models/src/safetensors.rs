@@ -5,7 +5,9 @@
 //! (with zeros for the eight digits themselves): a file of ours that has changed is refused. Files of other programs
 //! have no such entry, and are read without it.
 
+use crate::available;
 use crate::durable::{self, crc32};
+use crate::foreign;
 use crate::json::{Json, parse, quote};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -56,7 +58,19 @@ pub struct File {
     pub tensors: Vec<Entry>,
     /// Whether the file has a checksum; it is right then.
     pub is_verified: bool,
+    /// Where in `tensors` a name stands.
+    index: BTreeMap<String, usize>,
     data: Vec<u8>,
+}
+
+/// What a header says.
+struct Header {
+    metadata: BTreeMap<String, String>,
+    tensors: Vec<Entry>,
+    index: BTreeMap<String, usize>,
+    is_verified: bool,
+    /// Where the numbers begin.
+    data: usize,
 }
 
 /// What a header with a checksum begins with; eight hexadecimal digits follow.
@@ -76,12 +90,21 @@ impl File {
     /// Reads and checks a file.
     ///
     /// # Errors
-    /// The file cannot be read, is truncated, its header is no valid JSON, a tensor's range does not fit its shape,
-    /// overlaps another or leaves a gap, or a byte has changed since its checksum was made.
+    /// The file cannot be read, is no regular file, is truncated, its header is no valid JSON, a tensor's range does
+    /// not fit its shape, overlaps another or leaves a gap, or a byte has changed since its checksum was made. A file
+    /// of another format that is easily taken for this one (PyTorch's, pickle, HDF5, NumPy, ONNX …) is named.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, FileError> {
         let path = path.as_ref();
-        let bytes = std::fs::read(path).map_err(|error| FileError::new(path, error.to_string()))?;
-        Self::parse(path, bytes)
+        let fail = |error: std::io::Error| FileError::new(path, error.to_string());
+        // A pipe or a device could give bytes without end.
+        let about = std::fs::metadata(path).map_err(fail)?;
+        if !about.is_file() {
+            return Err(FileError::new(path, "is no regular file"));
+        }
+        // A sparse file may claim any length.
+        let length = usize::try_from(about.len()).unwrap_or(usize::MAX);
+        available::check(length).map_err(|why| FileError::new(path, why.to_string()))?;
+        Self::parse(path, std::fs::read(path).map_err(fail)?)
     }
 
     /// Checks bytes that came from `path`.
@@ -89,44 +112,10 @@ impl File {
     /// # Errors
     /// As [`File::read`].
     pub fn parse(path: &Path, mut bytes: Vec<u8>) -> Result<Self, FileError> {
-        let fail = |what: String| FileError::new(path, what);
-        let Some((length, rest)) = bytes.split_first_chunk::<8>() else {
-            return Err(fail(format!("holds {} bytes, a safetensors file has at least 8", bytes.len())));
-        };
-        let (length, after) = (u64::from_le_bytes(*length), rest.len());
-        if length > after as u64 {
-            return Err(fail(format!("byte 0: header says {length} bytes, {after} follow")));
-        }
-        let header = std::str::from_utf8(&rest[..length as usize])
-            .map_err(|error| fail(format!("byte {}: header is not UTF-8", 8 + error.valid_up_to())))?;
-        let header = parse(header).map_err(|(at, want)| {
-            fail(format!("byte {}: header is no valid JSON, expected {want}", 8 + at))
-        })?;
-        let Json::Object(members) = header else { return Err(fail("byte 8: header is no object".into())) };
-        let mut metadata = None;
-        let mut tensors = Vec::new();
-        for (name, value) in members {
-            if name == "__metadata__" {
-                if metadata.is_some() {
-                    return Err(fail("__metadata__ stands twice".into()));
-                }
-                metadata = Some(strings(value).map_err(&fail)?);
-            } else {
-                tensors.push(entry(name, value).map_err(&fail)?);
-            }
-        }
-        let checksums = checksums(&bytes);
-        let data = bytes.split_off(8 + length as usize);
-        tensors.sort_by_key(|tensor| (tensor.begin, tensor.end));
-        check_layout(&tensors, data.len()).map_err(&fail)?;
-        let mut metadata = metadata.unwrap_or_default();
-        if let Some((told, is)) = &checksums {
-            if told != is {
-                return Err(fail(format!("damaged: its bytes have CRC-32 {is}, its header says {told}")));
-            }
-            metadata.remove("crc32");
-        }
-        Ok(Self { path: path.to_path_buf(), metadata, tensors, is_verified: checksums.is_some(), data })
+        let Header { metadata, tensors, index, is_verified, data } =
+            read_header(&bytes).map_err(|what| FileError::new(path, what))?;
+        let data = bytes.split_off(data);
+        Ok(Self { path: path.to_path_buf(), metadata, tensors, is_verified, index, data })
     }
 
     /// Where the file was read.
@@ -144,7 +133,7 @@ impl File {
     /// # Errors
     /// There is none of that name.
     pub fn entry(&self, name: &str) -> Result<&Entry, FileError> {
-        let found = self.tensors.iter().find(|tensor| tensor.name == name);
+        let found = self.index.get(name).map(|&at| &self.tensors[at]);
         found.ok_or_else(|| self.error(format!("no tensor {name:?}")))
     }
 
@@ -184,7 +173,51 @@ impl File {
     }
 }
 
+/// Checks a whole file and reads its header.
+fn read_header(bytes: &[u8]) -> Result<Header, String> {
+    let Some((length, rest)) = bytes.split_first_chunk::<8>() else {
+        return Err(format!("holds {} bytes, a safetensors file has at least 8", bytes.len()));
+    };
+    let (length, after) = (u64::from_le_bytes(*length), rest.len());
+    if length > after as u64 {
+        return Err(match foreign::format(bytes) {
+            Some(format) => format!("is {format}, no safetensors file"),
+            None => format!("byte 0: header says {length} bytes, {after} follow"),
+        });
+    }
+    let text = std::str::from_utf8(&rest[..length as usize])
+        .map_err(|error| format!("byte {}: header is not UTF-8", 8 + error.valid_up_to()))?;
+    let value = parse(text)
+        .map_err(|(at, want)| format!("byte {}: header is no valid JSON, expected {want}", 8 + at))?;
+    let Json::Object(members) = value else { return Err("byte 8: header is no object".into()) };
+    let mut metadata = None;
+    let mut tensors = Vec::new();
+    for (name, value) in members {
+        if name != "__metadata__" {
+            tensors.push(entry(name, value)?);
+        } else if metadata.replace(strings(value)?).is_some() {
+            return Err("__metadata__ stands twice".into());
+        }
+    }
+    let mut metadata = metadata.unwrap_or_default();
+    let data = 8 + length as usize;
+    tensors.sort_by_key(|tensor| (tensor.begin, tensor.end));
+    let index = check_layout(&tensors, bytes.len() - data)?;
+    let checksums = checksums(bytes);
+    if let Some((told, is)) = &checksums {
+        if told != is {
+            return Err(format!("damaged: its bytes have CRC-32 {is}, its header says {told}"));
+        }
+        metadata.remove("crc32");
+    }
+    Ok(Header { metadata, tensors, index, is_verified: checksums.is_some(), data })
+}
+
+/// The metadata's strings; `null`, which Python writes for none, has none.
 fn strings(value: Json) -> Result<BTreeMap<String, String>, String> {
+    if value == Json::Null {
+        return Ok(BTreeMap::new());
+    }
     let Json::Object(members) = value else { return Err("__metadata__ is no object".into()) };
     let mut strings = BTreeMap::new();
     for (key, value) in members {
@@ -223,12 +256,14 @@ fn numbers(value: Json) -> Option<Vec<usize>> {
     items.into_iter().map(number).collect()
 }
 
-/// Tensors must cover the data once, in order, each with as many bytes as its shape says.
-fn check_layout(tensors: &[Entry], data: usize) -> Result<(), String> {
+/// Tensors must cover the data once, in order, each with as many bytes as its shape says, no name twice; returns where
+/// each name stands.
+fn check_layout(tensors: &[Entry], data: usize) -> Result<BTreeMap<String, usize>, String> {
     let mut at = 0;
+    let mut index = BTreeMap::new();
     for (i, t) in tensors.iter().enumerate() {
         let name = &t.name;
-        if tensors[..i].iter().any(|other| other.name == *name) {
+        if index.insert(name.clone(), i).is_some() {
             return Err(format!("tensor {name:?} stands twice"));
         }
         let size = match t.dtype.as_str() {
@@ -251,7 +286,7 @@ fn check_layout(tensors: &[Entry], data: usize) -> Result<(), String> {
         }
         at = t.end;
     }
-    if at == data { Ok(()) } else { Err(format!("tensors end at byte {at}, data has {data} bytes")) }
+    if at == data { Ok(index) } else { Err(format!("tensors end at byte {at}, data has {data} bytes")) }
 }
 
 /// A tensor to write.
@@ -265,10 +300,11 @@ pub struct View<'a> {
     pub data: &'a [f32],
 }
 
-/// Writes a file of `F32` tensors with a checksum, whole or not at all.
+/// Writes a file of `F32` tensors with a checksum, whole or not at all, after checking that [`File::read`] will read it.
 ///
 /// # Errors
-/// The folder cannot be written; an existing file of that name is then untouched.
+/// A name that stands twice or is the format's own, a shape that does not fit its numbers, or a folder that cannot be
+/// written; an existing file of that name is then untouched.
 pub fn write(
     path: &Path,
     metadata: &BTreeMap<String, String>,
@@ -295,6 +331,8 @@ pub fn write(
     tensors.iter().for_each(|t| bytes.extend(t.data.iter().flat_map(|x| x.to_le_bytes())));
     let checksum = format!("{:08x}", crc32(&[&bytes]));
     bytes[8 + CHECKSUM.len()..][..checksum.len()].copy_from_slice(checksum.as_bytes());
+    read_header(&bytes)
+        .map_err(|what| FileError::new(path, format!("not written, for it could not be read: {what}")))?;
     durable::replace(path, &bytes).map_err(|error| FileError::new(path, error.to_string()))
 }
 
@@ -321,6 +359,10 @@ mod tests {
             bytes(&tensor("[2]", "[4,12]"), 12),
             bytes(&tensor("[2]", "[8,0]"), 8),
             bytes("{\"a\":[[[[[[[[[[]]]]]]]]]]}", 0),
+            bytes("{\"a\":null}", 0),
+            bytes("{\"__metadata__\":[]}", 0),
+            bytes(&tensor("[2.0]", "[0,8]"), 8),
+            bytes(&tensor("[-2]", "[0,8]"), 8),
             bytes("{\"a\"", 0),
             u64::MAX.to_le_bytes().to_vec(),
             vec![1, 2, 3],
@@ -328,6 +370,82 @@ mod tests {
         for file in broken {
             let error = File::parse(path, file).unwrap_err().to_string();
             assert!(error.starts_with("x.safetensors: "), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_python_writes_is_read() {
+        let header = "  { \"__metadata__\" : null , \"a\\u0062\" : { \"dtype\" : \"F32\", \"shape\" : [ ] , \
+                      \"data_offsets\" : [ 0 , 4 ] } }   ";
+        let file = File::parse(Path::new("x"), bytes(header, 4)).unwrap();
+        assert_eq!((file.f32("ab").unwrap(), file.metadata.len()), (vec![0.0], 0));
+    }
+
+    /// With a comparison of each name with each, a hundred thousand take five billion steps: minutes.
+    #[test]
+    fn many_empty_tensors_are_read_one_by_one() {
+        let entry = |k: usize| format!("\"t{k}\":{{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}}");
+        let entries: Vec<String> = (0..100_000).map(entry).collect();
+        let file = File::parse(Path::new("x"), bytes(&format!("{{{}}}", entries.join(",")), 0)).unwrap();
+        assert!((0..100_000).all(|k| file.f32(&format!("t{k}")).unwrap().is_empty()));
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_not_written() {
+        let path = std::env::temp_dir().join(format!("spikegrad-unread-{}.safetensors", std::process::id()));
+        let view = |name, shape| View { name, shape, data: &[1.0, 2.0] };
+        write(&path, &BTreeMap::new(), &[view("a", &[2])]).unwrap();
+        let before = std::fs::read(&path).unwrap();
+        let crc = BTreeMap::from([("crc32".to_string(), "x".to_string())]);
+        for (metadata, views) in [
+            (BTreeMap::new(), vec![view("a", &[2]), view("a", &[2])]),
+            (BTreeMap::new(), vec![view("a", &[3])]),
+            (BTreeMap::new(), vec![view("__metadata__", &[2])]),
+            (crc, vec![view("a", &[2])]),
+        ] {
+            let error = write(&path, &metadata, &views).unwrap_err().to_string();
+            assert!(error.contains("not written"), "{error}");
+            assert_eq!(std::fs::read(&path).unwrap(), before);
+        }
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn what_is_no_regular_file_is_not_read() {
+        for path in ["/dev/null", "/dev/zero", "/tmp"] {
+            let error = File::read(path).unwrap_err().to_string();
+            assert_eq!(error, format!("{path}: is no regular file"));
+        }
+    }
+
+    /// A sparse file of eight terabytes takes no room on the disk, and is not read into memory.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_file_larger_than_memory_is_not_read() {
+        let path = std::env::temp_dir().join(format!("spikegrad-sparse-{}.safetensors", std::process::id()));
+        let file = std::fs::File::create(&path).unwrap();
+        let is_sparse = file.set_len(1 << 43).is_ok();
+        let read = File::read(&path).map(|_| ()).map_err(|why| why.to_string());
+        std::fs::remove_file(&path).unwrap();
+        if is_sparse {
+            assert!(read.unwrap_err().contains("needs 8192.0 GiB of memory"));
+        } else {
+            println!("skipped: this file system has no sparse files of that size");
+        }
+    }
+
+    #[test]
+    fn a_changed_byte_is_told_by_its_checksum() {
+        let path = std::env::temp_dir().join(format!("spikegrad-changed-{}.safetensors", std::process::id()));
+        write(&path, &BTreeMap::new(), &[View { name: "w", shape: &[3], data: &[1.0, 2.0, 3.0] }]).unwrap();
+        let good = std::fs::read(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        for at in good.len() - 12..good.len() {
+            let mut bytes = good.clone();
+            bytes[at] ^= 1;
+            let error = File::parse(Path::new("x"), bytes).unwrap_err().to_string();
+            assert!(error.starts_with("x: damaged: its bytes have CRC-32 "), "{error}");
         }
     }
 

@@ -3,6 +3,7 @@
 use crate::layers::Layer;
 use crate::{Net, NetConfig};
 use spikegrad_bptt::ConfigError;
+use spikegrad_tensor::memory::{NoMemory, try_vec};
 use spikegrad_tensor::{Dims, Tensor};
 use std::mem::{swap, take};
 
@@ -52,20 +53,25 @@ impl Net {
     /// Makes the state of a new stream.
     ///
     /// # Errors
-    /// The net was planned for more than one time step.
+    /// The net was planned for more than one time step, or there is no memory for the membranes.
     pub fn stream(&self) -> Result<Stream, ConfigError> {
         if self.flow.steps != 1 {
             let steps = self.flow.steps;
             return Err(ConfigError(format!("net is planned for {steps} time steps, a stream needs 1")));
         }
+        self.allocate_stream().map_err(|error| ConfigError(error.to_string()))
+    }
+
+    fn allocate_stream(&self) -> Result<Stream, NoMemory> {
         let mut membranes = vec![Tensor::default(); self.flow.values.len()];
         for layer in &self.layers {
             if let Layer::Unit(unit) = layer {
-                membranes[unit.out] = Tensor::zeros(Dims { n: self.flow.batch, ..unit.dims });
+                membranes[unit.out] = Tensor::planned(Dims { n: self.flow.batch, ..unit.dims });
+                membranes[unit.out].allocate()?;
             }
         }
         let logits = self.flow.batch * self.config().classes;
-        Ok(Stream { membranes, sum: vec![0.0; logits], mean: vec![0.0; logits], steps: 0 })
+        Ok(Stream { membranes, sum: try_vec(logits, 0.0)?, mean: try_vec(logits, 0.0)?, steps: 0 })
     }
 
     /// Whether a stream was made by this net, or by one of the same layers and batch.

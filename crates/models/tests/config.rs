@@ -1,7 +1,7 @@
 //! Settings of a net: names, and what is refused.
 
 use spikegrad_bptt::Fire;
-use spikegrad_models::{Init, Input, Net, NetConfig, NetKind, Norm};
+use spikegrad_models::{Init, Input, LayerSpec, Net, NetConfig, NetKind, Norm};
 use spikegrad_tensor::Level;
 use spikegrad_testkit::check::{dot, widen};
 
@@ -120,4 +120,40 @@ fn weights_begin_as_they_are_said_to() {
             }
         }
     }
+}
+
+#[test]
+fn sizes_beyond_their_limits_are_refused_with_the_limit() {
+    let refused = |config: NetConfig, batch: usize, wants: &str| {
+        let error = Net::plan(&config, batch, Level::BASELINE, false).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains(wants), "{error}, expected {wants}");
+    };
+    let good = || NetConfig::new(NetKind::Mlp, 1, 4, 4, 2);
+    for many in [1_000_001, usize::MAX] {
+        let limit = |what: &str| format!("{what} is {many}, must be at most 1000000");
+        refused(NetConfig { timesteps: many, ..good() }, 1, &limit("timesteps"));
+        refused(NetConfig { channels: many, ..good() }, 1, &limit("image channels"));
+        refused(NetConfig { height: many, ..good() }, 1, &limit("image height"));
+        refused(NetConfig { width: many, ..good() }, 1, &limit("image width"));
+        refused(NetConfig { classes: many, ..good() }, 1, &limit("classes"));
+        let layer = |layer| NetConfig::custom(&[LayerSpec::Linear { outputs: 1 }, layer], 1, 4, 4, 2);
+        refused(layer(LayerSpec::Linear { outputs: many }), 1, &limit("layer 2: outputs"));
+        refused(layer(LayerSpec::AvgPool { size: many }), 1, &limit("layer 2: size"));
+        let conv = |channels, kernel, stride| layer(LayerSpec::Conv { channels, kernel, stride });
+        refused(conv(many, 3, 1), 1, &limit("layer 2: channels"));
+        refused(conv(1, 3, many), 1, &limit("layer 2: stride"));
+        refused(conv(1, many, 1), 1, "layer 2: kernel is");
+        refused(layer(LayerSpec::Residual { channels: many, stride: 1 }), 1, &limit("layer 2: channels"));
+    }
+    refused(good(), 1_000_000_001, "batch is 1000000001, must be at most 1000000000");
+    refused(NetConfig { scale: 1e4, ..good() }, 1, "need 1 to 1000000");
+    // Each size is within its limit, their product is not.
+    let side = 1_000_000;
+    refused(
+        NetConfig { height: side, width: side, ..good() },
+        1000,
+        "pixels are more than 70368744177664 numbers",
+    );
+    let wide = [LayerSpec::Linear { outputs: side }, LayerSpec::Linear { outputs: side }];
+    refused(NetConfig::custom(&[wide, wide].concat(), 1, 1, 1, side), 90_000, "multiply-adds a batch");
 }

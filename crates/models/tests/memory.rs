@@ -63,7 +63,7 @@ fn half_floats_leave_the_forward_alone_and_bound_the_gradients() {
 fn each_setting_holds_less_than_the_one_before() {
     let held = |memory| {
         let config = NetConfig { memory, scale: 0.25, ..NetConfig::new(NetKind::ResNet19, 3, 32, 32, 10) };
-        let bytes = Net::plan(&config, 8, Level::BASELINE, false).unwrap().report(2).bytes;
+        let bytes = Net::plan(&config, 8, Level::BASELINE, false).unwrap().report(2, false).bytes;
         bytes.saved + bytes.workspace
     };
     assert!(held(Memory::F32) > held(Memory::Bf16));

@@ -9,7 +9,7 @@ use spikegrad_testkit::rng::Rng;
 const BATCH: usize = 2;
 
 fn plan(config: &NetConfig) -> PlanReport {
-    Net::plan(config, BATCH, Level::BASELINE, false).unwrap().report(2)
+    Net::plan(config, BATCH, Level::BASELINE, false).unwrap().report(2, false)
 }
 
 /// ResNet-19's learned numbers for 3 channels, with widths `w` times 64, 128, 256, 512 and 256.
@@ -124,7 +124,7 @@ fn vggsnn_has_the_published_size() {
     for kind in [NetKind::VggSnn, NetKind::VggSnnStride] {
         for input in [Input::Still, Input::Frames, Input::Spikes] {
             let config = NetConfig { timesteps: 10, input, ..NetConfig::new(kind, 2, 48, 48, 10) };
-            let plan = Net::plan(&config, 1, Level::BASELINE, false).unwrap().report(2);
+            let plan = Net::plan(&config, 1, Level::BASELINE, false).unwrap().report(2, false);
             assert_eq!(plan.parameters, 9_271_498, "Deng et al. 2022: {kind}");
             assert_eq!(plan.layers.iter().map(|layer| layer.parameters).sum::<usize>(), 9_271_498);
         }

@@ -12,14 +12,22 @@ pub enum Error {
     Config(ConfigError),
     /// A file cannot be read, written or used.
     File(FileError),
-    /// Images or labels of the wrong number or value.
+    /// The system does not give what is asked of it, such as threads; later, or elsewhere, it may.
+    System(String),
+    /// Images, labels or a progress of the wrong number or value.
     Batch(String),
-    /// The loss, an activation or a gradient is not finite.
+    /// The loss, an activation, a gradient, or what the step would make of a weight, a running estimate or a moment of
+    /// the optimiser is not finite.
     NotFinite {
         /// Training step, from 1.
         step: u64,
-        /// The first layer or weight that is not finite.
+        /// The first layer or tensor that is not finite.
         layer: String,
+    },
+    /// An image's logits are not finite, so they are no answer.
+    LogitsNotFinite {
+        /// The image's number in the batch, from 0.
+        image: usize,
     },
 }
 
@@ -28,9 +36,12 @@ impl fmt::Display for Error {
         match self {
             Error::Config(error) => error.fmt(f),
             Error::File(error) => error.fmt(f),
-            Error::Batch(what) => f.write_str(what),
+            Error::System(what) | Error::Batch(what) => f.write_str(what),
             Error::NotFinite { step, layer } => {
                 write!(f, "step {step}: not finite (NaN or infinity), first in {layer}")
+            }
+            Error::LogitsNotFinite { image } => {
+                write!(f, "the logits of image {image} are not finite (NaN or infinity): they are no answer")
             }
         }
     }

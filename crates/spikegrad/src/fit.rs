@@ -83,13 +83,14 @@ impl Trainer {
         for epoch in epochs {
             let begin = Instant::now();
             let batches = batches(epoch).into_iter();
-            let share = match batches.size_hint() {
-                (least, Some(most)) if least == most => 1.0 / most.max(1) as f64,
-                _ => 0.0,
+            // Of an iterator that does not know its length, every batch stands at the epoch's beginning.
+            let length = match batches.size_hint() {
+                (least, Some(most)) if least == most => most.max(1) as f64,
+                _ => f64::INFINITY,
             };
             let mut sum = EpochReport { epoch, ..EpochReport::default() };
             for (batch, (images, labels)) in batches.enumerate() {
-                let progress = epoch as f64 + batch as f64 * share;
+                let progress = epoch as f64 + batch as f64 / length;
                 let report = self.train_batch(images.as_ref(), labels.as_ref(), progress)?;
                 sum.batches += 1;
                 sum.images += labels.as_ref().len();

@@ -42,16 +42,19 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod config;
 mod error;
 pub mod files;
 mod fit;
 pub mod gradcheck;
+mod inputs;
 pub mod microscope;
 pub mod parity;
 mod predictor;
 mod threads;
 mod trainer;
 
+pub use config::TrainConfig;
 pub use error::Error;
 pub use fit::{EpochReport, Progress};
 pub use predictor::Predictor;
@@ -61,7 +64,7 @@ pub use spikegrad_data as data;
 pub use spikegrad_models as models;
 pub use spikegrad_tensor as tensor;
 pub use threads::with_threads;
-pub use trainer::{StepReport, TrainConfig, Trainer};
+pub use trainer::{StepReport, Trainer};
 
 /// What most programs need.
 pub mod prelude {

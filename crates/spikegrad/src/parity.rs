@@ -116,13 +116,7 @@ fn compare(trainer: &mut Trainer, file: &File, images: &[f32], labels: &[u32]) -
             let (want, got) = (want.len(), got.len());
             return Err(file.error(format!("{name:?} has {want} numbers, the net {got}")).into());
         }
-        let difference = |(a, b): (&f32, &f32)| (f64::from(*a) - f64::from(*b)).abs();
-        let nan_first = |x: f64, y: f64| if x.is_nan() || y.is_nan() { f64::NAN } else { x.max(y) };
-        let error = got.iter().zip(&want).map(difference).fold(0.0, nan_first);
-        let size = want.iter().fold(0.0, |size, x| nan_first(size, f64::from(x.abs())));
-        let error_relative = if error == 0.0 { 0.0 } else { error / size };
-        let error_relative = if error_relative.is_nan() { f64::INFINITY } else { error_relative };
-        rows.push(Row { name: name.into(), error_relative });
+        rows.push(Row { name: name.into(), error_relative: error_relative(got, &want) });
         Ok(())
     };
     trainer.net.forward(images, true);
@@ -143,4 +137,48 @@ fn compare(trainer: &mut Trainer, file: &File, images: &[f32], labels: &[u32]) -
         row(&format!("buffer_after.{}", entry.name), &params.buffers[entry.range.clone()])?;
     }
     Ok(Parity { rows })
+}
+
+/// The largest difference ÷ the largest magnitude of `want`; infinite where either holds NaN.
+fn error_relative(got: &[f32], want: &[f32]) -> f64 {
+    let difference = |(a, b): (&f32, &f32)| (f64::from(*a) - f64::from(*b)).abs();
+    let nan_first = |x: f64, y: f64| if x.is_nan() || y.is_nan() { f64::NAN } else { x.max(y) };
+    let error = got.iter().zip(want).map(difference).fold(0.0, nan_first);
+    let size = want.iter().fold(0.0, |size, x| nan_first(size, f64::from(x.abs())));
+    let error_relative = if error == 0.0 { 0.0 } else { error / size };
+    if error_relative.is_nan() { f64::INFINITY } else { error_relative }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_relative_to_the_largest_magnitude() {
+        assert_eq!(error_relative(&[1.0, -3.0, 0.0], &[1.0, -4.0, 0.0]), 0.25);
+        assert_eq!(error_relative(&[0.0, 0.0], &[0.0, 0.0]), 0.0);
+        assert_eq!(error_relative(&[1.0], &[0.0]), f64::INFINITY);
+        let nan = f32::NAN;
+        for (got, want) in [([nan, 1.0], [1.0, 1.0]), ([1.0, 1.0], [1.0, nan]), ([nan, 0.0], [nan, 0.0])] {
+            assert_eq!(error_relative(&got, &want), f64::INFINITY, "{got:?}, {want:?}");
+        }
+    }
+
+    #[test]
+    fn every_row_must_be_within_the_tolerance() {
+        let parity = |errors: &[f64]| Parity {
+            rows: errors
+                .iter()
+                .map(|&error_relative| Row { name: error_relative.to_string(), error_relative })
+                .collect(),
+        };
+        assert!(parity(&[0.0, 1e-5, TOLERANCE]).passed());
+        assert!(
+            !parity(&[0.0, 2e-4]).passed()
+                && !parity(&[f64::INFINITY]).passed()
+                && !parity(&[f64::NAN]).passed()
+        );
+        assert!(!parity(&[]).passed() && parity(&[]).worst().is_none());
+        assert_eq!(parity(&[0.25, 0.5, 0.125]).worst().unwrap().name, "0.5");
+    }
 }

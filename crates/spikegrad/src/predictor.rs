@@ -1,6 +1,6 @@
 //! Prediction on a stream, one time step at a time.
 
-use crate::trainer::check_spikes;
+use crate::inputs::{check_input, check_logits};
 use crate::{Error, Trainer, files};
 use spikegrad_models::{Net, NetConfig, Stream};
 use spikegrad_tensor::Level;
@@ -31,15 +31,17 @@ use std::path::Path;
 #[derive(Debug)]
 pub struct Predictor {
     net: Net,
+    /// As it was asked for: with the time steps that its weights were trained for.
+    config: NetConfig,
 }
 
 impl Predictor {
     /// Plans a net for frames of `batch` streams side by side; its weights are zero until they are loaded.
     ///
     /// # Errors
-    /// A hyper-parameter or a size makes no sense.
+    /// A hyper-parameter or a size makes no sense, or the net needs more memory than there is.
     pub fn new(net: &NetConfig, batch: usize, level: Level) -> Result<Self, Error> {
-        Ok(Self { net: Net::plan(&Net::stepwise(net), batch, level, false)? })
+        Ok(Self { net: Net::plan(&Net::stepwise(net), batch, level, false)?, config: net.clone() })
     }
 
     /// Copies a trainer's net as it stands, at the trainer's level.
@@ -57,22 +59,34 @@ impl Predictor {
     /// Reads weights and running estimates, under PyTorch's or the authors' names.
     ///
     /// # Errors
-    /// As [`Trainer::load_weights`]; the predictor is then unchanged.
+    /// As [`Trainer::load_weights`], but for the time steps of a predictor that was made for one; the predictor is then
+    /// unchanged.
     pub fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<(), Error> {
-        files::load_weights(&mut self.net, path.as_ref())
+        files::load_weights(&mut self.net, &self.config, path.as_ref())
     }
 
     /// Begins a stream.
+    ///
+    /// Panics if there is no memory for its membranes; [`Predictor::try_stream`] says so instead.
     pub fn stream(&self) -> Stream {
-        self.net.stream().unwrap_or_else(|_| unreachable!("planned for one step at a time"))
+        self.net.stream().expect("a net of one step, and memory for its membranes")
+    }
+
+    /// Begins a stream, where there is memory for it.
+    ///
+    /// # Errors
+    /// There is no memory for the membranes.
+    pub fn try_stream(&self) -> Result<Stream, Error> {
+        Ok(self.net.stream()?)
     }
 
     /// Takes a stream one step further with a frame (batch·C·H·W) and returns the step's logits (batch·classes);
     /// [`Stream::mean_logits`] has their mean. Membranes and sums in `stream` are overwritten; nothing is allocated.
     ///
     /// # Errors
-    /// A frame of the wrong size, a number other than 0 and 1 where the net reads spikes, or the stream of another net;
-    /// the stream is then unchanged.
+    /// A frame of the wrong size, a pixel that is not finite or beyond ±1e15, a number other than 0 and 1 where the net
+    /// reads spikes, or the stream of another net; the stream is then unchanged. Logits that are not finite, of weights
+    /// too large for an `f32`: the stream is then at its beginning, for its membranes mean nothing any more.
     pub fn step(&mut self, frame: &[f32], stream: &mut Stream) -> Result<&[f32], Error> {
         let (got, want) = (frame.len(), self.net.images_len());
         if got != want {
@@ -81,8 +95,13 @@ impl Predictor {
         if !self.net.accepts(stream) {
             return Err(Error::Batch("the stream was made by a net of another shape".into()));
         }
-        check_spikes(self.net.config(), frame)?;
-        Ok(self.net.step(frame, stream))
+        check_input(self.net.config(), frame)?;
+        let classes = self.net.config().classes;
+        if let Err(error) = check_logits(self.net.step(frame, stream), classes) {
+            stream.reset();
+            return Err(error);
+        }
+        Ok(self.net.mean_logits())
     }
 
     /// The planned net.

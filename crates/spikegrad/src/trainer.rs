@@ -1,77 +1,13 @@
 //! The trainer: a net, a loss, an optimiser and a schedule.
 
-use crate::Error;
-use spikegrad_bptt::{ConfigError, LossConfig, Optimizer, Schedule, optim};
-use spikegrad_models::{Init, Input, Net, NetConfig, PlanReport};
-use spikegrad_tensor::{Level, Workers};
+use crate::config::with_estimates;
+use crate::inputs::{check_input, check_logits, is_right};
+use crate::{Error, TrainConfig};
+use spikegrad_bptt::{ConfigError, Largest, optim};
+use spikegrad_models::{Net, Params, PlanReport, available};
+use spikegrad_tensor::memory::try_vec;
+use spikegrad_tensor::{Level, Workers, largest_magnitude};
 use std::time::Instant;
-
-/// All that decides a training run, but for the data.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TrainConfig {
-    /// The net.
-    pub net: NetConfig,
-    /// Images of a batch.
-    pub batch: usize,
-    /// The data term of the loss.
-    pub loss: LossConfig,
-    /// β of the Lipschitz term; 0 leaves it out.
-    pub beta: f32,
-    /// The optimiser.
-    pub optimizer: Optimizer,
-    /// Learning rate before the schedule.
-    pub lr: f32,
-    /// The schedule.
-    pub schedule: Schedule,
-    /// Epochs over which the learning rate rises from 0.
-    pub warmup_epochs: f64,
-    /// Largest Euclidean norm of the gradient, if it is clipped.
-    pub clip: Option<f32>,
-    /// Epochs of the schedule.
-    pub epochs: usize,
-    /// Seed of the weights.
-    pub seed: u64,
-    /// How weights begin.
-    pub init: Init,
-}
-
-impl TrainConfig {
-    /// The paper's recipe for a net: Adam at 1e-3 with a cosine, batch 100, 150 epochs, β = 1e-4, seed 2022.
-    pub fn new(net: NetConfig) -> Self {
-        Self {
-            net,
-            batch: 100,
-            loss: LossConfig::default(),
-            beta: 1e-4,
-            optimizer: Optimizer::adam(0.0),
-            lr: 1e-3,
-            schedule: Schedule::Cosine,
-            warmup_epochs: 0.0,
-            clip: None,
-            epochs: 150,
-            seed: 2022,
-            init: Init::Uniform,
-        }
-    }
-
-    fn check(&self) -> Result<(), ConfigError> {
-        self.loss.check()?;
-        self.optimizer.check()?;
-        let at_least_zero = |x: f64| x >= 0.0 && x.is_finite();
-        let bad = |what: &str, value: f64| {
-            Err(ConfigError(format!("{what} is {value}, must be a finite number, 0 or more")))
-        };
-        match self {
-            c if !at_least_zero(c.lr.into()) => bad("learning rate", c.lr.into()),
-            c if !at_least_zero(c.beta.into()) => bad("beta", c.beta.into()),
-            c if !at_least_zero(c.warmup_epochs) => bad("warm-up", c.warmup_epochs),
-            c if c.clip.is_some_and(|clip| !at_least_zero(clip.into())) => {
-                bad("clip", c.clip.unwrap_or(0.0).into())
-            }
-            _ => Ok(()),
-        }
-    }
-}
 
 /// What a training step did.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -103,6 +39,8 @@ pub struct Trainer {
     pub(crate) moments: [Vec<f32>; 2],
     /// Running estimates before the current step, should it fail.
     pub(crate) estimates: Vec<f32>,
+    /// The largest weight and moments after the last step.
+    largest: Largest,
     pub(crate) level: Level,
     /// Who runs the optimiser.
     workers: Workers,
@@ -112,7 +50,7 @@ impl Trainer {
     /// Plans the net, with buffers for one worker a thread of the current pool, and draws its weights.
     ///
     /// # Errors
-    /// A hyper-parameter or a size makes no sense.
+    /// A hyper-parameter or a size makes no sense, or the run needs more memory than there is (both numbers are named).
     pub fn new(config: TrainConfig, level: Level) -> Result<Self, Error> {
         Self::with_input_gradient(config, level, false)
     }
@@ -122,14 +60,29 @@ impl Trainer {
         level: Level,
         wanted: bool,
     ) -> Result<Self, Error> {
-        config.check()?;
+        available::check_net(config.plan(level)?.bytes.total)?;
         let mut net = Net::plan(&config.net, config.batch, level, wanted)?;
+        if config.beta > 0.0 {
+            net.reserve_lipschitz()?;
+        }
         net.params_mut().initialise(config.init, config.seed);
         let len = net.params().weights.len();
-        let moment = |used: bool| vec![0.0; if used { len } else { 0 }];
-        let moments = [moment(true), moment(config.optimizer.moments() > 1)];
+        let moment = |used: bool| {
+            let moment = try_vec(if used { len } else { 0 }, 0.0);
+            moment.map_err(|error| ConfigError(error.to_string()))
+        };
+        let moments = [moment(true)?, moment(config.optimizer.moments() > 1)?];
         let estimates = net.params().buffers.clone();
-        Ok(Self { config, net, step: 0, moments, estimates, level, workers: Workers::new() })
+        let (largest, workers) = (Largest::default(), Workers::new());
+        let mut trainer = Self { config, net, step: 0, moments, estimates, largest, level, workers };
+        trainer.measure();
+        Ok(trainer)
+    }
+
+    /// Measures weights and moments that came from elsewhere than a step.
+    pub(crate) fn measure(&mut self) {
+        let [first, second] = &self.moments;
+        self.largest = Largest::of(self.level, &self.net.params().weights, first, second);
     }
 
     /// The configuration.
@@ -152,8 +105,10 @@ impl Trainer {
     /// sets the learning rate.
     ///
     /// # Errors
-    /// A batch of the wrong size, a label that is no class, a number other than 0 and 1 where the net reads spikes, or a loss or gradient that is not finite; weights,
-    /// running estimates, moments and the number of steps are then as before.
+    /// A batch of the wrong size, a label that is no class, a pixel that is not finite or beyond ±1e15, a number other
+    /// than 0 and 1 where the net reads spikes, a progress that is negative or not finite; or a loss, gradient, weight,
+    /// running estimate or moment that is, or would be, not finite. Weights, running estimates, moments and the number
+    /// of steps are then as before.
     pub fn train_batch(
         &mut self,
         images: &[f32],
@@ -161,6 +116,7 @@ impl Trainer {
         progress_epoch: f64,
     ) -> Result<StepReport, Error> {
         self.check_batch(images, labels)?;
+        let lr = self.config.learning_rate(progress_epoch)?;
         let begin = Instant::now();
         self.estimates.copy_from_slice(&self.net.params().buffers);
         self.net.forward(images, true);
@@ -168,24 +124,11 @@ impl Trainer {
         let loss = self.net.backward(labels, &self.config.loss, self.config.beta);
         let correct = self.count_correct(labels);
         let backward = begin.elapsed();
-        let c = &self.config;
-        let lr = c.schedule.at(c.lr, progress_epoch, c.epochs as f64, c.warmup_epochs);
-        let step = self.step + 1;
         let total = loss.cross_entropy + loss.lipschitz;
-        if !total.is_finite() || !self.net.params().grads.iter().all(|g| g.is_finite()) {
-            let layer = self.net.first_not_finite().unwrap_or_else(|| "the loss".into());
+        if let Err(error) = self.update(total, lr) {
             self.net.params_mut().buffers.copy_from_slice(&self.estimates);
-            return Err(Error::NotFinite { step, layer });
+            return Err(error);
         }
-        self.step = step;
-        let params = self.net.params_mut();
-        if let Some(limit) = c.clip {
-            optim::clip(&mut params.grads, limit);
-        }
-        let [first, second] = &mut self.moments;
-        let parameters =
-            optim::Parameters { weights: &mut params.weights, grads: &params.grads, first, second };
-        c.optimizer.step(lr, step, parameters, self.level, &mut self.workers);
         let end = begin.elapsed();
         Ok(StepReport {
             loss: total,
@@ -199,10 +142,49 @@ impl Trainer {
         })
     }
 
+    /// Lets the optimiser take the step of the gradients that are there, if everything is and stays finite; weights,
+    /// moments and the number of steps are as before where it does not.
+    fn update(&mut self, loss: f64, lr: f32) -> Result<(), Error> {
+        let step = self.step + 1;
+        let broken = |layer: String| Err(Error::NotFinite { step, layer });
+        let params = self.net.params_mut();
+        let gradient = largest_magnitude(self.level, &params.grads);
+        if !(loss.is_finite() && gradient.is_finite()) {
+            return broken(self.net.first_not_finite().unwrap_or_else(|| "the loss".into()));
+        }
+        if let Some(entry) = params.first_estimate_not_finite() {
+            return broken(entry.to_string());
+        }
+        if let Some(limit) = self.config.clip {
+            optim::clip(&mut params.grads, limit);
+        }
+        // Hardly ever: a step that may leave the range is taken beside a copy to come back to.
+        let optimizer = self.config.optimizer;
+        let before = match optimizer.surely_stays_finite(lr, step, gradient, self.largest) {
+            true => None,
+            false => Some((params.weights.clone(), self.moments.clone())),
+        };
+        let [first, second] = &mut self.moments;
+        let parameters =
+            optim::Parameters { weights: &mut params.weights, grads: &params.grads, first, second };
+        let largest = optimizer.step(lr, step, parameters, self.level, &mut self.workers);
+        if let Some((weights, moments)) = before
+            && !largest.is_finite()
+        {
+            let tensor = first_not_finite(self.net.params(), &self.moments);
+            self.net.params_mut().weights = weights;
+            self.moments = moments;
+            return broken(tensor);
+        }
+        (self.step, self.largest) = (step, largest);
+        Ok(())
+    }
+
     /// The mean logits (N, classes) of up to a batch of images or frames, with the running statistics.
     ///
     /// # Errors
-    /// No whole image, more than a batch, or a number other than 0 and 1 where the net reads spikes.
+    /// No whole image, more than a batch, a pixel that is not finite or beyond ±1e15, a number other than 0 and 1 where
+    /// the net reads spikes, or logits that are not finite.
     pub fn predict(&mut self, images: &[f32]) -> Result<Vec<f32>, Error> {
         let (full, batch) = (self.net.images_len(), self.net.batch());
         let image = full / batch;
@@ -211,7 +193,7 @@ impl Trainer {
             let got = images.len();
             return Err(Error::Batch(format!("got {got} numbers, need 1 to {batch} images of {image}")));
         }
-        check_spikes(&self.config.net, images)?;
+        check_input(&self.config.net, images)?;
         if images.len() == full {
             self.net.forward(images, false);
         } else {
@@ -224,7 +206,9 @@ impl Trainer {
             self.net.forward(&padded, false);
         }
         let classes = self.config.net.classes;
-        Ok(self.net.mean_logits()[..count * classes].to_vec())
+        let logits = &self.net.mean_logits()[..count * classes];
+        check_logits(logits, classes)?;
+        Ok(logits.to_vec())
     }
 
     /// Firing rate of each spiking layer in the last batch.
@@ -234,7 +218,7 @@ impl Trainer {
 
     /// What the run costs.
     pub fn plan(&self) -> PlanReport {
-        self.net.report(self.config.optimizer.moments())
+        with_estimates(self.net.report(self.config.optimizer.moments(), self.config.beta > 0.0))
     }
 
     /// Name, shape and numbers of each weight.
@@ -260,30 +244,25 @@ impl Trainer {
         }
         match labels.iter().find(|&&label| label as usize >= classes) {
             Some(label) => Err(Error::Batch(format!("label {label} is no class, the net has {classes}"))),
-            None => check_spikes(&self.config.net, images),
+            None => check_input(&self.config.net, images),
         }
     }
 
     fn count_correct(&mut self, labels: &[u32]) -> usize {
         let classes = self.config.net.classes;
         let logits = self.net.mean_logits();
-        labels.iter().zip(logits.chunks(classes)).filter(|(label, z)| argmax(z) == **label as usize).count()
+        labels.iter().zip(logits.chunks(classes)).filter(|(label, z)| is_right(z, **label)).count()
     }
 }
 
-/// Where a net reads spikes, its input is zeros and ones.
-pub(crate) fn check_spikes(net: &NetConfig, images: &[f32]) -> Result<(), Error> {
-    let spikes = net.input == Input::Spikes;
-    match images.iter().position(|&x| spikes && x != 0.0 && x != 1.0) {
-        Some(at) => {
-            let x = images[at];
-            Err(Error::Batch(format!("input {at} is {x}, the net reads spikes, 0 or 1")))
-        }
-        None => Ok(()),
+/// The first weight, or moment of one, that is not finite.
+fn first_not_finite(params: &Params, moments: &[Vec<f32>; 2]) -> String {
+    let lists =
+        [("", &params.weights), ("first moment of ", &moments[0]), ("second moment of ", &moments[1])];
+    for (what, numbers) in lists {
+        let Some(at) = numbers.iter().position(|x| !x.is_finite()) else { continue };
+        let entry = params.entries.iter().find(|entry| entry.range.contains(&at));
+        return format!("{what}{}", entry.map_or("the weights", |entry| &entry.name));
     }
-}
-
-/// The first index of the largest number.
-fn argmax(z: &[f32]) -> usize {
-    (0..z.len()).fold(0, |best, k| if z[k] > z[best] { k } else { best })
+    "the weights".into()
 }

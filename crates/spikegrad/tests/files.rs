@@ -236,11 +236,22 @@ fn a_part_of_a_batch_is_predicted_as_in_the_batch() {
 
 #[test]
 fn a_step_that_is_not_finite_is_named_and_changes_nothing() {
-    for (kind, layer) in [(NetKind::Mlp, "spike1"), (NetKind::LeNet, "spike1"), (NetKind::ResNet19, "spike")]
-    {
-        for bad in [f32::NAN, f32::INFINITY] {
-            let config = config(kind, Optimizer::adam(0.0));
+    // The largest pixel, 1e15, times such a weight: the sum of a linear layer overflows, the variance of a convolution.
+    for (kind, large, layer) in [
+        (NetKind::Mlp, 1e24, "spike1"),
+        (NetKind::LeNet, 1e15, "bn1.running_var"),
+        (NetKind::ResNet19, 1e15, "spike"),
+    ] {
+        for bad in [1e15, -1e15] {
+            let config = TrainConfig { beta: 0.0, ..config(kind, Optimizer::adam(0.0)) };
             let (mut trainer, mut twin) = (trainer(&config), self::trainer(&config));
+            let file = Temporary::new(&format!("large-{kind}-{bad}"));
+            trainer.save_weights(&file.0).unwrap();
+            let mut tensors = Tensors::read(&file.0);
+            tensors.at(if kind == NetKind::Mlp { "fc1.weight" } else { "conv1.weight" }).2.fill(large);
+            tensors.write(&file.0);
+            trainer.load_weights(&file.0).unwrap();
+            twin.load_weights(&file.0).unwrap();
             train(&mut trainer, 0..2);
             train(&mut twin, 0..2);
             let before = state(&trainer);

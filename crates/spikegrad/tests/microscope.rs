@@ -129,6 +129,7 @@ fn views(threads: usize, level: Level) -> Vec<LayerView> {
         let mut trainer = trainer(NetKind::ResNet19, Reset::Hard, level);
         look(&mut trainer, &[]).layers()
     })
+    .unwrap()
 }
 
 #[test]
@@ -196,4 +197,27 @@ fn neurons_that_are_not_there_are_errors() {
     assert_eq!(why(&neuron), "no neuron 26,0,0 of image 0 in spike1, which has 4 images of 26×1×1");
     let elsewhere = Neuron { layer: "spike9".into(), ..neuron };
     assert_eq!(why(&elsewhere), "no layer is called \"spike9\"; known: spike1, spike2");
+}
+
+/// Looked at twice, a layer has the shares of once, and the norm of both gradients together: √2 times one's.
+#[test]
+fn passes_are_averaged_and_gradients_added() {
+    let mut trainer = trainer(NetKind::LeNet, Reset::Soft, Level::detect().unwrap());
+    let once = look(&mut trainer, &[]).layers();
+    let microscope = Arc::new(Microscope::new(trainer.net(), &[]).unwrap());
+    let images = images(&trainer);
+    for _ in 0..2 {
+        trainer.observe(&images, &LABELS, microscope.clone()).unwrap();
+    }
+    for (once, twice) in once.iter().zip(microscope.layers()) {
+        assert_eq!(
+            (once.silent, once.saturated, once.neurons),
+            (twice.silent, twice.saturated, twice.neurons)
+        );
+        for (once, twice) in once.steps.iter().zip(&twice.steps) {
+            assert_eq!((once.rate, once.inside), (twice.rate, twice.inside));
+            let ratio = twice.gradient_norm / once.gradient_norm;
+            assert!((ratio - 2f64.sqrt()).abs() < 1e-9, "{ratio}");
+        }
+    }
 }

@@ -363,6 +363,7 @@ fn bits_do_not_depend_on_the_number_of_threads() {
                     let all = [&params.weights, &params.buffers, &params.grads];
                     all.map(|data| data.iter().map(|x| x.to_bits()).collect::<Vec<_>>())
                 })
+                .unwrap()
             };
             let one = train(1);
             for threads in [2, 3] {

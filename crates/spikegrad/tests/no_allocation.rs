@@ -34,6 +34,7 @@ fn steps(threads: usize, level: Level, beta: f32) -> Vec<(usize, usize)> {
         }
         counts.split_off(WARM)
     })
+    .unwrap()
 }
 
 /// One test, so that no other allocates meanwhile.

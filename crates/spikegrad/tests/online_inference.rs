@@ -47,6 +47,7 @@ fn a_step_on_a_stream_allocates_nothing() {
                 assert_eq!(count, 0, "{kind} {level}: allocations of 5 steps");
             }
         }
-    });
+    })
+    .unwrap();
     online_inference::main().unwrap();
 }

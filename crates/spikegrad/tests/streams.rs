@@ -24,7 +24,7 @@ fn trainer(kind: NetKind, reset: Reset, timesteps: usize, batch: usize) -> Train
 #[test]
 fn steps_on_a_still_image_are_the_unrolled_net() {
     // One thread: the nets are too small to share.
-    with_threads(Some(1), still_images);
+    with_threads(Some(1), still_images).unwrap();
 }
 
 fn still_images() {

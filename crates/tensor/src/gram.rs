@@ -13,7 +13,7 @@
 
 use crate::register_tile::{Product, blocks_at_once, cover};
 use crate::tensor::{Block, LANES};
-use crate::{Kernel, Lanes, Level, Scratch};
+use crate::{Kernel, Lanes, Level, Needs, Scratch};
 
 /// Blocks of columns in a chunk.
 const CHUNK: usize = 16;
@@ -43,6 +43,12 @@ pub fn add_gram_gradient(
         Side { len: cols, step: 1, across: rows, across_step: cols }
     };
     level.run(Gram { scale, side, weight, grad, scratch })
+}
+
+/// What [`add_gram_gradient`] takes of a worker's buffers, for a matrix of `rows` by `cols`.
+pub fn needs(rows: usize, cols: usize) -> Needs {
+    let blocks = rows.min(cols).div_ceil(LANES);
+    Needs { blocks: (blocks + 2 * CHUNK) * blocks * LANES, ..Needs::default() }
 }
 
 /// The shorter side of a matrix and how to walk it.

@@ -1,5 +1,6 @@
 //! Activations at half the bytes: bfloat16, the upper half of an `f32`.
 
+use crate::memory::{NoMemory, try_vec};
 use crate::tensor::{Dims, Tensor};
 use crate::{Kernel, Lanes, Level, Workers};
 
@@ -30,6 +31,20 @@ impl HalfTensor {
         Self { dims, data: vec![0; dims.n * dims.image_blocks() * crate::LANES] }
     }
 
+    /// Plans a tensor: it has a size, and no memory until [`HalfTensor::allocate`].
+    pub fn planned(dims: Dims) -> Self {
+        Self { dims, data: Vec::new() }
+    }
+
+    /// Gets the memory of a planned tensor: zeros.
+    ///
+    /// # Errors
+    /// There is no memory for it.
+    pub fn allocate(&mut self) -> Result<(), NoMemory> {
+        self.data = try_vec(self.dims.n * self.dims.image_blocks() * crate::LANES, 0)?;
+        Ok(())
+    }
+
     /// Overwrites the numbers with those of `from`, rounded. Panics if the sizes differ.
     pub fn pack(&mut self, from: &Tensor, level: Level, workers: &mut Workers) {
         assert_eq!(self.dims, from.dims());
@@ -44,9 +59,9 @@ impl HalfTensor {
         workers.run(chunks, |(from, to), _| level.run(Widen { from, to }));
     }
 
-    /// Bytes held.
+    /// Bytes held, or planned.
     pub fn bytes(&self) -> usize {
-        size_of_val(self.data.as_slice())
+        self.dims.n * self.dims.image_blocks() * crate::LANES * size_of::<u16>()
     }
 }
 

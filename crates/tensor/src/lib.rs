@@ -8,6 +8,8 @@
 //! | [`conv`] | convolution over spikes and over dense values, three passes each |
 //! | [`norm`] | batch-norm statistics and gradients |
 //! | [`pool`], [`linear`] | average pooling, flattening, fully connected layers |
+//! | [`memory`] | allocations that may fail |
+//! | [`magnitude`] | the largest magnitude of many numbers, in which NaN shows |
 //! | [`gram`] | products of a weight with itself, for the Lipschitz term |
 //! | [`parallel`] | work spread over cores with results that do not depend on their number |
 //! | [`roof`] | the most that arithmetic and memory can do, to compare kernels with |
@@ -25,6 +27,8 @@ mod isa;
 pub mod lanes;
 pub mod level;
 pub mod linear;
+pub mod magnitude;
+pub mod memory;
 pub mod norm;
 pub mod parallel;
 pub mod pool;
@@ -38,6 +42,8 @@ pub use error::ShapeError;
 pub use half::HalfTensor;
 pub use lanes::{Kernel, Lanes};
 pub use level::Level;
+pub use magnitude::largest_magnitude;
+pub use memory::NoMemory;
 pub use parallel::{Needs, Scratch, Workers};
 pub use spikes::Spikes;
 pub use tensor::{Block, Dims, LANES, Tensor};

@@ -4,6 +4,7 @@
 //! worker runs it. So results have the same bits for any number of threads, and without rayon.
 #![allow(unsafe_code)]
 
+use crate::memory::{NoMemory, try_reserve};
 use crate::norm::PlaneMoments;
 use crate::tensor::Block;
 use std::marker::PhantomData;
@@ -97,11 +98,14 @@ impl Needs {
     }
 
     /// Bytes, for so many workers.
-    pub fn bytes(&self, workers: usize) -> usize {
-        let blocks = self.weights + workers * self.blocks;
-        let columns = self.columns * size_of::<[u64; crate::LANES]>();
-        let moments = self.planes * size_of::<PlaneMoments>();
-        blocks * size_of::<Block>() + columns + moments + self.keys * 8 + workers * self.words * 2
+    pub fn bytes(&self, workers: usize) -> u128 {
+        let of = |count: usize, size: usize| count as u128 * size as u128;
+        let worker = of(self.blocks, size_of::<Block>()) + of(self.words, size_of::<u16>());
+        of(self.weights, size_of::<Block>())
+            + of(self.keys, size_of::<u64>())
+            + of(self.columns, size_of::<[u64; crate::LANES]>())
+            + of(self.planes, size_of::<PlaneMoments>())
+            + workers as u128 * worker
     }
 }
 
@@ -111,6 +115,38 @@ pub(crate) fn grown<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) -> &mut 
         buffer.resize(len, T::default());
     }
     &mut buffer[..len]
+}
+
+/// Makes sure that there are threads to work, so that [`threads`] and [`Workers::new`] cannot fail.
+///
+/// # Errors
+/// The system gives no threads.
+pub fn start_threads() -> Result<(), String> {
+    #[cfg(feature = "parallel")]
+    {
+        use std::error::Error;
+        // Rayon would panic where it cannot start its global pool, and starts it once only.
+        static STARTED: std::sync::OnceLock<Result<(), String>> = std::sync::OnceLock::new();
+        if rayon::current_thread_index().is_some() {
+            return Ok(());
+        }
+        let start = || match rayon::ThreadPoolBuilder::new().build_global() {
+            // Without a cause, the pool has been started by somebody else.
+            Err(why) if why.source().is_some() => Err(format!("no threads can be started: {why}")),
+            _ => Ok(()),
+        };
+        STARTED.get_or_init(start).clone()
+    }
+    #[cfg(not(feature = "parallel"))]
+    Ok(())
+}
+
+/// Threads of the current rayon pool (one without the feature `parallel`).
+pub fn threads() -> usize {
+    #[cfg(feature = "parallel")]
+    return rayon::current_num_threads();
+    #[cfg(not(feature = "parallel"))]
+    1
 }
 
 /// The workers that share a pass: one scratch each, and what they read together.
@@ -131,12 +167,23 @@ impl Default for Workers {
 impl Workers {
     /// Makes a worker for each thread of the current rayon pool (one without the feature `parallel`).
     pub fn new() -> Self {
-        #[cfg(feature = "parallel")]
-        let count = rayon::current_num_threads();
-        #[cfg(not(feature = "parallel"))]
-        let count = 1;
-        let scratch = (0..count).map(|_| Scratch::default()).collect();
+        let scratch = (0..threads()).map(|_| Scratch::default()).collect();
         Self { scratch, shared: Shared::default(), changes: Vec::new(), moments: Vec::new() }
+    }
+
+    /// Gets the memory of what passes need, so that none has to ask for more.
+    ///
+    /// # Errors
+    /// There is no memory for it.
+    pub fn reserve(&mut self, needs: &Needs) -> Result<(), NoMemory> {
+        try_reserve(&mut self.shared.weights, needs.weights)?;
+        try_reserve(&mut self.shared.keys, needs.keys)?;
+        try_reserve(&mut self.shared.columns, needs.columns)?;
+        try_reserve(&mut self.moments, needs.planes)?;
+        self.scratch.iter_mut().try_for_each(|scratch| {
+            try_reserve(&mut scratch.blocks, needs.blocks)?;
+            try_reserve(&mut scratch.entries, needs.words)
+        })
     }
 
     /// How many workers there are.

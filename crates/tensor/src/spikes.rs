@@ -1,5 +1,6 @@
 //! Activations of one bit a neuron.
 
+use crate::memory::{NoMemory, try_vec};
 use crate::tensor::{Dims, LANES, Tensor};
 
 /// Bit-packed spikes: a 32nd of the floats they stand for.
@@ -16,6 +17,20 @@ impl Spikes {
     /// Makes silent neurons.
     pub fn zeros(dims: Dims) -> Self {
         Self { dims, words: vec![0; dims.n * dims.image_blocks()] }
+    }
+
+    /// Plans spikes: they have a size, and no memory until [`Spikes::allocate`].
+    pub fn planned(dims: Dims) -> Self {
+        Self { dims, words: Vec::new() }
+    }
+
+    /// Gets the memory of planned spikes: silent neurons.
+    ///
+    /// # Errors
+    /// There is no memory for it.
+    pub fn allocate(&mut self) -> Result<(), NoMemory> {
+        self.words = try_vec(self.dims.n * self.dims.image_blocks(), 0)?;
+        Ok(())
     }
 
     /// Packs a tensor: every number but zero is a spike.
@@ -76,8 +91,8 @@ impl Spikes {
         self.count() as f64 / self.dims.len().max(1) as f64
     }
 
-    /// Bytes held.
+    /// Bytes held, or planned.
     pub fn bytes(&self) -> usize {
-        size_of_val(self.words.as_slice())
+        self.dims.n * self.dims.image_blocks() * size_of::<u16>()
     }
 }

@@ -1,6 +1,7 @@
 //! Dense activations in channel blocks, aligned to a cache line.
 
 use crate::ShapeError;
+use crate::memory::{NoMemory, try_vec};
 
 /// Channels in a block.
 pub const LANES: usize = 16;
@@ -60,6 +61,12 @@ impl Dims {
         self.n * self.blocks()
     }
 
+    /// Numbers the tensor holds, channels padded to whole blocks; none beyond the range of a `usize`.
+    pub fn checked_len(&self) -> Option<usize> {
+        let channels = self.c.checked_next_multiple_of(LANES)?;
+        self.n.checked_mul(channels)?.checked_mul(self.h)?.checked_mul(self.w)
+    }
+
     /// Numbers the tensor stands for, without the padding.
     pub const fn len(&self) -> usize {
         self.n * self.c * self.h * self.w
@@ -92,6 +99,23 @@ impl Tensor {
     /// Makes a tensor of zeros.
     pub fn zeros(dims: Dims) -> Self {
         Self { dims, data: vec![Block::default(); dims.n * dims.image_blocks()] }
+    }
+
+    /// Plans a tensor: it has a size, and no memory until [`Tensor::allocate`].
+    pub fn planned(dims: Dims) -> Self {
+        Self { dims, data: Vec::new() }
+    }
+
+    /// Gets the memory of a planned tensor: zeros.
+    ///
+    /// # Errors
+    /// There is no memory for it.
+    pub fn allocate(&mut self) -> Result<(), NoMemory> {
+        let len = self.dims.n * self.dims.image_blocks();
+        if self.data.len() < len {
+            self.data = try_vec(len, Block::default())?;
+        }
+        Ok(())
     }
 
     /// Takes another size; the numbers are undefined until written. Allocates only where it never was as large.
@@ -172,9 +196,9 @@ impl Tensor {
         bytemuck::cast_slice_mut(self.blocks_mut())
     }
 
-    /// Bytes held.
+    /// Bytes held, or planned.
     pub fn bytes(&self) -> usize {
-        size_of_val(self.data.as_slice())
+        self.data.len().max(self.dims.n * self.dims.image_blocks()) * size_of::<Block>()
     }
 }
 

@@ -137,13 +137,12 @@ pub fn lif_forward(f: impl Fn(&[f64], f64, f64) -> (Vec<f64>, Vec<f64>)) -> Resu
         ("τ is missing: u = τ·m[t−1] + x", kept),
         ("the membrane is forgotten: u = τ·m[t−1] + x", lost),
     ];
-    let known = |of: fn(&(Vec<f64>, Vec<f64>)) -> &Vec<f64>| -> Vec<Known> {
-        cases.iter().map(|(term, answer)| (*term, of(answer).clone())).collect()
-    };
+    let known_u: Vec<Known> = cases.iter().map(|(term, (u, _))| (*term, u.clone())).collect();
+    let known_o: Vec<Known> = cases.iter().map(|(term, (_, o))| (*term, o.clone())).collect();
     let (u, o) = f(&X, lif.decay, lif.threshold);
     let place = |name: &'static str| move |t: usize| format!("{name}[t = {t}]");
-    compare(&u, &want.u, 0..X.len(), place("u"), &known(|answer| &answer.0))?;
-    compare(&o, &want.o, 0..X.len(), place("o"), &known(|answer| &answer.1))
+    compare(&u, &want.u, 0..X.len(), place("u"), &known_u)?;
+    compare(&o, &want.o, 0..X.len(), place("o"), &known_o)
 }
 
 /// Grades `factor(g, u, o, δ)` = max(0, 1 + δ·sign(g)·(u − o)), where sign(0) = 0, and `f(g, u, o, h, δ)` = S(g, u, o).

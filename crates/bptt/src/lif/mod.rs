@@ -110,7 +110,8 @@ impl Default for LifConfig {
 }
 
 impl LifConfig {
-    /// Checks that every number is finite, the threshold positive and the decay in [0, 1].
+    /// Checks that every number is finite, the threshold positive, the decay in [0, 1] and the surrogate's parameter
+    /// within its range.
     ///
     /// # Errors
     /// Names the first that is not.
@@ -119,10 +120,12 @@ impl LifConfig {
             Err(ConfigError(format!("{what} is {value}, must be {want}")))
         };
         match self {
-            c if !(c.threshold > 0.0 && c.threshold.is_finite()) => bad("threshold", c.threshold, "positive"),
+            c if !(c.threshold > 0.0 && c.threshold.is_finite()) => {
+                bad("threshold", c.threshold, "positive and finite")
+            }
             c if !(0.0..=1.0).contains(&c.decay) => bad("decay", c.decay, "between 0 and 1"),
             c if !c.delta.is_finite() => bad("delta", c.delta, "finite"),
-            _ => Ok(()),
+            c => c.surrogate.check(),
         }
     }
 }

@@ -85,8 +85,10 @@ fn prepare(settings: &Settings, args: &StepArgs) -> Result<Subject, Failure> {
     let level = level(args.level.as_deref())?;
     if args.trained == 0 {
         let config = settings.train_config(settings.shape());
-        let batches = vec![random(settings, &config.net)];
-        return Ok(Subject { trainer: Trainer::new(config, level)?, batches, progress: 0.0 });
+        // The trainer first: it tells sizes for which there is no memory.
+        let trainer = Trainer::new(config, level)?;
+        let batches = vec![random(settings, trainer.net().config())];
+        return Ok(Subject { trainer, batches, progress: 0.0 });
     }
     let data = Dataset::load(settings)?;
     let mut trainer = Trainer::new(settings.train_config(data.shape()), level)?;

@@ -27,7 +27,7 @@ use clap::Args;
 use findings::{Finding, findings};
 use serde_json::json;
 use spikegrad::microscope::{LayerView, Microscope};
-use spikegrad::models::{LipschitzConstant, NormInfo, PowerIteration};
+use spikegrad::models::{Lanczos, LipschitzConstant, NormInfo};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -116,7 +116,7 @@ fn examine(opened: Checkpoint, batches: usize) -> Result<Examination, Failure> {
         settings.source,
         loss / images as f64
     );
-    let constants = trainer.net().lipschitz_constants(&PowerIteration::default());
+    let constants = trainer.net().lipschitz_constants(&Lanczos::default());
     Ok(Examination { about, layers: microscope.layers(), drifts: mean_of(&drifts), constants })
 }
 
@@ -192,10 +192,9 @@ fn show(e: &Examination, findings: &[Finding]) -> String {
     }
     let mut weights = vec![row!["weights", "σ", "drift of mean", "variance ratio"]];
     for constant in &e.constants {
-        let settled = if constant.settled { "" } else { "+" };
         let drift = drift_of(e, &constant.layer);
         let number = |of: fn(&Drift) -> f64| drift.map_or("-".to_string(), |d| format!("{:.3}", of(d)));
-        let sigma = format!("{:.3}{settled}", constant.sigma);
+        let sigma = constant.shown();
         weights.push(row![constant.layer, sigma, number(|d| d.mean), number(|d| d.variance)]);
     }
     let mut text = format!("{}\n\n{}\n{}\n", e.about, table(&rows), table(&weights));

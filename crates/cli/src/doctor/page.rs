@@ -89,16 +89,15 @@ fn weights(page: &mut String, e: &Examination) {
               variances.</p>\n<div class=\"scroll\"><table><tr><th>layer</th><th class=\"n\">σ</th>\
               <th class=\"n\">drift of the mean</th><th class=\"n\">variance ratio</th></tr>\n";
     for constant in &e.constants {
-        let more = if constant.settled { "" } else { " or more" };
         let (mean, variance) = match drift_of(e, &constant.layer) {
             Some(drift) => (format!("{:.3}", drift.mean), format!("{:.3}", drift.variance)),
             None => ("–".into(), "–".into()),
         };
         let _ = writeln!(
             page,
-            "<tr><td>{}</td><td class=\"n\">{:.3}{more}</td><td class=\"n\">{mean}</td><td class=\"n\">{variance}</td></tr>",
+            "<tr><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{mean}</td><td class=\"n\">{variance}</td></tr>",
             escape(&constant.layer),
-            constant.sigma,
+            constant.shown(),
         );
     }
     *page += "</table></div>\n";

@@ -1,6 +1,7 @@
 //! Nets of one's own: a list of layers, ended by a linear read-out.
 
 use super::{Builder, Current};
+use crate::config::{MOST_SIDE, check_most};
 use spikegrad_bptt::ConfigError;
 use spikegrad_tensor::conv::ConvConfig;
 
@@ -65,6 +66,24 @@ pub enum LayerSpec {
 impl LayerSpec {
     /// Checks what planning would not.
     pub(crate) fn check(self, k: usize) -> Result<(), ConfigError> {
+        let sizes = match self {
+            Self::Conv { channels, kernel, stride } => {
+                vec![
+                    ("channels", channels, MOST_SIDE),
+                    ("kernel", kernel, 255),
+                    ("stride", stride, MOST_SIDE),
+                ]
+            }
+            Self::Residual { channels, stride } => {
+                vec![("channels", channels, MOST_SIDE), ("stride", stride, MOST_SIDE)]
+            }
+            Self::AvgPool { size } => vec![("size", size, MOST_SIDE)],
+            Self::GlobalPool => Vec::new(),
+            Self::Linear { outputs } => vec![("outputs", outputs, MOST_SIDE)],
+        };
+        for (what, value, most) in sizes {
+            check_most(&format!("layer {k}: {what}"), value, most)?;
+        }
         let bad = |what: &str, value: usize, want: &str| {
             Err(ConfigError(format!("layer {k}: {what} is {value}, must be {want}")))
         };
@@ -92,7 +111,7 @@ impl Builder<'_> {
                 LayerSpec::Conv { channels, kernel, stride } => {
                     let conv = ConvConfig { out_channels: channels, kernel, stride, padding: kernel / 2 };
                     let current = self.conv((&format!("conv{k}"), &format!("bn{k}")), x, conv, false)?;
-                    self.unit(&format!("spike{k}"), vec![current])
+                    self.unit(&format!("spike{k}"), vec![current])?
                 }
                 LayerSpec::Residual { channels, stride } => {
                     let project = stride != 1 || channels != self.dims[x].c;
@@ -101,19 +120,18 @@ impl Builder<'_> {
                 LayerSpec::AvgPool { size } => self.pool(x, (size, size))?,
                 LayerSpec::GlobalPool => self.pool(x, (self.dims[x].h, self.dims[x].w))?,
                 LayerSpec::Linear { outputs } => {
-                    let x = self.vector(x);
-                    self.linear_unit(&format!("fc{k}"), &format!("spike{k}"), x, outputs)
+                    let x = self.vector(x)?;
+                    self.linear_unit(&format!("fc{k}"), &format!("spike{k}"), x, outputs)?
                 }
             };
         }
-        let x = self.vector(x);
-        self.output(&format!("fc{}", self.config.layers.len() + 1), x);
-        Ok(())
+        let x = self.vector(x)?;
+        self.output(&format!("fc{}", self.config.layers.len() + 1), x)
     }
 
     /// A value as feature vectors: flattened if it has pixels.
-    fn vector(&mut self, x: usize) -> usize {
-        if self.dims[x].pixels() > 1 || x == 0 { self.flatten(x) } else { x }
+    fn vector(&mut self, x: usize) -> Result<usize, ConfigError> {
+        if self.dims[x].pixels() > 1 || x == 0 { self.flatten(x) } else { Ok(x) }
     }
 
     /// Two 3×3 convolutions and a shortcut: the image's own spikes, or a 1×1 convolution of them.
@@ -128,7 +146,7 @@ impl Builder<'_> {
             |kernel, stride| ConvConfig { out_channels: channels, kernel, stride, padding: kernel / 2 };
         let name = |part: &str| format!("{block}.{part}");
         let first = self.conv((&name("conv1"), &name("bn1")), x, conv(3, stride), false)?;
-        let inner = self.unit(&name("spike1"), vec![first]);
+        let inner = self.unit(&name("spike1"), vec![first])?;
         let second = self.conv((&name("conv2"), &name("bn2")), inner, conv(3, 1), true)?;
         let shortcut = if project {
             let names = (&name("downsample.0")[..], &name("downsample.1")[..]);
@@ -136,6 +154,6 @@ impl Builder<'_> {
         } else {
             Current::Identity(x)
         };
-        Ok(self.unit(&name("spike2"), vec![second, shortcut]))
+        self.unit(&name("spike2"), vec![second, shortcut])
     }
 }

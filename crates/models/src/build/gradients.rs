@@ -30,7 +30,7 @@ pub(super) fn share_gradients(
         }
         pool.free.extend(done);
     }
-    (pool.sizes.into_iter().map(Tensor::zeros).collect(), of)
+    (pool.sizes.into_iter().map(Tensor::planned).collect(), of)
 }
 
 /// Which values have a weight, or the wanted input gradient, before them.

@@ -10,6 +10,7 @@ mod moments;
 
 pub(crate) use moments::{PlaneMoments, measure as measure_planes};
 
+use crate::memory::{NoMemory, try_vec};
 use crate::parallel::grown;
 use crate::tensor::{Block, Dims, LANES, Tensor};
 use crate::{Kernel, Lanes, Level, Workers};
@@ -35,6 +36,15 @@ impl Statistics {
     pub fn new(blocks: usize) -> Self {
         let lanes = vec![0.0; blocks * LANES];
         Self { mean: lanes.clone(), inv_std: lanes.clone(), var: lanes }
+    }
+
+    /// As [`Statistics::new`], where there is memory for it.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn try_new(blocks: usize) -> Result<Self, NoMemory> {
+        let lanes = || try_vec(blocks * LANES, 0.0);
+        Ok(Self { mean: lanes()?, inv_std: lanes()?, var: lanes()? })
     }
 
     /// Measures mean and variance of each channel of `y`.
@@ -95,10 +105,8 @@ impl Statistics {
         }
     }
 
-    /// Bytes held.
-    pub fn bytes(&self) -> usize {
-        12 * self.mean.len()
-    }
+    /// Bytes of a channel, padded channels included.
+    pub const BYTES: usize = 3 * size_of::<f32>();
 }
 
 /// Turns y into dy = a·dz + b·(y − mean) + c with the coefficients of each channel.

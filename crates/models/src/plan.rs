@@ -1,0 +1,280 @@
+//! What a net costs, known before it runs: arithmetic on its sizes, in which nothing is allocated.
+//!
+//! The bytes are those of every buffer that planning gets from the system, and of the workers' buffers as the kernels
+//! ask for them; not counted are lists of few spikes, which grow with what fires, and the packing buffers that a matrix
+//! product takes and gives back.
+
+use crate::build::{Built, build};
+use crate::config::check_most;
+use crate::layers::{Current, Layer, LinearCurrent, Value};
+use crate::net::Net;
+use crate::{Memory, NetConfig, Params};
+use spikegrad_bptt::ConfigError;
+use spikegrad_tensor::parallel::{start_threads, threads};
+use spikegrad_tensor::{Dims, LANES, Level, Needs, Tensor, gram};
+
+/// The most images of a batch.
+const MOST_IMAGES: usize = 1_000_000_000;
+
+/// Bytes a training step holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bytes {
+    /// Weights and running estimates.
+    pub weights: usize,
+    /// Weight gradients.
+    pub gradients: usize,
+    /// Optimiser moments.
+    pub optimizer: usize,
+    /// Kept between forward and backward.
+    pub saved: usize,
+    /// Activation gradients, packed weights, sums, the workers' buffers.
+    pub workspace: usize,
+    /// All of it.
+    pub total: usize,
+}
+
+/// One row of a plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerReport {
+    /// Name of the weight.
+    pub name: String,
+    /// Shape of the weight.
+    pub shape: String,
+    /// Numbers in it, biases and batch norm included.
+    pub parameters: usize,
+    /// Multiply-adds of one image and time step.
+    pub macs: u64,
+}
+
+/// What a net costs, known before it runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanReport {
+    /// Learned numbers.
+    pub parameters: usize,
+    /// Multiply-adds of one image and time step.
+    pub macs_per_step: u64,
+    /// Neurons.
+    pub neurons: usize,
+    /// The layers that have weights.
+    pub layers: Vec<LayerReport>,
+    /// Bytes of training.
+    pub bytes: Bytes,
+    /// Batch norms that have one value a channel to average over in training: they put out β, whatever comes in.
+    pub norms_of_one_value: Vec<String>,
+}
+
+impl PlanReport {
+    /// Plans a net for `batch` images without allocating any of it; `moments` is how many the optimiser keeps,
+    /// `lipschitz` whether the loss has the Lipschitz term.
+    ///
+    /// # Errors
+    /// A hyper-parameter or a size makes no sense, or is beyond what can be computed with.
+    ///
+    /// ```
+    /// # use spikegrad_models::{NetConfig, NetKind, PlanReport};
+    /// # use spikegrad_tensor::Level;
+    /// let net = NetConfig::new(NetKind::ResNet19, 3, 32, 32, 10);
+    /// let plan = PlanReport::of(&net, 1_000_000, Level::BASELINE, 2, true)?;
+    /// assert!(plan.parameters == 12_630_858 && plan.bytes.total > 1 << 40);
+    /// # Ok::<(), spikegrad_bptt::ConfigError>(())
+    /// ```
+    pub fn of(
+        net: &NetConfig,
+        batch: usize,
+        level: Level,
+        moments: usize,
+        lipschitz: bool,
+    ) -> Result<Self, ConfigError> {
+        Plan::new(net, batch, level, false)?.report(moments, lipschitz)
+    }
+}
+
+/// A net's layers and buffers, all planned, none allocated.
+pub(crate) struct Plan<'a> {
+    pub config: &'a NetConfig,
+    pub batch: usize,
+    pub built: Built,
+}
+
+impl<'a> Plan<'a> {
+    /// Plans.
+    pub(crate) fn new(
+        config: &'a NetConfig,
+        batch: usize,
+        level: Level,
+        input_gradient: bool,
+    ) -> Result<Self, ConfigError> {
+        config.check()?;
+        if batch == 0 {
+            return Err(ConfigError("batch is 0, must be at least 1".into()));
+        }
+        check_most("batch", batch, MOST_IMAGES)?;
+        start_threads().map_err(ConfigError)?;
+        Ok(Self { config, batch, built: build(config, batch, level, input_gradient)? })
+    }
+
+    /// What the net costs.
+    pub(crate) fn report(&self, moments: usize, lipschitz: bool) -> Result<PlanReport, ConfigError> {
+        let Built { layers, params, values, value_dims, gradients, lent, needs, .. } = &self.built;
+        let held = Held { config: self.config, batch: self.batch, layers, params, values, value_dims };
+        held.report(gradients, lent, *needs, (moments, lipschitz, threads()))
+    }
+}
+
+impl Built {
+    /// Channels of the widest value, padded.
+    pub(crate) fn widest(&self) -> usize {
+        widest(&self.value_dims)
+    }
+}
+
+fn widest(dims: &[Dims]) -> usize {
+    dims.iter().map(|d| d.blocks() * LANES).max().unwrap_or(LANES)
+}
+
+/// What the Lipschitz term takes of the workers' buffers.
+pub(crate) fn lipschitz_needs(params: &Params) -> Needs {
+    let weights = params.entries.iter().filter(|entry| entry.shape.len() > 1);
+    let needs = weights.map(|entry| gram::needs(entry.shape[0], entry.range.len() / entry.shape[0]));
+    needs.fold(Needs::default(), Needs::most)
+}
+
+/// What is counted, of a plan or of a net.
+struct Held<'a> {
+    config: &'a NetConfig,
+    batch: usize,
+    layers: &'a [Layer],
+    params: &'a Params,
+    values: &'a [Value],
+    value_dims: &'a [Dims],
+}
+
+impl Held<'_> {
+    /// Adds everything up, in numbers that no sum leaves.
+    fn report(
+        &self,
+        gradients: &[Tensor],
+        lent: &[Tensor],
+        needs: Needs,
+        (moments, lipschitz, workers): (usize, bool, usize),
+    ) -> Result<PlanReport, ConfigError> {
+        let wide = |bytes: usize| bytes as u128;
+        let held = |tensors: &[Tensor]| tensors.iter().map(|tensor| wide(tensor.bytes())).sum::<u128>();
+        let (parameters, buffers) = self.params.planned();
+        let needs = if lipschitz { needs.most(lipschitz_needs(self.params)) } else { needs };
+        let mut saved: u128 = self.values.iter().map(|value| wide(value.bytes())).sum();
+        let mut workspace = held(gradients) + needs.bytes(workers) + self.logits();
+        match self.config.memory {
+            Memory::F32 => saved += held(lent),
+            Memory::Bf16 | Memory::Recompute => workspace += held(lent),
+        }
+        for layer in self.layers {
+            let (of_layer, work) = layer.bytes();
+            saved += wide(of_layer);
+            workspace += wide(work);
+        }
+        let weights = 4 * wide(parameters);
+        let parts = [weights + 4 * wide(buffers), weights, wide(moments) * weights, saved, workspace];
+        let total: u128 = parts.iter().sum();
+        let narrow = |bytes: u128| {
+            usize::try_from(bytes).map_err(|_| {
+                ConfigError(format!("the net needs {bytes} bytes, more than an address reaches"))
+            })
+        };
+        let [weights, gradients, optimizer, saved, workspace] = parts;
+        let bytes = Bytes {
+            weights: narrow(weights)?,
+            gradients: narrow(gradients)?,
+            optimizer: narrow(optimizer)?,
+            saved: narrow(saved)?,
+            workspace: narrow(workspace)?,
+            total: narrow(total)?,
+        };
+        let neurons = self.layers.iter().map(|layer| match layer {
+            Layer::Unit(unit) => wide(unit.dims.len() / unit.dims.n),
+            _ => 0,
+        });
+        let layers = rows(self.layers, self.params);
+        let macs: u128 = layers.iter().map(|layer| u128::from(layer.macs)).sum();
+        let macs = u64::try_from(macs)
+            .map_err(|_| ConfigError(format!("the net takes {macs} multiply-adds, too many")))?;
+        Ok(PlanReport {
+            parameters,
+            macs_per_step: macs,
+            neurons: narrow(neurons.sum())?,
+            layers,
+            bytes,
+            norms_of_one_value: self.norms_of_one_value(),
+        })
+    }
+
+    /// The batch norms whose convolution yields a single pixel of a single image.
+    fn norms_of_one_value(&self) -> Vec<String> {
+        let units = self.layers.iter().flat_map(|layer| match layer {
+            Layer::Unit(unit) => &unit.currents[..],
+            _ => &[],
+        });
+        let convs = units.filter_map(|current| match current {
+            Current::Conv(conv) if conv.conv.output().n * conv.conv.output().pixels() == 1 => Some(conv),
+            _ => None,
+        });
+        let name = |start: usize| self.params.entries.iter().find(|entry| entry.range.start == start);
+        let names = convs.filter_map(|conv| name(conv.gamma.start)?.name.strip_suffix(".weight"));
+        names.map(str::to_string).collect()
+    }
+
+    /// Bytes of the logits' gradient and mean, and of the constants that every layer reads.
+    fn logits(&self) -> u128 {
+        let classes = self.config.classes as u128;
+        let (batch, steps) = (self.batch as u128, self.config.steps() as u128);
+        let padded = classes.next_multiple_of(LANES as u128);
+        4 * (steps * batch * padded + batch * classes + 2 * widest(self.value_dims) as u128)
+    }
+}
+
+impl Net {
+    /// What the net costs; `moments` is how many the optimiser keeps, `lipschitz` whether the loss has the Lipschitz
+    /// term.
+    pub fn report(&self, moments: usize, lipschitz: bool) -> PlanReport {
+        let flow = &self.flow;
+        let held = Held {
+            config: self.config(),
+            batch: flow.batch,
+            layers: &self.layers,
+            params: &flow.params,
+            values: &flow.values,
+            value_dims: &flow.value_dims,
+        };
+        let costs = (moments, lipschitz, flow.workers.count());
+        let report = held.report(&flow.gradients, &flow.lent, flow.needs, costs);
+        report.unwrap_or_else(|_| unreachable!("a net in memory has sizes that fit"))
+    }
+}
+
+/// A row for each convolution and linear layer.
+fn rows(layers: &[Layer], params: &Params) -> Vec<LayerReport> {
+    let row = |start: usize, parameters: usize, macs: u64| {
+        let entry = params.entries.iter().find(|entry| entry.range.start == start);
+        let name = entry.map_or(String::new(), |entry| entry.name.clone());
+        let sides: Vec<_> = entry.iter().flat_map(|entry| &entry.shape).map(usize::to_string).collect();
+        LayerReport { name, shape: sides.join("×"), parameters, macs }
+    };
+    let linear =
+        |l: &LinearCurrent| row(l.weight.start, l.weight.len() + l.bias.len(), l.weight.len() as u64);
+    let mut rows = Vec::new();
+    for layer in layers {
+        match layer {
+            Layer::Unit(unit) => rows.extend(unit.currents.iter().filter_map(|current| match current {
+                Current::Conv(c) => {
+                    let bias = c.bias.as_ref().map_or(0, |bias| bias.len());
+                    Some(row(c.weight.start, c.weight.len() + bias + 2 * c.gamma.len(), c.conv.macs()))
+                }
+                Current::Linear(l) => Some(linear(l)),
+                Current::Identity(_) => None,
+            })),
+            Layer::Output(l) => rows.push(linear(l)),
+            Layer::Pool { .. } | Layer::Flatten { .. } => {}
+        }
+    }
+    rows
+}

@@ -1,0 +1,143 @@
+//! All that decides a training run.
+
+use crate::Error;
+use spikegrad_bptt::{ConfigError, LossConfig, Optimizer, Schedule};
+use spikegrad_models::{Init, NetConfig, PlanReport};
+use spikegrad_tensor::Level;
+
+/// All that decides a training run, but for the data.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainConfig {
+    /// The net.
+    pub net: NetConfig,
+    /// Images of a batch.
+    pub batch: usize,
+    /// The data term of the loss.
+    pub loss: LossConfig,
+    /// β of the Lipschitz term; 0 leaves it out.
+    pub beta: f32,
+    /// The optimiser.
+    pub optimizer: Optimizer,
+    /// Learning rate before the schedule.
+    pub lr: f32,
+    /// The schedule.
+    pub schedule: Schedule,
+    /// Epochs over which the learning rate rises from 0.
+    pub warmup_epochs: f64,
+    /// Largest Euclidean norm of the gradient, if it is clipped.
+    pub clip: Option<f32>,
+    /// Epochs of the schedule.
+    pub epochs: usize,
+    /// Seed of the weights.
+    pub seed: u64,
+    /// How weights begin.
+    pub init: Init,
+}
+
+impl TrainConfig {
+    /// The paper's recipe for a net: Adam at 1e-3 with a cosine, batch 100, 150 epochs, β = 1e-4, seed 2022.
+    pub fn new(net: NetConfig) -> Self {
+        Self {
+            net,
+            batch: 100,
+            loss: LossConfig::default(),
+            beta: 1e-4,
+            optimizer: Optimizer::adam(0.0),
+            lr: 1e-3,
+            schedule: Schedule::Cosine,
+            warmup_epochs: 0.0,
+            clip: None,
+            epochs: 150,
+            seed: 2022,
+            init: Init::Uniform,
+        }
+    }
+
+    /// Checks every number but the net's, which planning checks.
+    ///
+    /// # Errors
+    /// Names the first that makes no sense.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        self.loss.check()?;
+        self.optimizer.check()?;
+        self.schedule.check()?;
+        let numbers = [
+            ("learning rate", f64::from(self.lr)),
+            ("beta", self.beta.into()),
+            ("warm-up", self.warmup_epochs),
+            ("clip", self.clip.unwrap_or(0.0).into()),
+        ];
+        if let Some((what, value)) = numbers.into_iter().find(|(_, x)| !(*x >= 0.0 && x.is_finite())) {
+            return Err(ConfigError(format!("{what} is {value}, must be a finite number, 0 or more")));
+        }
+        for (what, value) in [("batch", self.batch), ("epochs", self.epochs)] {
+            if value == 0 {
+                return Err(ConfigError(format!("{what} is 0, must be at least 1")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Plans the run: what it costs, computed from its sizes; nothing is allocated, and memory need not be there.
+    ///
+    /// # Errors
+    /// A hyper-parameter or a size makes no sense, or is beyond what can be computed with.
+    pub fn plan(&self, level: Level) -> Result<PlanReport, Error> {
+        self.check()?;
+        let moments = self.optimizer.moments();
+        Ok(with_estimates(PlanReport::of(&self.net, self.batch, level, moments, self.beta > 0.0)?))
+    }
+
+    /// Says what makes sense but is hardly meant: a line for each.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        let (warmup, epochs) = (self.warmup_epochs, self.epochs);
+        if warmup >= epochs as f64 {
+            lines.push(format!(
+                "warm-up takes {warmup} epochs and training ends after {epochs}: the learning rate never arrives"
+            ));
+        }
+        if let Schedule::Step { every_epochs, .. } = self.schedule
+            && every_epochs >= epochs as f64
+        {
+            lines.push(format!(
+                "the first drop of the learning rate comes after {every_epochs} epochs and training ends after {epochs}"
+            ));
+        }
+        let plan = PlanReport::of(&self.net, self.batch, Level::BASELINE, 0, false);
+        for norm in plan.map(|plan| plan.norms_of_one_value).unwrap_or_default() {
+            lines.push(format!(
+                "batch norm {norm} has one value a channel to average over (one image, step and pixel): it puts out its \
+                 bias, whatever comes in"
+            ));
+        }
+        if self.lr == 0.0 {
+            lines.push("the learning rate is 0: nothing is learned".into());
+        }
+        lines
+    }
+
+    /// The learning rate at a progress in epochs.
+    pub(crate) fn learning_rate(&self, progress: f64) -> Result<f32, Error> {
+        if !(progress >= 0.0 && progress.is_finite()) {
+            return Err(Error::Batch(format!(
+                "progress is {progress} epochs, must be a finite number, 0 or more"
+            )));
+        }
+        let lr = self.schedule.at(self.lr, progress, self.epochs as f64, self.warmup_epochs);
+        match lr.is_finite() {
+            true => Ok(lr),
+            false => {
+                Err(ConfigError(format!("learning rate is {lr} at epoch {progress}, must be finite")).into())
+            }
+        }
+    }
+}
+
+/// Adds the copy of the running estimates that a trainer keeps, should a step fail.
+pub(crate) fn with_estimates(mut plan: PlanReport) -> PlanReport {
+    let estimates = plan.bytes.weights - 4 * plan.parameters;
+    plan.bytes.workspace += estimates;
+    plan.bytes.total += estimates;
+    plan
+}
