@@ -291,7 +291,8 @@ mod tests {
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
         let mut kept = kept.map(String::from);
-        (left.sort(), kept.sort());
+        left.sort();
+        kept.sort();
         assert_eq!(left, kept);
         fs::remove_dir_all(&folder).unwrap();
     }
