@@ -117,20 +117,6 @@ impl<'a> Faults<'a> {
     }
 }
 
-/// What a run's end must not depend on: weights and figures but for the time taken.
-fn ending(folder: &Folder, run: &str) -> Vec<Vec<u8>> {
-    let read = |file: &str| folder.read(&format!("{run}/{file}"));
-    let mut all = vec![read("checkpoint.safetensors"), read("best.safetensors"), read("config.toml")];
-    for line in String::from_utf8(read("metrics.jsonl")).unwrap().lines() {
-        let mut line: serde_json::Value = serde_json::from_str(line).unwrap();
-        for time in ["seconds", "images_per_second"] {
-            assert!(line.as_object_mut().unwrap().remove(time).is_some());
-        }
-        all.push(line.to_string().into_bytes());
-    }
-    all
-}
-
 /// Checks how a command ended that met a fault: one line and status 1, or no trouble at all.
 #[track_caller]
 fn check_end(what: &str, output: &Output) {
@@ -157,7 +143,7 @@ fn a_call_that_fails_loses_nothing() {
     let Some(faults) = Faults::new(&folder) else { return };
     let command = format!("train {SMALL} --epochs 2 --checkpoint-every 0.5 --out");
     folder.succeed(&format!("{command} whole"));
-    let want = ending(&folder, "whole");
+    let want = folder.ending("whole");
     let mut tried = 0;
     let calls =
         [("open", ENOSPC), ("write", ENOSPC), ("write", EIO), ("fsync", EIO), ("rename", EIO), ("read", EIO)];
@@ -180,7 +166,7 @@ fn a_call_that_fails_loses_nothing() {
                     format!("{command} run")
                 });
             }
-            assert!(ending(&folder, "run") == want, "{what}: the run ended with other bytes");
+            assert!(folder.ending("run") == want, "{what}: the run ended with other bytes");
             assert!(!folder.list("run").iter().any(|name| name.ends_with(".part")), "{what}: leftovers");
         }
     }
@@ -194,7 +180,7 @@ fn a_call_that_fails_while_a_run_is_taken_up_loses_nothing() {
     let Some(faults) = Faults::new(&folder) else { return };
     let command = format!("train {SMALL} --epochs 2 --out");
     folder.succeed(&format!("{command} whole"));
-    let want = ending(&folder, "whole");
+    let want = folder.ending("whole");
     folder.succeed(&format!("{command} half --stop-after 1.5"));
     let mut tried = 0;
     for (call, error) in [("open", EIO), ("write", ENOSPC), ("rename", EIO), ("read", EIO)] {
@@ -215,7 +201,7 @@ fn a_call_that_fails_while_a_run_is_taken_up_loses_nothing() {
             if !output.status.success() {
                 folder.succeed("train --resume run");
             }
-            assert!(ending(&folder, "run") == want, "{what}: the run ended with other bytes");
+            assert!(folder.ending("run") == want, "{what}: the run ended with other bytes");
         }
     }
     println!("{tried} faults while taking up");

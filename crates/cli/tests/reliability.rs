@@ -12,22 +12,6 @@ use std::time::Duration;
 const RUN: &str = "--net lenet --width 0.25 --limit 1000 --batch 20 --epochs 3 --augment crop,flip \
                    --optimizer adamw --schedule step --step-every 1 --warmup 0.5";
 
-/// What must not depend on where a run was cut: the files, and the metrics but for the time taken.
-fn fingerprint(folder: &Folder, run: &str) -> Vec<Vec<u8>> {
-    let read = |file: &str| folder.read(&format!("{run}/{file}"));
-    let mut all: Vec<Vec<u8>> =
-        ["checkpoint.safetensors", "best.safetensors", "config.toml"].map(read).into();
-    let metrics = String::from_utf8(read("metrics.jsonl")).unwrap();
-    for line in metrics.lines() {
-        let mut line: serde_json::Value = serde_json::from_str(line).unwrap();
-        for time in ["seconds", "images_per_second"] {
-            assert!(line.as_object_mut().unwrap().remove(time).is_some(), "{line}");
-        }
-        all.push(line.to_string().into_bytes());
-    }
-    all
-}
-
 fn spawn(folder: &Folder, command: &str) -> Child {
     Command::new(env!("CARGO_BIN_EXE_spikegrad"))
         .current_dir(folder.path(""))
@@ -52,7 +36,7 @@ fn runs_killed_at_any_moment_end_with_the_same_bytes() {
     let start = std::time::Instant::now();
     folder.succeed(&format!("train {RUN} --out whole"));
     let length = start.elapsed();
-    let want = fingerprint(&folder, "whole");
+    let want = folder.ending("whole");
     let mut equal = 0;
     for kill in 0..kills {
         let run = format!("killed-{kill}");
@@ -72,7 +56,7 @@ fn runs_killed_at_any_moment_end_with_the_same_bytes() {
             }
         }
         folder.succeed(&command);
-        assert!(fingerprint(&folder, &run) == want, "kill {kill}: the end has other bytes");
+        assert!(folder.ending(&run) == want, "kill {kill}: the end has other bytes");
         assert!(!folder.list(&run).iter().any(|name| name.ends_with(".part")), "leftovers are swept");
         equal += 1;
     }
@@ -88,7 +72,7 @@ fn bits_do_not_depend_on_threads_at_any_level() {
             let name = format!("{level}-{threads}");
             let short = RUN.replace("--epochs 3", "--epochs 1").replace("1000", "300");
             folder.succeed(&format!("train {short} --level {level} --threads {threads} --out {name}"));
-            fingerprint(&folder, &name)
+            folder.ending(&name)
         };
         let one = run(1);
         for threads in [2, 3] {

@@ -131,6 +131,11 @@ fn each_name_is_its_own_choice() {
     ] {
         assert_eq!(net(text).lif.surrogate, surrogate, "{text}");
     }
+}
+
+#[test]
+fn each_name_of_training_is_its_own_choice() {
+    let net = |text: &str| trainer_of(text).net;
     for (name, optimizer) in [
         ("adam", Optimizer::adam(0.25)),
         ("adamw", Optimizer::adamw(0.25)),

@@ -44,6 +44,21 @@ impl Folder {
         names
     }
 
+    /// What must not depend on where a run was cut: its files, and its metrics but for the time taken.
+    pub fn ending(&self, run: &str) -> Vec<Vec<u8>> {
+        let read = |file: &str| self.read(&format!("{run}/{file}"));
+        let mut all: Vec<Vec<u8>> =
+            ["checkpoint.safetensors", "best.safetensors", "config.toml"].map(read).into();
+        for line in String::from_utf8(read("metrics.jsonl")).unwrap().lines() {
+            let mut line: serde_json::Value = serde_json::from_str(line).unwrap();
+            for time in ["seconds", "images_per_second"] {
+                assert!(line.as_object_mut().unwrap().remove(time).is_some(), "{line}");
+            }
+            all.push(line.to_string().into_bytes());
+        }
+        all
+    }
+
     /// Runs the command here; arguments are split at spaces.
     pub fn run(&self, arguments: &str) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_spikegrad"));
