@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Folder, SMALL};
+use common::{Folder, Running, SMALL};
 use std::collections::BTreeMap;
 use std::fs;
 use std::time::SystemTime;
@@ -70,13 +70,12 @@ fn looking_at_a_run_goes_beside_a_trainer() {
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let _running = Running(child);
     assert!(lines.any(|line| line.unwrap().starts_with("epoch 2/")));
     std::thread::spawn(move || lines.for_each(drop));
     for look in LOOKS {
         folder.succeed(look);
     }
-    child.kill().unwrap();
-    child.wait().unwrap();
 }
 
 /// Permissions do not hold for root, so this asks for a file system that is read-only for everybody.

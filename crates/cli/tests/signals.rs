@@ -3,12 +3,12 @@
 
 mod common;
 
-use common::Folder;
+use common::{Folder, Running};
 use std::io::{BufRead, BufReader, Lines, Read};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 
 /// Starts a run without an end, by way of a shell's `prefix`, and waits for its first epoch.
-fn endless(folder: &Folder, prefix: &str, out: &str) -> (Child, Lines<BufReader<ChildStdout>>) {
+fn endless(folder: &Folder, prefix: &str, out: &str) -> (Running, Lines<BufReader<ChildStdout>>) {
     let program = env!("CARGO_BIN_EXE_spikegrad");
     let script = format!("{prefix} exec {program} train --net mlp --width 0.1 --epochs 100000 --out '{out}'");
     let mut child = Command::new("sh")
@@ -19,12 +19,13 @@ fn endless(folder: &Folder, prefix: &str, out: &str) -> (Child, Lines<BufReader<
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let child = Running(child);
     assert!(lines.any(|line| line.unwrap().starts_with("epoch 1/")));
     (child, lines)
 }
 
-fn send(signal: &str, child: &Child) {
-    assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+fn send(signal: &str, child: &Running) {
+    assert!(Command::new("kill").args([signal, &child.0.id().to_string()]).status().unwrap().success());
 }
 
 #[test]
@@ -35,12 +36,12 @@ fn signals_leave_a_run_that_can_be_resumed() {
         let (mut child, lines) = endless(&folder, "", &out);
         send(signal, &child);
         let rest: Vec<String> = lines.map(Result::unwrap).collect();
-        assert_eq!(child.wait().unwrap().code(), Some(status), "{signal}");
+        assert_eq!(child.0.wait().unwrap().code(), Some(status), "{signal}");
         // The hint can be pasted into a shell, the folder's space and all.
         let hint = rest.last().unwrap();
         assert!(hint.contains(&format!("spikegrad train --resume '{out}'")), "{rest:?}");
         let mut errors = String::new();
-        child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+        child.0.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
         assert_eq!(errors.lines().count(), 1, "no error beside the note: {errors}");
         let state = folder.read(&format!("{out}/state.safetensors"));
         assert!(!state.is_empty());
@@ -62,10 +63,10 @@ fn signals_that_are_ignored_stay_ignored() {
         // Two more epochs: a signal would have ended the run after its batch.
         assert!(lines.any(|line| line.unwrap().starts_with("epoch ")));
         assert!(lines.any(|line| line.unwrap().starts_with("epoch ")));
-        assert!(child.try_wait().unwrap().is_none(), "SIG{name} ended the run");
+        assert!(child.0.try_wait().unwrap().is_none(), "SIG{name} ended the run");
         send("-TERM", &child);
         lines.for_each(drop);
-        assert_eq!(child.wait().unwrap().code(), Some(143));
+        assert_eq!(child.0.wait().unwrap().code(), Some(143));
     }
 }
 
@@ -83,9 +84,10 @@ fn an_ablation_that_is_stopped_says_so_in_its_status() {
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut child = Running(child);
     assert!(lines.any(|line| line.unwrap().starts_with("epoch 1/")));
     send("-TERM", &child);
     let rest: Vec<String> = lines.map(Result::unwrap).collect();
-    assert_eq!(child.wait().unwrap().code(), Some(143));
+    assert_eq!(child.0.wait().unwrap().code(), Some(143));
     assert!(rest.last().unwrap().starts_with("stopped in cell 1 of 2"), "{rest:?}");
 }
