@@ -381,6 +381,10 @@ fn speeds_follow_from_the_times_beside_them() {
         }
     }
     assert!(flops > 0.0, "{rows}");
+    // Of a single step, the parts are within the whole.
+    let one = json(&folder, &format!("bench step {flags} --steps 1"));
+    let parts = ["forward_s", "backward_s", "optimizer_s"].map(|key| one[key].as_f64().unwrap());
+    assert!(parts.iter().sum::<f64>() <= one["median_s"].as_f64().unwrap(), "{one}");
     let text = folder.succeed(&format!("bench step {flags} --steps 1"));
     assert!(text.starts_with("mlp width 0.1 batch 8 T 2 on 2 threads"), "{text}");
 }
