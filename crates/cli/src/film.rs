@@ -102,7 +102,7 @@ pub fn run(args: FilmArgs) -> Result<(), Failure> {
     split.train.truncate(args.limit.unwrap_or(usize::MAX));
     split.test.truncate(args.test_limit.unwrap_or(usize::MAX));
     prepare(&args.out)?;
-    write(&args.out.join("film.toml"), &settings(&args, &source))?;
+    write(&args.out.join("film.toml"), settings(&args, &source))?;
     interrupt::listen()?;
     for (name, set, stream) in [("Train", &split.train, STREAMS[0]), ("Test", &split.test, STREAMS[1])] {
         let part = Part { set, folder: args.out.join(name), film, format, seed: args.seed ^ stream };

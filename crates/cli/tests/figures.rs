@@ -72,6 +72,7 @@ fn every_figure_of_a_run_is_the_one_worked_out_by_hand() {
     check_weights(&folder, &trainer);
     check_best(&folder, &epochs, &out);
     check_report(&folder, &epochs, &lines);
+    check_curves(&folder, &epochs);
 }
 
 /// The checkpoint holds the weights that the replay ended with, bit for bit.
@@ -173,6 +174,49 @@ fn check_report(folder: &Folder, epochs: &[by_hand::Epoch], lines: &[Value]) {
     check_examples(&page, last);
 }
 
+/// What stands between two marks, wherever they occur.
+fn between<'a>(text: &'a str, from: &'a str, to: &'a str) -> impl Iterator<Item = &'a str> {
+    text.split(from).skip(1).filter_map(move |rest| rest.split(to).next())
+}
+
+/// The points of the curves lie where the labels of the ticks say: training first, the scoring images second.
+fn check_curves(folder: &Folder, epochs: &[by_hand::Epoch]) {
+    let svg = String::from_utf8(folder.read("run/curves.svg")).unwrap();
+    let charts: Vec<&str> = svg.split("<g transform").skip(1).collect();
+    let column = |value: fn(&by_hand::Epoch) -> f64| epochs.iter().map(value).collect::<Vec<f64>>();
+    let losses = [column(|e| e.train_loss), column(|e| e.test.loss)];
+    let shares = [column(|e| 100.0 * e.train_accuracy), column(|e| 100.0 * e.test.accuracy)];
+    for (chart, lines) in charts.iter().zip([losses, shares]) {
+        // A label of the y axis stands 4.5 below its tick, to the left of x = 56; one of the x axis at its tick.
+        let number = |text: &str| text.parse::<f64>().unwrap();
+        let parts = |text: &str| -> (f64, f64) {
+            let (at, rest) = text.split_once('"').unwrap();
+            (number(at), number(rest.rsplit_once('>').unwrap().1))
+        };
+        let y: Vec<_> = between(chart, "<text x=\"56\" y=\"", "</text>").map(parts).collect();
+        let x: Vec<_> = between(chart, "<text x=\"", "</text>")
+            .filter(|text| text.contains("\"middle\"") && text.contains("y=\"310\""))
+            .map(parts)
+            .collect();
+        let line = |ticks: &[(f64, f64)], value: f64| {
+            let ((a, low), (b, high)) = (ticks[0], ticks[ticks.len() - 1]);
+            a + (b - a) * (value - low) / (high - low)
+        };
+        let drawn: Vec<&str> = between(chart, "<polyline points=\"", "\"").collect();
+        assert_eq!(drawn.len(), 2);
+        for (drawn, values) in drawn.iter().zip(&lines) {
+            for (k, (point, value)) in drawn.split(' ').zip(values).enumerate() {
+                let (px, py) = point.split_once(',').unwrap();
+                let (want_x, want_y) = (line(&x, (k + 1) as f64), line(&y, *value) - 4.5);
+                assert!(
+                    (number(px) - want_x).abs() < 0.2 && (number(py) - want_y).abs() < 0.2,
+                    "{point}: {want_x},{want_y}"
+                );
+            }
+        }
+    }
+}
+
 /// The first twelve images, whose classes go round: what each is, what it was taken for, and whether that is right.
 fn check_examples(page: &str, last: &by_hand::Epoch) {
     let figures: Vec<&str> = page.split("<figure class=\"").skip(1).collect();
@@ -253,6 +297,27 @@ fn a_run_that_explodes_names_its_last_checkpoint() {
         &["epoch 3, ", "the last good checkpoint is run/checkpoint.safetensors"],
     );
     assert!(folder.succeed("info run/checkpoint.safetensors").contains("extra.epoch = 2\n"));
+}
+
+/// Between checkpoints that are asked for, the end of a run is one; and so is the middle of an epoch, where asked for.
+#[test]
+fn checkpoints_are_written_where_they_are_due() {
+    let folder = Folder::new();
+    folder.succeed(&format!("train {FLAGS} --epochs 3 --checkpoint-every 2 --out run"));
+    assert!(folder.succeed("info run/checkpoint.safetensors").contains("extra.epoch = 3\n"));
+    let resumed = folder.succeed("train --resume run");
+    assert!(resumed.contains("resuming run at epoch 4, batch 1"), "{resumed}");
+    // The fifth of six batches takes a step that the sixth cannot survive; half an epoch is three batches.
+    let flags = "--twin --optimizer sgd --lr 1e-3 --schedule step --step-every 0.6 --step-factor 1e33";
+    let last = "the last good checkpoint is half/checkpoint.safetensors";
+    folder.fail(
+        1,
+        &format!("train {FLAGS} {flags} --epochs 2 --checkpoint-every 0.5 --out half"),
+        &["epoch 1, batch 6", last],
+    );
+    let resumed = folder.run("train --resume half");
+    let out = String::from_utf8(resumed.stdout).unwrap();
+    assert!(out.contains("resuming half at epoch 1, batch 4"), "{out}");
 }
 
 #[test]

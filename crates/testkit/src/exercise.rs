@@ -97,6 +97,9 @@ fn compare(
     }
 }
 
+/// Membranes or spikes of an answer.
+type Part = fn(&(Vec<f64>, Vec<f64>)) -> &Vec<f64>;
+
 /// Grades the forward of a hard-reset neuron, `f(x, τ, V_th)` = (u, o) over time.
 ///
 /// # Errors
@@ -137,9 +140,8 @@ pub fn lif_forward(f: impl Fn(&[f64], f64, f64) -> (Vec<f64>, Vec<f64>)) -> Resu
         ("τ is missing: u = τ·m[t−1] + x", kept),
         ("the membrane is forgotten: u = τ·m[t−1] + x", lost),
     ];
-    let known = |of: fn(&(Vec<f64>, Vec<f64>)) -> &Vec<f64>| -> Vec<Known> {
-        cases.iter().map(|(term, answer)| (*term, of(answer).clone())).collect()
-    };
+    let known =
+        |of: Part| -> Vec<Known> { cases.iter().map(|(term, answer)| (*term, of(answer).clone())).collect() };
     let (u, o) = f(&X, lif.decay, lif.threshold);
     let place = |name: &'static str| move |t: usize| format!("{name}[t = {t}]");
     compare(&u, &want.u, 0..X.len(), place("u"), &known(|answer| &answer.0))?;

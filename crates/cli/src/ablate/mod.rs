@@ -92,16 +92,16 @@ pub fn run(args: AblateArgs) -> Result<(), Failure> {
 
 /// Writes everything that the results amount to.
 fn write_tables(folder: &Path, table: &Table, results: &[(Cell, CellResult)]) -> Result<(), Failure> {
-    files::write(&folder.join("cells.csv"), &table::cells_csv(results))?;
-    files::write(&folder.join("table.csv"), &table.csv())?;
-    files::write(&folder.join("table.md"), &table.markdown())?;
-    files::write(&folder.join("ablation.svg"), &table.chart())?;
+    files::write(&folder.join("cells.csv"), table::cells_csv(results))?;
+    files::write(&folder.join("table.csv"), table.csv())?;
+    files::write(&folder.join("table.md"), table.markdown())?;
+    files::write(&folder.join("ablation.svg"), table.chart())?;
     let on_papers_data = results.iter().all(|(cell, _)| is_papers_data(&cell.settings.source));
     let (Some(cells), Some(chart)) = (under_noise::cells(table), under_noise::chart(table, on_papers_data))
     else {
         return Ok(());
     };
-    files::write(&folder.join("noise.csv"), &under_noise::csv(results))?;
-    files::write(&folder.join("noise.md"), &files::markdown(&cells))?;
+    files::write(&folder.join("noise.csv"), under_noise::csv(results))?;
+    files::write(&folder.join("noise.md"), files::markdown(&cells))?;
     files::write(&folder.join("noise.svg"), &chart)
 }
