@@ -351,6 +351,19 @@ fn plans_count_a_perceptron_by_hand() {
     assert_eq!(sgd["bytes"]["optimizer"], 4 * parameters);
 }
 
+/// The mean firing rate of the second step on eight random images from −2 to 2, labelled in turn: the first step is
+/// there to warm up.
+fn rate_of_the_second_step() -> f64 {
+    let mut rng = spikegrad::data::rng::Rng::keyed(&[0]);
+    let images: Vec<f32> = (0..8 * 768).map(|_| 4.0 * rng.uniform() - 2.0).collect();
+    let labels: Vec<u32> = (0..8).collect();
+    let mut trainer = by_hand::trainer(spikegrad::TrainConfig { batch: 8, ..config(2e-3, 0, 6) });
+    for _ in 0..2 {
+        trainer.train_batch(&images, &labels, 0.0).unwrap();
+    }
+    mean(&trainer.rates().iter().map(|(_, rate)| *rate).collect::<Vec<_>>())
+}
+
 #[test]
 fn speeds_follow_from_the_times_beside_them() {
     let folder = Folder::new();
@@ -385,6 +398,7 @@ fn speeds_follow_from_the_times_beside_them() {
     let one = json(&folder, &format!("bench step {flags} --steps 1"));
     let parts = ["forward_s", "backward_s", "optimizer_s"].map(|key| one[key].as_f64().unwrap());
     assert!(parts.iter().sum::<f64>() <= one["median_s"].as_f64().unwrap(), "{one}");
+    near(&one["mean_rate"], rate_of_the_second_step());
     let text = folder.succeed(&format!("bench step {flags} --steps 1"));
     assert!(text.starts_with("mlp width 0.1 batch 8 T 2 on 2 threads"), "{text}");
 }
