@@ -389,6 +389,8 @@ fn speeds_follow_from_the_times_beside_them() {
         near(&row["gb_s"], number("bytes") / ms / 1e6);
         if row["layer"].as_str().unwrap().starts_with("fc") {
             let size = |key: &str| row["sizes"][key].as_f64().unwrap();
+            // Eight images; two steps, but for the first layer, which reads the image once.
+            assert_eq!(size("n"), if row["layer"] == "fc1" { 8.0 } else { 16.0 }, "{row}");
             near(&row["flops"], 2.0 * size("n") * size("in") * size("out"));
             flops += number("flops") * number("count");
         }
