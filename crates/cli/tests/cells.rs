@@ -5,8 +5,10 @@ mod common;
 use common::Folder;
 use common::by_hand::{self, FLAGS, batches, config, images, mean, near};
 use serde_json::Value;
+use spikegrad::bptt::lif::record::{Charged, Place, Recorder, Returned};
 use spikegrad::microscope::Microscope;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What a command prints as JSON.
 #[track_caller]
@@ -156,6 +158,23 @@ fn check_table_csv(text: &str, accuracy: &[f64], best: &[f64], differences: &[f6
     assert_eq!(rows[1][6..11], ["", "", "", "", ""], "the first point has no difference to itself");
 }
 
+/// Counts neurons and steps where neither the surrogate nor the gradient that comes to it is 0.
+#[derive(Debug, Default)]
+struct Passed(AtomicU64);
+
+impl Recorder for Passed {
+    fn charged(&self, _: Place, _: Charged<'_>) {}
+
+    fn returned(&self, place: Place, values: Returned<'_>) {
+        let passes = |h: &f32, g: &f32| *h != 0.0 && *g != 0.0;
+        let lanes = place.channels.len();
+        for (h, g) in values.h.iter().zip(values.total) {
+            let count = h.0[..lanes].iter().zip(&g.0[..lanes]).filter(|(h, g)| passes(h, g)).count();
+            self.0.fetch_add(count as u64, Ordering::Relaxed);
+        }
+    }
+}
+
 /// Shares inside the window are the microscope's of the first batch; |factor − 1| is at most |δ|·|u − o| ≤ |δ|/2.
 fn check_census(folder: &Folder, home: &str, census: &Value, seed: u64, delta: f32) {
     let mut config = config(1e-3, seed, 1);
@@ -174,4 +193,9 @@ fn check_census(folder: &Folder, home: &str, census: &Value, seed: u64, delta: f
     near(&census["factor"]["range"], f64::from(delta));
     let bins: Vec<u64> = serde_json::from_value(census["factor"]["bins"].clone()).unwrap();
     assert_eq!(bins.len(), 20);
+    // What is counted are neurons that a gradient passes.
+    let passed = Arc::new(Passed::default());
+    trainer.observe(&batch.images, &batch.labels, passed.clone()).unwrap();
+    let outside = census["factor"]["outside"].as_u64().unwrap();
+    assert_eq!(bins.iter().sum::<u64>() + outside, passed.0.load(Ordering::Relaxed));
 }

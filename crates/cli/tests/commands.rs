@@ -147,6 +147,18 @@ fn a_step_of_pytorch_is_compared_tensor_by_tensor() {
 }
 
 #[test]
+fn a_data_set_is_summed_up_by_its_classes() {
+    let folder = Folder::new();
+    let out = folder.succeed("info synthetic:shapes");
+    assert!(
+        out.starts_with("training: 6000 images of 3×16×16, 10 classes\ntest: 1000 images of 3×16×16"),
+        "{out}"
+    );
+    let row = out.lines().find(|line| line.starts_with("7 horizontal-bars")).unwrap();
+    assert_eq!(row.split_whitespace().skip(2).collect::<Vec<_>>(), ["600", "100"]);
+}
+
+#[test]
 fn plans_count_the_papers_net() {
     let folder = Folder::new();
     let out = folder.succeed("plan --net resnet19 --data cifar10:nowhere --json -");

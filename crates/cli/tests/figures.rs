@@ -139,6 +139,7 @@ fn check_report(folder: &Folder, epochs: &[by_hand::Epoch], lines: &[Value]) {
         format!("program</td><td>spikegrad {}, {} kernels, 2 threads", env!("CARGO_PKG_VERSION"), level()),
         "<code>spikegrad train --resume run --json end.json --threads 2</code>".into(),
         "<tr><td>warmup</td><td>0.9</td></tr>".into(),
+        "<code>spikegrad robustness run</code>".into(),
         format!("mean {:.1} %", 100.0 * number(&lines[3], "mean_rate")),
     ];
     for (layer, rate) in &last.rates {
@@ -171,6 +172,7 @@ fn check_report(folder: &Folder, epochs: &[by_hand::Epoch], lines: &[Value]) {
     for told in told {
         assert!(page.contains(&told), "{told} is not on the page");
     }
+    assert!(!page.contains("goes on with this run"), "the run has ended");
     check_examples(&page, last);
 }
 
@@ -335,12 +337,15 @@ fn the_step_schedule_drops_by_batches() {
 #[test]
 fn held_out_images_are_the_last_of_the_training_images() {
     let folder = Folder::new();
-    let out = folder.succeed(&format!("train {FLAGS} --lr 0.01 --holdout 170 --epochs 2 --out run"));
+    let out =
+        folder.succeed(&format!("train {FLAGS} --lr 0.01 --holdout 170 --augment flip --epochs 2 --out run"));
     assert!(out.contains("on 200 images, scored on 170 held-out images"), "{out}");
     let mut all = images(6000).0;
     let last = by_hand::tail(&all, 170);
     all.truncate(200);
-    let (mut trainer, epochs) = by_hand::train(config(0.01, 0, 2), &all, &last);
+    // Training images are flipped by chance, those that are scored never.
+    let loader = by_hand::varied_batches(&all, 0, "flip".parse().unwrap());
+    let (mut trainer, epochs) = by_hand::train_on(&loader, config(0.01, 0, 2), &last);
     for (line, want) in metrics(&folder, "run").iter().zip(&epochs) {
         near(&line["train_loss"], want.train_loss);
         near(&line["test_accuracy"], want.test.accuracy);

@@ -116,6 +116,12 @@ fn doctor_tells_what_the_microscope_and_the_moments_say() {
     }
 }
 
+/// The data that a page of a trace holds.
+fn data_of(page: &str) -> Value {
+    let data = page.split_once("id=\"data\">").unwrap().1.split_once("</script>").unwrap().0;
+    serde_json::from_str(data).unwrap()
+}
+
 #[test]
 fn traces_show_what_the_microscope_sees() {
     let folder = Folder::new();
@@ -147,8 +153,7 @@ fn traces_show_what_the_microscope_sees() {
     }
     assert_eq!(text("out/layers.csv").lines().collect::<Vec<_>>(), rows);
     let page = text("out/trace.html");
-    let data = page.split_once("id=\"data\">").unwrap().1.split_once("</script>").unwrap().0;
-    let data: Value = serde_json::from_str(data).unwrap();
+    let data = data_of(&page);
     let logits = trainer.predict(&seen).unwrap()[70..80].to_vec();
     for (pair, want) in data["logits"].as_array().unwrap().iter().zip(&logits) {
         assert_eq!(pair[1].as_f64().map(|x| x as f32), Some(*want));
@@ -164,6 +169,13 @@ fn traces_show_what_the_microscope_sees() {
     );
     assert!(data["about"].as_str().unwrap().ends_with(&told), "{told}: {}", data["about"]);
     check_series(&data, &microscope);
+    // Each number of the neuron is its own.
+    let flags = "--threshold 0.25 --decay 0.75 --delta 0.125 --surrogate arctan --alpha 3 --reset soft";
+    folder.succeed(&format!("trace {FLAGS} {flags} --train-steps 1 --out other"));
+    let lif = &data_of(&text("other/trace.html"))["lif"];
+    let numbers = [("decay", 0.75), ("threshold", 0.25), ("parameter", 3.0), ("delta", 0.125)];
+    numbers.iter().for_each(|(key, want)| near(&lif[key], *want));
+    assert_eq!((&lif["reset"], &lif["surrogate"]), (&"soft".into(), &"arctan".into()));
 }
 
 /// The page's series of each neuron and layer.
@@ -280,6 +292,11 @@ fn energy_is_that_of_the_operations_counted() {
         assert_eq!(told, if even > 1.0 { "any" } else { "none" })
     }
     check_energy_totals(&folder, &got, &trainer, &spikes);
+    let counts = |layers: &[[u64; 2]]| layers.iter().flatten().sum::<u64>() as f64 / 70.0;
+    let operations = &got["SynapticOperations"];
+    near(&operations["Effective_MACs"], counts(&effective[..1]));
+    near(&operations["Effective_ACs"], counts(&effective[1..]));
+    near(&operations["Dense"], 2.0 * dense);
     let row = format!(
         "| counted, FP32 | {:.3} | {:.3} | {:.2} |",
         7.0 * dense / 1e6,

@@ -65,11 +65,16 @@ pub fn normalise() -> Normalise {
 
 /// Full batches in the order of a seed.
 pub fn batches(train: &ImageSet, seed: u64) -> Loader {
+    varied_batches(train, seed, Augment::NONE)
+}
+
+/// The same of images that are varied.
+pub fn varied_batches(train: &ImageSet, seed: u64, augment: Augment) -> Loader {
     let config = LoaderConfig {
         batch: BATCH,
         seed,
         shuffle: true,
-        augment: Augment::NONE,
+        augment,
         drop_last: true,
         prefetch: 0,
         normalise: normalise(),
@@ -135,7 +140,12 @@ pub struct Epoch {
 /// Trains all epochs.
 pub fn train(config: TrainConfig, train: &ImageSet, test: &ImageSet) -> (Trainer, Vec<Epoch>) {
     let loader = batches(train, config.seed);
-    let (count, all) = (train.len() / BATCH, config.epochs);
+    train_on(&loader, config, test)
+}
+
+/// The same on the batches of a loader.
+pub fn train_on(loader: &Loader, config: TrainConfig, test: &ImageSet) -> (Trainer, Vec<Epoch>) {
+    let (count, all) = (loader.set().len() / BATCH, config.epochs);
     let mut trainer = trainer(config);
     let mut epochs = Vec::new();
     for epoch in 0..all {
