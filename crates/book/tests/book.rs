@@ -91,6 +91,74 @@ fn environments_become_tables() {
 }
 
 #[test]
+fn formulas_become_what_they_mean() {
+    let cases = [
+        (r"a_i^2", "<msubsup><mi>a</mi><mi>i</mi><mn>2</mn></msubsup>"),
+        (r"W^\top", "<msup><mi>W</mi><mi>⊤</mi></msup>"),
+        (r"\sum_t^T x", "<munderover><mo>∑</mo><mi>t</mi><mi>T</mi></munderover><mi>x</mi>"),
+        (r"\max_i x", "<munder><mi>max</mi><mi>i</mi></munder><mi>x</mi>"),
+        (r"\frac{1}{2}", "<mfrac><mrow><mn>1</mn></mrow><mrow><mn>2</mn></mrow></mfrac>"),
+        (r"\sqrt{x}", "<msqrt><mrow><mi>x</mi></mrow></msqrt>"),
+        (r"\hat{x}", "<mover accent=\"true\"><mrow><mi>x</mi></mrow><mo>^</mo></mover>"),
+        (r"a \le -1.5", "<mi>a</mi><mo>≤</mo><mo>−</mo><mn>1.5</mn>"),
+        (r"a < b", "<mi>a</mi><mo>&lt;</mo><mi>b</mi>"),
+        (r"\operatorname{sign}(\tau)", "<mi>sign</mi><mo>(</mo><mi>τ</mi><mo>)</mo>"),
+        (r"\text{if a & b}", "<mtext>if\u{a0}a\u{a0}&amp;\u{a0}b</mtext>"),
+        (r"\{x\}", "<mo>{</mo><mi>x</mi><mo>}</mo>"),
+        (
+            r"\begin{aligned} a & b \\ c & d \end{aligned}",
+            "<mtable columnalign=\"right left\"><mtr><mtd style=\"text-align:right\"><mi>a</mi></mtd>\
+             <mtd style=\"text-align:left\"><mi>b</mi></mtd></mtr><mtr><mtd style=\"text-align:right\"><mi>c</mi></mtd>\
+             <mtd style=\"text-align:left\"><mi>d</mi></mtd></mtr></mtable>",
+        ),
+    ];
+    for (tex, want) in cases {
+        assert_eq!(mathml(tex, Display::Inline).as_deref(), Ok(&format!("<math>{want}</math>")[..]), "{tex}");
+    }
+    for wrong in [r"\unheard", "a & b", "a }", r"\begin{matrix} a \end{matrix}"] {
+        assert!(mathml(wrong, Display::Inline).is_err(), "{wrong}");
+    }
+}
+
+/// The program between mdBook and the pages: chapters within chapters, and what it says of a wrong formula.
+#[test]
+fn the_preprocessor_converts_every_chapter() {
+    use std::io::Write;
+    let program = env!("CARGO_BIN_EXE_spikegrad-book");
+    let convert = |book: &str| {
+        let mut command = Command::new(program);
+        command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+        let mut child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(book.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.success(), text(output.stdout), text(output.stderr))
+    };
+    let book = |formula: &str| {
+        let inner = format!(
+            "{{\"Chapter\": {{\"name\": \"Inner\", \"content\": \"{formula}\", \"sub_items\": []}}}}"
+        );
+        format!(
+            "[{{\"renderer\": \"html\"}}, {{\"sections\": [{{\"Chapter\": {{\"name\": \"Outer\", \"content\": \"$u$\", \
+             \"sub_items\": [{inner}]}}}}]}}]"
+        )
+    };
+    let (good, out, _) = convert(&book("so $v$"));
+    assert!(good && out.starts_with("{\"sections\":"), "{out}");
+    for want in ["<math><mi>u</mi></math>\\n", "so <math><mi>v</mi></math>\\n"] {
+        assert!(out.contains(want), "{want}: {out}");
+    }
+    let (good, out, errors) = convert(&book("$v"));
+    assert!(!good && out.is_empty() && errors.starts_with("error: Inner: a formula without"), "{errors}");
+    let (good, _, errors) = convert("[{}]");
+    assert!(!good && errors == "error: no book beside the context\n", "{errors}");
+    for (renderer, supported) in [("html", true), ("epub", false)] {
+        let status = Command::new(program).args(["supports", renderer]).status().unwrap();
+        assert_eq!(status.success(), supported, "{renderer}");
+    }
+}
+
+#[test]
 fn the_book_builds_where_mdbook_is() {
     let mdbook = std::env::var("MDBOOK").unwrap_or_else(|_| "mdbook".into());
     if Command::new(&mdbook).arg("--version").output().is_err() {

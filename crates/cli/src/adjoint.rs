@@ -79,8 +79,16 @@ mod tests {
     #[test]
     fn the_kernels_are_adjoint_at_every_level() {
         for level in Level::available() {
-            for row in identities(level, 3).expect("valid shapes") {
+            let rows = identities(level, 3).expect("valid shapes");
+            assert_eq!(rows.len(), 16, "four shapes, spikes and dense, two gradients");
+            for row in &rows {
                 assert!(row.error < 1e-6, "{level}: {row:?}");
+                // The same number by other sums, which round otherwise.
+                let off = (row.got - row.want).abs();
+                assert!(off > 0.0 && row.error > 0.0 && off > row.error, "{level}: {row:?}");
+            }
+            for pair in rows.chunks(2) {
+                assert!(pair[0].want == pair[1].want && pair[0].got != pair[1].got, "{level}: {pair:?}");
             }
         }
     }

@@ -167,6 +167,48 @@ mod tests {
     use super::*;
 
     #[test]
+    fn each_data_set_has_its_own() {
+        let of_name = |name: &str| {
+            let flags = of(&name.parse().unwrap());
+            let (batch, epochs, timesteps) =
+                (flags.batch.unwrap(), flags.epochs.unwrap(), flags.timesteps.unwrap());
+            (flags.net.unwrap(), batch, epochs, flags.lr.unwrap(), flags.augment.unwrap(), timesteps)
+        };
+        let table = [
+            ("synthetic:shapes", "lenet", 50, 6, 2e-3, "none", 2),
+            ("cifar10:x", "resnet19", 100, 150, 1e-3, "crop,flip", 2),
+            ("cifar100:x", "resnet19", 100, 150, 1e-3, "crop,flip", 2),
+            ("mnist:x", "lenet", 100, 10, 1e-3, "none", 2),
+            ("nmnist:x", "eventnet", 20, 20, 2e-3, "roll,drop", 10),
+            ("cifar10dvs:x", "vggsnn", 20, 100, 1e-3, "flip,roll", 10),
+            ("events:x", "vggsnn", 20, 100, 1e-3, "flip,roll", 10),
+            ("synthetic:motion", "eventnet", 50, 6, 2e-3, "none", 8),
+        ];
+        for (name, net, batch, epochs, lr, augment, timesteps) in table {
+            let want = (net.to_string(), batch, epochs, lr, augment.to_string(), timesteps);
+            assert_eq!(of_name(name), want, "{name}");
+        }
+        let size = |name: &str| of(&name.parse().unwrap()).frame_size;
+        assert_eq!(
+            ["nmnist:x", "cifar10dvs:x", "events:x", "synthetic:motion", "mnist:x"].map(size),
+            [Some(0), Some(48), Some(48), Some(0), None]
+        );
+    }
+
+    #[test]
+    fn the_other_settings_are_the_papers_or_off() {
+        let toml = of(&"synthetic:shapes".parse().unwrap()).to_toml().unwrap();
+        let want = "data = \"synthetic:shapes\"\naugment = \"none\"\nnet = \"lenet\"\nwidth = 1.0\ntimesteps = 2\n\
+                    norm = \"bn\"\ntwin = false\ninit = \"uniform\"\nthreshold = 0.5\ndecay = 0.5\n\
+                    reset = \"hard\"\nsurrogate = \"rectangle\"\ndelta = 0.0001\nloss = \"ce\"\ntet-lambda = 0.05\n\
+                    tet-phi = 1.0\nlabel-smoothing = 0.0\nbeta = 0.0001\noptimizer = \"adam\"\nlr = 0.002\n\
+                    weight-decay = 0.0\nmomentum = 0.9\nnesterov = false\nclip = 0.0\nschedule = \"cosine\"\n\
+                    step-every = 30.0\nstep-factor = 0.1\nwarmup = 0.0\nbatch = 50\nepochs = 6\nseed = 0\n\
+                    precision = \"f32\"\nmemory = \"f32\"\ninput-gradient = \"auto\"\ndelta-kernels = \"auto\"\n";
+        assert_eq!(toml, want);
+    }
+
+    #[test]
     fn defaults_are_told_as_they_are() {
         let texts = texts();
         assert_eq!(texts["decay"], "0.5");

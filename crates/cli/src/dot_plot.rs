@@ -129,3 +129,36 @@ impl Dots {
         let _ = writeln!(svg, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"5\" fill=\"{colour}\"/>");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dots_lie_where_the_axis_says() {
+        let dots = Dots { single: vec![10.0, 40.0], mean: 20.0, interval: Some((0.0, 50.0)) };
+        let panel = Panel { title: "t", axis: "points", rows: vec![None, Some(dots)], zero: true };
+        let svg = draw(&["ab".into(), "c".into()], &[panel]);
+        // From 0 to 50 over 380, right of two letters of 7.4 and 24; the second row's middle is at 58 + 1.5·34.
+        let (at, y) = (|value: f64| 2.0 * 7.4 + 24.0 + 380.0 * value / 50.0, 58.0 + 1.5 * 34.0);
+        for value in [10.0, 20.0, 40.0] {
+            assert!(
+                svg.contains(&format!("<circle cx=\"{:.1}\" cy=\"{y:.1}\"", at(value))),
+                "{value}: {svg}"
+            );
+        }
+        assert_eq!(svg.matches("<circle").count(), 3);
+        assert!(svg.contains(&format!("M{:.1} {y:.1}H{:.1}", at(0.0), at(50.0))), "{svg}");
+        assert!(
+            svg.contains(&format!("M{:.1} 48V", at(0.0))) && svg.contains("stroke-dasharray=\"4 3\""),
+            "{svg}"
+        );
+        assert!(
+            svg.contains(&format!(
+                "<text x=\"{:.1}\" y=\"144.0\" text-anchor=\"middle\">20</text>",
+                at(20.0)
+            )),
+            "{svg}"
+        );
+    }
+}

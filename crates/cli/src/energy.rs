@@ -330,8 +330,8 @@ impl Figures {
         })
     }
 
-    /// Energy of each layer: ANN, SNN, SNN with memory.
-    fn chart(&self) -> String {
+    /// Microjoules of each layer: ANN and SNN by their operations, then both with memory.
+    fn groups(&self) -> Vec<Group> {
         let c = &self.constants;
         let group = |work: &LayerWork| {
             let energies = [
@@ -342,12 +342,16 @@ impl Figures {
             ];
             Group { name: work.layer.clone(), values: energies.map(|energy| energy / 1e6).to_vec() }
         };
-        let groups = self.counted.work().iter().map(group).collect();
+        self.counted.work().iter().map(group).collect()
+    }
+
+    /// Draws the energy of each layer.
+    fn chart(&self) -> String {
         LogDots {
             title: "Energy of an inference, layer by layer",
             axis: "energy, µJ an image (logarithmic)",
             series: &["ANN, operations", "SNN, operations", "ANN with memory", "SNN with memory"],
-            groups,
+            groups: self.groups(),
         }
         .document()
     }
@@ -364,6 +368,38 @@ mod tests {
         assert_eq!(constants.float, Operations { mac: 4.6, ac: 0.9 });
         assert_eq!(constants.access(8192.0 + 12288.0), 7.5);
         assert_eq!((constants.access(1.0), constants.access(1e9)), (5.0, 50.0));
+    }
+
+    #[test]
+    fn the_chart_shows_microjoules() {
+        let layer = LayerOperations {
+            layer: "fc2".into(),
+            input: InputKind::Spikes,
+            unit: None,
+            active: vec![60, 40],
+            effective: vec![6_000_000, 4_000_000],
+            dense: 2_000_000,
+            macs: 2_000_000,
+            inputs: 100,
+            outputs: 1,
+            weights: 1,
+            zero_weights: 0,
+        };
+        let counted =
+            Counted { layers: vec![layer], units: Vec::new(), images: 2, parameters: 1, buffers: 0 };
+        // Every access at 2 pJ.
+        let mut constants = parse(CONSTANTS).unwrap();
+        constants.access = vec![(1.0, 2.0)];
+        let groups = Figures { counted, constants }.groups();
+        // 2 million products of 4.6 pJ; 5 million additions of 0.9 pJ an image. With memory, a product reads two words
+        // and adds two addresses, the output is written; an addition reads a weight, reads and writes a potential and
+        // adds three addresses, an input is read and adds one.
+        let ann = 9.2 + (4.0 * 2e6 + 2.0 + (4e6 + 1.0) * 0.9) / 1e6;
+        let snn = 4.5 + (6.0 * 5e6 + 2.0 * 50.0 + (3.0 * 5e6 + 50.0) * 0.9) / 1e6;
+        assert_eq!((groups.len(), &groups[0].name[..]), (1, "fc2"));
+        for (got, want) in groups[0].values.iter().zip([9.2, 4.5, ann, snn]) {
+            assert!((got - want).abs() < 1e-9, "got {got}, want {want}");
+        }
     }
 
     #[test]

@@ -94,7 +94,11 @@ mod tests {
 
     #[test]
     fn a_shell_reads_the_word_back() {
-        for word in ["plain/run-1", "a b", "it's", "$HOME;`ls`", "", "-n", "*", "a\nb", "größe"] {
+        let words =
+            ["plain/run-1", "a b", "it's", "$HOME;`ls`", "", "-n", "*", "a\nb", "größe", "$HOME", "~"];
+        // Every character of ASCII, of which a shell takes many for something else.
+        let all: Vec<String> = (b' '..=b'~').map(|byte| format!("{}x", char::from(byte))).collect();
+        for word in words.into_iter().chain(all.iter().map(String::as_str)) {
             let script = format!("printf %s {}", shell(word));
             let Ok(output) = std::process::Command::new("sh").args(["-c", &script]).output() else {
                 println!("skipped: there is no sh here");

@@ -144,6 +144,64 @@ mod tests {
     }
 
     #[test]
+    fn each_part_of_the_data_is_compared() {
+        let set = || SetIdentity {
+            samples: 10,
+            shape: [1, 3, 16, 16],
+            labels: "0000000a".into(),
+            contents: "0000000b".into(),
+        };
+        let classes = vec!["ant".into(), "bee".into()];
+        let began = DataIdentity { kind: "mnist".into(), classes, train: set(), test: set() };
+        let said = |change: fn(&mut DataIdentity)| {
+            let mut here = began.clone();
+            change(&mut here);
+            here.differences(&began).join("; ")
+        };
+        assert_eq!(said(|_| ()), "");
+        assert_eq!(said(|d| d.kind = "cifar10".into()), "they are cifar10, the run began with mnist");
+        assert_eq!(said(|d| d.classes.reverse()), "the classes are bee, ant, the run began with ant, bee");
+        assert_eq!(said(|d| d.train.samples = 9), "training samples: 9, the run began with 10");
+        assert_eq!(
+            said(|d| d.test.shape = [2, 3, 16, 8]),
+            "test samples have shape 2×3×16×8, the run began with 1×3×16×16"
+        );
+        assert_eq!(
+            said(|d| d.test.labels = "0000000c".into()),
+            "test labels have CRC-32 0000000c, the run began with 0000000a"
+        );
+        assert_eq!(
+            said(|d| d.train.contents = "0000000c".into()),
+            "training contents have CRC-32 0000000c, the run began with 0000000b"
+        );
+    }
+
+    #[test]
+    fn checksums_are_those_of_labels_and_pixels() {
+        let settings = Settings::check(flags("limit = 50\nholdout = 20")).unwrap();
+        let data = Dataset::load(&settings).unwrap();
+        let identity = DataIdentity::of(&settings.source, &data);
+        // CRC-32 as the standard defines it, bit by bit.
+        let crc = |bytes: &[u8]| {
+            let step = |crc: u32, _| crc >> 1 ^ if crc & 1 == 1 { 0xedb8_8320 } else { 0 };
+            let all = bytes.iter().fold(!0u32, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), step));
+            format!("{:08x}", !all)
+        };
+        for (identity, set) in [(&identity.train, &data.train), (&identity.test, &data.test)] {
+            let labels: Vec<u8> = set.labels().iter().flat_map(|label| label.to_le_bytes()).collect();
+            assert_eq!(
+                (&identity.labels, &identity.contents),
+                (&crc(&labels), &crc(&set.images().unwrap().pixels))
+            );
+            assert_eq!((identity.samples, identity.shape), (set.len(), [1, 3, 16, 16]));
+        }
+        assert_eq!(
+            (&identity.kind[..], identity.train.samples, identity.test.samples),
+            ("synthetic:shapes", 50, 20)
+        );
+    }
+
+    #[test]
     fn other_data_are_told_from_the_same() {
         let identity = |text: &str| {
             let settings = Settings::check(flags(text)).unwrap();

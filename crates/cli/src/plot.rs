@@ -236,6 +236,46 @@ mod tests {
     }
 
     #[test]
+    fn points_lie_where_the_axes_say() {
+        let line = Line {
+            name: "a",
+            points: vec![(0.0, 0.0), (5.0, 20.0), (10.0, 100.0)],
+            intervals: vec![(5.0, 10.0, 30.0)],
+            dashed: false,
+        };
+        let chart = Chart { title: "t", x: "epoch", y: "share", lines: vec![line], ..Chart::default() };
+        let svg = document(&[chart]);
+        // 480 × 340, less 64 and 18 to the sides, 62 above and 50 below: 398 × 228, y upward.
+        let at = |x: f64, y: f64| (64.0 + 398.0 * x / 10.0, 290.0 - 228.0 * y / 100.0);
+        for (x, y) in [(0.0, 0.0), (5.0, 20.0), (10.0, 100.0)] {
+            let (x, y) = at(x, y);
+            assert!(svg.contains(&format!("<circle cx=\"{x:.1}\" cy=\"{y:.1}\"")), "{svg}");
+        }
+        let ((x, low), (_, high)) = (at(5.0, 10.0), at(5.0, 30.0));
+        assert!(svg.contains(&format!("M{x:.1} {low:.1}V{high:.1}")), "{svg}");
+        // Ticks at 0, 2, … 10 and 0, 20, … 100, each label below or beside its place.
+        let (x, y) = at(4.0, 60.0);
+        assert!(
+            svg.contains(&format!("<text x=\"{x:.1}\" y=\"310\" text-anchor=\"middle\">4</text>")),
+            "{svg}"
+        );
+        let y = y + 4.5;
+        assert!(svg.contains(&format!("<text x=\"56\" y=\"{y:.1}\" text-anchor=\"end\">60</text>")), "{svg}");
+        assert!(svg.contains("text-anchor=\"middle\">epoch</text>"));
+        assert!(svg.contains("rotate(-90)\" text-anchor=\"middle\">share</text>"));
+    }
+
+    #[test]
+    fn ticks_of_whole_things_are_whole_and_labels_have_the_digits_they_need() {
+        let epochs = Axis::covering([1.0, 3.0].into_iter(), 1.0);
+        assert_eq!(epochs.ticks(), [1.0, 2.0, 3.0]);
+        let fine = Axis::covering([0.0, 0.1].into_iter(), 0.0);
+        assert_eq!(fine.ticks().len(), 6);
+        assert_eq!(fine.label(0.04), "0.04");
+        assert_eq!(Axis::covering([0.0, 400.0].into_iter(), 0.0).label(100.0), "100");
+    }
+
+    #[test]
     fn numbers_that_are_not_finite_are_left_out() {
         let lines = vec![Line { name: "a", points: vec![(1.0, f64::NAN), (2.0, 3.0)], ..Line::default() }];
         let svg = document(&[Chart { title: "t", x: "x", y: "y", lines, ..Chart::default() }]);

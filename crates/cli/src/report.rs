@@ -267,3 +267,70 @@ impl Report<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use spikegrad::data::shapes;
+    use spikegrad::tensor::Level;
+    use std::sync::Arc;
+
+    /// The page of two epochs of three, with answers to the first two of ten images.
+    fn page(holdout: &str) -> String {
+        let settings = Settings::check(toml::from_str(&format!("epochs = 3\n{holdout}")).unwrap()).unwrap();
+        let metrics = |epoch: usize, accuracy: f64| Metrics {
+            epoch,
+            train_loss: 2.0 / epoch as f64,
+            train_accuracy: 0.25,
+            test_accuracy: accuracy,
+            test_loss: 3.0,
+            lr: 0.5,
+            images_per_second: 40.0 * epoch as f64,
+            seconds: 10.0 * epoch as f64,
+            mean_rate: 0.125,
+            rates: [("spike1".to_string(), 0.125)].into(),
+        };
+        let scored = LastScore { confusion: vec![vec![3, 1], vec![0, 4]], answers: vec![0, 0] };
+        let provenance = Provenance {
+            version: "1.2.3",
+            level: Level::BASELINE,
+            threads: 5,
+            machine: "a machine".into(),
+            command: "spikegrad train".into(),
+        };
+        let report = Report {
+            settings: &settings,
+            metrics: &[metrics(1, 0.5), metrics(2, 0.5)],
+            scored: Some(&scored),
+            test: &Arc::new(shapes::generate(1, 10, 0).test).into(),
+            provenance: &provenance,
+            folder: Path::new("a run"),
+        };
+        report.html().unwrap()
+    }
+
+    #[test]
+    fn figures_are_of_the_last_epoch_and_times_of_all() {
+        let page = page("");
+        for told in [
+            "After 2 of 3 epochs: test accuracy <b>50.00 %</b>; test loss 3.0000, training loss 1.0000.",
+            "Training took 30.0 s, 80 images/s.",
+            // Of equals the first is the best.
+            "The best epoch was 1 with 50.00 %",
+            "the same 10 test images",
+            "spikegrad 1.2.3, baseline kernels, 5 threads",
+            "<td>spike1</td><td class=\"n\">12.5 %</td><td><span class=\"bar\" style=\"width:2.50rem\">",
+            "<td class=\"n\" style=\"--tint:var(--right);--share:60%\">3</td>",
+            "<td class=\"n\" style=\"--tint:var(--wrong);--share:20%\">1</td><td class=\"n\">75.0 %</td>",
+            "<td class=\"n\">1</td><td class=\"n\">2.0000</td><td class=\"n\">25.00 %</td><td class=\"n\">50.00 %</td>\
+             <td class=\"n\">5.00e-1</td><td class=\"n\">10.0</td>",
+            // A run that has not ended can go on.
+            "<code>spikegrad train --resume &#39;a run&#39;</code>",
+        ] {
+            assert!(page.contains(told), "{told}: {page}");
+        }
+        assert_eq!(page.matches("<figure class=\"right\">").count(), 1);
+        assert_eq!(page.matches("<figure class=\"wrong\">").count(), 1);
+        assert!(self::page("holdout = 5").contains("After 2 of 3 epochs: held-out accuracy"));
+    }
+}

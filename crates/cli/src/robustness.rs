@@ -388,3 +388,85 @@ fn svg(scores: &[RunScores]) -> String {
     let charts: Vec<_> = (0..kinds.len()).map(of_kind).collect();
     chart(&charts, scores.iter().all(|run| run.on_papers_data))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn curve(kind: &str, space: &str, spread: &str) -> Curve {
+        let (kind, space, spread) = (kind.into(), space.into(), spread.into());
+        Curve { kind, space, spread, levels: vec![0.1, 0.2], seeds: 2 }
+    }
+
+    #[test]
+    fn a_line_begins_at_the_clean_accuracy_and_has_intervals() {
+        let curve = curve("gaussian", "pixel", "sigma");
+        let accuracy = vec![vec![0.5, 0.75], vec![0.25]];
+        let scores = NamedScores { name: "a", curve: &curve, clean: 0.875, accuracy };
+        let line = scores.line();
+        assert_eq!(line.points, [(0.0, 87.5), (0.1, 62.5), (0.2, 25.0)]);
+        // Of two numbers a quarter apart: t₀.₉₇₅(1) = 12.7062 times (1/4)/√2/√2.
+        let [(level, low, high)] = line.intervals[..] else { panic!("{:?}", line.intervals) };
+        let half = 100.0 * 12.706_205 * 0.125;
+        assert!(level == 0.1 && (low - (62.5 - half)).abs() < 1e-3 && (high - (62.5 + half)).abs() < 1e-3);
+    }
+
+    #[test]
+    fn axes_say_what_a_level_is() {
+        let unit = |kind, space, spread| curve(kind, space, spread).unit();
+        assert_eq!(unit("gaussian", "pixel", "sigma"), "standard deviation σ, in pixel values from 0 to 1");
+        assert_eq!(
+            unit("gaussian", "normalised", "variance"),
+            "variance σ², in squared normalised pixel values"
+        );
+        assert_eq!(unit("salt-and-pepper", "pixel", "sigma"), "share of pixels set to black or white");
+    }
+
+    #[test]
+    fn flags_say_which_noise_is_measured() {
+        let flags = |kinds: &str| NoiseFlags { kinds: Some(kinds.into()), ..NoiseFlags::default() };
+        let [curve] = &flags("salt-and-pepper").curves().unwrap()[..] else { panic!("one curve") };
+        // Ten levels, evenly from 0.02 to 0.1, rounded to four digits.
+        let levels = [0.02, 0.0289, 0.0378, 0.0467, 0.0556, 0.0644, 0.0733, 0.0822, 0.0911, 0.1];
+        assert_eq!((&curve.levels[..], curve.seeds), (&levels[..], 3));
+        assert_eq!(
+            (&curve.kind[..], &curve.space[..], &curve.spread[..]),
+            ("salt-and-pepper", "pixel", "sigma")
+        );
+        let upper = NoiseFlags {
+            levels: Some("0.5".into()),
+            space: Some("normalised".into()),
+            spread: Some("variance".into()),
+            seeds: Some(7),
+            ..flags("gaussian")
+        };
+        let below = NoiseFlags { levels: Some("0.25".into()), seeds: Some(5), ..flags("salt-and-pepper") };
+        let [curve] = &upper.over(below.clone()).curves().unwrap()[..] else { panic!("one curve") };
+        let want = Curve {
+            kind: "gaussian".into(),
+            space: "normalised".into(),
+            spread: "variance".into(),
+            levels: vec![0.5],
+            seeds: 7,
+        };
+        assert_eq!(*curve, want);
+        let [curve] = &NoiseFlags::default().over(below).curves().unwrap()[..] else { panic!("one curve") };
+        assert_eq!((&curve.levels[..], curve.seeds), (&[0.25][..], 5));
+        assert!(NoiseFlags::default().curves().unwrap().is_empty());
+        assert!(NoiseFlags { seeds: Some(0), ..flags("gaussian") }.curves().is_err());
+    }
+
+    #[test]
+    fn the_papers_points_belong_to_its_data_set() {
+        let curve = curve("salt-and-pepper", "pixel", "sigma");
+        let of = |on_papers_data| {
+            let accuracy = vec![vec![0.5], vec![0.4]];
+            chart(&[vec![NamedScores { name: "a", curve: &curve, clean: 0.9, accuracy }]], on_papers_data)
+        };
+        assert!(!of(false).contains("paper"));
+        assert!(of(true).contains("paper, no LR") && of(true).contains("Salt-and-pepper noise"));
+        // As the paper's figure 7 has them: ResNet-19 on CIFAR-10.
+        assert_eq!(PAPER[1].1, [82.1, 77.1]);
+        assert!(is_papers_data(&Source::Cifar10("x".into())) && !is_papers_data(&Source::Shapes));
+    }
+}

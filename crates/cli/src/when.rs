@@ -113,6 +113,8 @@ mod tests {
         std::thread::sleep(Duration::from_millis(7));
         assert!(when.is_due(0.1) && !when.is_due(0.1));
         assert!(when.stops(3.0) && !when.stops(2.9));
+        assert_eq!(Every::parse("10m"), Ok(Every::Time(Duration::from_secs(600))));
+        assert_eq!(Every::parse("2"), Ok(Every::Epochs(2.0)));
     }
 
     #[test]

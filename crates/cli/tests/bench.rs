@@ -169,6 +169,37 @@ fn comparisons_of_layers() {
     folder.fail(1, "bench compare a.json steps.json", &["a.json", "nothing in common", "training step"]);
 }
 
+/// Two rows with ratios of 2 and 8: their geometric mean is 4.
+#[test]
+fn comparisons_say_what_the_times_say() {
+    let folder = Folder::new();
+    let rows = |a: f64, b: f64, more: &str| {
+        let row = |layer: &str, ms: f64| {
+            format!(
+                "{{\"layer\": \"{layer}\", \"shape\": \"s\", \"pass\": \"p\", \"samples_ms\": [{ms}, {ms}, {ms}, {ms}]}}"
+            )
+        };
+        format!("[{}, {}{more}]", row("one", a), row("two", b)).into_bytes()
+    };
+    let alone = ", {\"layer\": \"three\", \"shape\": \"s\", \"pass\": \"p\", \"samples_ms\": [1.0]}";
+    folder.write("a.json", &rows(6.0, 24.0, alone));
+    folder.write("b.json", &rows(3.0, 3.0, ""));
+    let all = figures(&folder, "bench compare a.json b.json --json -");
+    assert!((all["geometric_mean_ratio"].as_f64().unwrap() - 4.0).abs() < 1e-12);
+    assert_eq!((&all["unmatched"], &all["a"], &all["seed"]), (&1.into(), &"a.json".into(), &0.into()));
+    let row = &all["rows"][1];
+    assert_eq!((&row["what"], &row["ratio"], &row["low"]), (&"two s p".into(), &8.0.into(), &8.0.into()));
+    assert_eq!((&row["median_a"], &row["median_b"]), (&24.0.into(), &3.0.into()));
+    assert_eq!((&row["samples_a"], &row["b_is"]), (&4.into(), &"faster".into()));
+    // Four against four, none in between: 2 of the 70 choices of ranks are as uneven.
+    assert!((row["p"].as_f64().unwrap() - 2.0 / 70.0).abs() < 1e-12);
+    let text = folder.succeed("bench compare a.json b.json");
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("two s p 24.0000 3.0000 8.000 8.000 to 8.000 0.0286 faster"), "{text}");
+    assert!(text.contains("Geometric mean of A / B: 4.000. Of 2 rows, 0.1 would show"), "{text}");
+    assert!(text.contains("1 rows stand in one file alone"), "{text}");
+}
+
 #[test]
 fn comparisons_of_bad_files() {
     let folder = Folder::new();

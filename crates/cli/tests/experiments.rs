@@ -72,6 +72,20 @@ fn check_noise_table(folder: &Folder) {
     for told in [format!("| {last:.2} ± "), format!("| {:+.2} |", last - first)] {
         assert!(row.contains(&told), "{told} in {row}");
     }
+    // What is lost is the clean accuracy less that.
+    let cells = String::from_utf8(folder.read("whole/cells.csv")).unwrap();
+    let clean = |point: &str| -> f64 {
+        let of = |seed: u32| -> f64 {
+            let start = format!("{point},{seed},");
+            let line = cells.lines().find_map(|line| line.strip_prefix(&start)).unwrap();
+            line.split(',').next().unwrap().parse().unwrap()
+        };
+        50.0 * (of(1) + of(2))
+    };
+    let (lost, before) = (clean("delta=-0.1 reset=soft") - last, clean("delta=0 reset=hard") - first);
+    let columns: Vec<&str> = row.split(" | ").collect();
+    assert!(columns[6].starts_with(&format!("{lost:.2} ± ")), "{lost} in {row}");
+    assert_eq!(columns[7], format!("{:+.2}", lost - before), "{row}");
 }
 
 #[test]

@@ -91,3 +91,26 @@ fn an_ablation_that_is_stopped_says_so_in_its_status() {
     assert_eq!(child.0.wait().unwrap().code(), Some(143));
     assert!(rest.last().unwrap().starts_with("stopped in cell 1 of 2"), "{rest:?}");
 }
+
+/// The second signal ends the process at once, in the middle of a batch that takes long.
+#[test]
+fn a_second_signal_ends_a_run_at_once() {
+    let folder = Folder::new();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_spikegrad"))
+        .current_dir(folder.path(""))
+        .args("train --net resnet19 --width 0.5 --batch 100 --limit 100 --epochs 1 --out run".split(' '))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut child = Running(child);
+    assert!(lines.any(|line| line.unwrap().contains("run folder run")));
+    send("-INT", &child);
+    let mut note = String::new();
+    BufReader::new(child.0.stderr.take().unwrap()).read_line(&mut note).unwrap();
+    assert_eq!(note, "stopping after this batch; once more to stop at once\n");
+    send("-TERM", &child);
+    assert_eq!(child.0.wait().unwrap().code(), Some(143), "the second signal's status");
+    assert!(lines.all(|line| !line.unwrap().starts_with("stopped")), "the batch was not waited for");
+}

@@ -100,6 +100,31 @@ fn known_mistakes_in_a_neuron_are_named_with_their_step() {
     blames(with(right, f64::MIN_POSITIVE), "∂L/∂u[t = 4]", "not handed on");
 }
 
+/// The inputs of the forward: the second membrane, ½·¼ + ⅜, stands at the threshold, the third, ½·½ + ½, is above it.
+#[test]
+fn right_membranes_with_wrong_spikes_are_no_answer() {
+    let right = |x: &[f64]| {
+        let (mut us, mut os, mut m) = (Vec::new(), Vec::new(), 0.0);
+        for x in x {
+            let u = 0.5 * m + x;
+            let o = if u > 0.5 { 1.0 } else { 0.0 };
+            m = (1.0 - o) * u;
+            us.push(u);
+            os.push(o);
+        }
+        (us, os)
+    };
+    assert_eq!(exercise::lif_forward(|x, _, _| right(x)), Ok(()));
+    let silent = exercise::lif_forward(|x, _, _| (right(x).0, vec![0.0; x.len()])).unwrap_err();
+    assert_eq!((&silent.place[..], silent.got, silent.want), ("o[t = 2]", 0.0, 1.0));
+    let early = exercise::lif_forward(|x, _, _| {
+        let (us, mut os) = right(x);
+        os[1] = 1.0;
+        (us, os)
+    });
+    assert_eq!(early.unwrap_err().place, "o[t = 1]", "at the threshold nothing fires");
+}
+
 #[test]
 fn known_mistakes_in_a_forward_are_named_with_their_step() {
     let with = |fires: fn(f64) -> bool, after: fn(f64, f64) -> f64, keep: f64| {
@@ -148,6 +173,11 @@ fn known_mistakes_elsewhere_are_named() {
         (dy.iter().map(|dy| gamma / (var + epsilon).sqrt() * dy).collect(), dgamma, dbeta)
     };
     blames(exercise::batch_norm_backward(scaled), "∂L/∂x[0]", "the terms of μ and σ² are missing");
+    let mean = |x: &[f64], dy: &[f64], gamma: f64, epsilon: f64| {
+        let (dx, dgamma, dbeta) = solved(x, dy, gamma, epsilon);
+        (dx, dgamma / x.len() as f64, dbeta)
+    };
+    blames(exercise::batch_norm_backward(mean), "∂L/∂γ", "a mean stands where the sum should");
     let raw = |x: &[f64], dy: &[f64], gamma: f64, epsilon: f64| {
         let (dx, _, dbeta) = solved(x, dy, gamma, epsilon);
         (dx, x.iter().zip(dy).map(|(x, dy)| x * dy).sum(), dbeta)
@@ -160,6 +190,30 @@ fn known_mistakes_elsewhere_are_named() {
         conv(size, g, &mirror)
     };
     blames(exercise::conv_input_gradient(turned), "channel 0", "the kernel is turned");
+    // Without the stride everything is right where the stride is 1; without the padding where there is none.
+    let scattered = |stride: Option<usize>, pad: Option<usize>| {
+        exercise::conv_input_gradient(move |size, g, weight| {
+            let (rows, columns, k) = (size.out_h(), size.out_w(), size.k);
+            let (stride, pad) = (stride.unwrap_or(size.stride), pad.unwrap_or(size.pad));
+            let mut dx = vec![0.0; size.x_len()];
+            for (place, g) in g.iter().enumerate() {
+                let (o, y, x) = (place / columns / rows, place / columns % rows, place % columns);
+                for tap in 0..size.ci * k * k {
+                    let (i, a, b) = (tap / k / k, tap / k % k, tap % k);
+                    let (row, column) = (y * stride + a, x * stride + b);
+                    let inside = row >= pad && row - pad < size.h && column >= pad && column - pad < size.w;
+                    if inside {
+                        dx[(i * size.h + row - pad) * size.w + column - pad] +=
+                            g * weight[o * size.ci * k * k + tap];
+                    }
+                }
+            }
+            dx
+        })
+    };
+    assert_eq!(scattered(None, None), Ok(()));
+    blames(scattered(Some(1), None), "stride 2", "the stride is missing");
+    blames(scattered(None, Some(0)), "padding 1", "the padding is missing");
 
     let lipschitz = solutions::lipschitz_gradient::lipschitz_gradient;
     let half = |w: &[f64], rows: usize, beta: f64| lipschitz(w, rows, beta / 2.0);

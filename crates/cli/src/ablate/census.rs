@@ -125,3 +125,41 @@ impl Counter {
         self.largest.fetch_max(u64::from(excess.abs().to_bits()), Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use spikegrad::models::{Net, NetConfig, NetKind};
+    use spikegrad::tensor::Level;
+
+    fn counted(range: f32, excesses: &[f32]) -> Histogram {
+        let net = NetConfig { scale: 0.1, ..NetConfig::new(NetKind::Mlp, 1, 4, 4, 2) };
+        let net = Net::plan(&net, 1, Level::detect().unwrap(), false).unwrap();
+        let counter = Counter {
+            microscope: Microscope::new(&net, &[]).unwrap(),
+            range,
+            bins: Default::default(),
+            outside: AtomicU64::default(),
+            largest: AtomicU64::default(),
+        };
+        excesses.iter().for_each(|excess| counter.count(*excess));
+        let bins = counter.bins.iter().map(|bin| bin.load(Ordering::Relaxed)).collect();
+        let largest = f32::from_bits(counter.largest.load(Ordering::Relaxed) as u32);
+        Histogram { range, bins, outside: counter.outside.load(Ordering::Relaxed), largest }
+    }
+
+    #[test]
+    fn factors_are_counted_by_their_distance_from_1() {
+        // Bins of 0.05 from −0.5 to 0.5; the right edge belongs to the last.
+        let of = counted(0.5, &[-0.5, -0.26, 0.01, 0.02, 0.5, 0.51, -0.75]);
+        let mut bins = vec![0; 20];
+        (bins[0], bins[4], bins[10], bins[19]) = (1, 1, 2, 1);
+        assert_eq!((of.bins.clone(), of.outside, of.largest), (bins, 2, 0.75));
+        // Middles at 0.475, 0.275, 0.025 twice, 0.475; those outside count as the edge.
+        let mean = (0.475 + 0.275 + 2.0 * 0.025 + 0.475 + 2.0 * 0.5) / 7.0;
+        assert!((of.mean_size() - mean).abs() < 1e-12, "{}", of.mean_size());
+        let off = counted(0.0, &[0.0, 0.0]);
+        assert_eq!((off.bins[10], off.outside, off.mean_size()), (2, 0, 0.0));
+        assert_eq!(counted(0.5, &[]).mean_size(), 0.0);
+    }
+}

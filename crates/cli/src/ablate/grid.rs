@@ -254,6 +254,17 @@ mod tests {
     }
 
     #[test]
+    fn each_surrogate_of_an_axis_has_its_own_parameter() {
+        let axes = vec![axis_of_flag("surrogate=rectangle,arctan").unwrap()];
+        let flags = Flags { surrogate: Some("rectangle".into()), window: Some(0.75), ..Flags::default() };
+        let (title, settings) = ("t".to_string(), table(&flags).unwrap());
+        let plan = Plan { title, settings, axes, seeds: vec![1], noise: Vec::new() };
+        let parameters: Vec<_> =
+            plan.cells().unwrap().iter().map(|c| (c.settings.flags.window, c.settings.flags.alpha)).collect();
+        assert_eq!(parameters, [(Some(0.5), None), (None, Some(2.0))]);
+    }
+
+    #[test]
     fn cells_are_the_product_of_axes_and_seeds() {
         let axes = ["delta=0,0.5", "reset=hard,soft,soft-detached"];
         let axes = axes.into_iter().map(|text| axis_of_flag(text).unwrap()).collect();

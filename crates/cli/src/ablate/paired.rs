@@ -114,6 +114,22 @@ mod tests {
     }
 
     #[test]
+    fn samples_worked_out_by_hand() {
+        // Of 1 … 5: s = √(10/4), t of four degrees of freedom from a table.
+        let five = Summary::of(&[1.0, 2.0, 3.0, 4.0, 5.0]);
+        assert_eq!((five.n, five.mean), (5, 3.0));
+        assert!((five.deviation - 2.5f64.sqrt()).abs() < 1e-12);
+        let (low, high) = five.t_interval.unwrap();
+        let half = 2.776_445_1 * (2.5f64 / 5.0).sqrt();
+        assert!((low - (3.0 - half)).abs() < 1e-6 && (high - (3.0 + half)).abs() < 1e-6, "{low} {high}");
+        // Two numbers are drawn as both the one or both the other with a chance of a quarter each.
+        assert_eq!(Summary::of(&[2.0, 6.0]).bootstrap, Some((2.0, 6.0)));
+        // Forty draws of a fair coin: P(at most 13 heads) = 1.9 %, P(at most 14) = 4.0 %, and the same from above.
+        let coin: Vec<f64> = (0..40).map(|i| f64::from(i % 2)).collect();
+        assert_eq!(Summary::of(&coin).bootstrap, Some((14.0 / 40.0, 26.0 / 40.0)));
+    }
+
+    #[test]
     fn one_number_has_no_interval() {
         let one = Summary::of(&[0.5]);
         assert_eq!((one.mean, one.deviation, one.t_interval, one.bootstrap), (0.5, 0.0, None, None));

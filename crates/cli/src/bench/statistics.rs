@@ -115,6 +115,8 @@ mod tests {
         assert_eq!(mann_whitney(&a, &b), mann_whitney(&b, &a));
         // U = 1 of 3 and 3: four choices.
         assert!((mann_whitney(&[1.0, 2.0, 4.0], &[3.0, 5.0, 6.0]) - 0.2).abs() < 1e-12);
+        // Ranks 1, 3, 3, 3, 5½, 5½: a's sum of 7 is 3½ off the mean, as are 6 of 20 choices.
+        assert!((mann_whitney(&[1.0, 2.0, 2.0], &[2.0, 3.0, 3.0]) - 0.3).abs() < 1e-12);
         assert_eq!(mann_whitney(&[1.0; 4], &[1.0; 4]), 1.0);
         assert_eq!(mann_whitney(&[1.0], &[2.0]), 1.0);
     }
