@@ -25,38 +25,7 @@ fn ablations_are_the_means_and_differences_of_their_cells() {
     let grid = "--epochs 3 --lr 0.03 --grid delta=0,0.5 --seeds 3";
     let got = json(&folder, &format!("ablate {FLAGS} {grid} --out grid"));
     let text = |name: &str| String::from_utf8(folder.read(&format!("grid/{name}"))).unwrap();
-    let mut cells_csv =
-        "point,seed,accuracy,best_accuracy,test_loss,train_loss,train_accuracy,mean_rate\n".to_string();
-    let mut of_point = vec![Vec::new(); 2];
-    for seed in 1..=3 {
-        for (k, delta) in ["0", "0.5"].into_iter().enumerate() {
-            let home = format!("cells/delta={delta}_seed={seed}");
-            let result: Value = serde_json::from_str(&text(&format!("{home}/result.json"))).unwrap();
-            let lines: Vec<Value> = text(&format!("{home}/metrics.jsonl"))
-                .lines()
-                .map(|line| serde_json::from_str(line).unwrap())
-                .collect();
-            let most = lines.iter().map(|line| line["test_accuracy"].as_f64().unwrap()).fold(0.0, f64::max);
-            near(&result["best_accuracy"], most);
-            let last = lines.last().unwrap();
-            near(&result["accuracy"], last["test_accuracy"].as_f64().unwrap());
-            for key in ["test_loss", "train_loss", "train_accuracy", "mean_rate"] {
-                assert_eq!(result[key], last[key], "{key}");
-            }
-            check_census(
-                &folder,
-                &format!("grid/{home}"),
-                &result["census"],
-                seed,
-                if k == 0 { 0.0 } else { 0.5 },
-            );
-            let keys =
-                ["accuracy", "best_accuracy", "test_loss", "train_loss", "train_accuracy", "mean_rate"];
-            let values: Vec<String> = keys.iter().map(|key| result[key].to_string()).collect();
-            cells_csv += &format!("delta={delta},{seed},{}\n", values.join(","));
-            of_point[k].push(result);
-        }
-    }
+    let (of_point, cells_csv) = results(&folder);
     assert_eq!(text("cells.csv"), cells_csv);
     let column = |k: usize, key: &str| -> Vec<f64> {
         of_point[k].iter().map(|r: &Value| r[key].as_f64().unwrap()).collect()
@@ -108,6 +77,44 @@ fn ablations_are_the_means_and_differences_of_their_cells() {
         &differences,
         inside(1),
     );
+}
+
+/// The results of the cells, by point and seed, each checked against its run; and what `cells.csv` should hold.
+fn results(folder: &Folder) -> ([Vec<Value>; 2], String) {
+    let text = |name: &str| String::from_utf8(folder.read(&format!("grid/{name}"))).unwrap();
+    let mut cells_csv =
+        "point,seed,accuracy,best_accuracy,test_loss,train_loss,train_accuracy,mean_rate\n".to_string();
+    let mut of_point = [Vec::new(), Vec::new()];
+    for seed in 1..=3 {
+        for (k, delta) in ["0", "0.5"].into_iter().enumerate() {
+            let home = format!("cells/delta={delta}_seed={seed}");
+            let result: Value = serde_json::from_str(&text(&format!("{home}/result.json"))).unwrap();
+            let lines: Vec<Value> = text(&format!("{home}/metrics.jsonl"))
+                .lines()
+                .map(|line| serde_json::from_str(line).unwrap())
+                .collect();
+            let most = lines.iter().map(|line| line["test_accuracy"].as_f64().unwrap()).fold(0.0, f64::max);
+            near(&result["best_accuracy"], most);
+            let last = lines.last().unwrap();
+            near(&result["accuracy"], last["test_accuracy"].as_f64().unwrap());
+            for key in ["test_loss", "train_loss", "train_accuracy", "mean_rate"] {
+                assert_eq!(result[key], last[key], "{key}");
+            }
+            check_census(
+                folder,
+                &format!("grid/{home}"),
+                &result["census"],
+                seed,
+                if k == 0 { 0.0 } else { 0.5 },
+            );
+            let keys =
+                ["accuracy", "best_accuracy", "test_loss", "train_loss", "train_accuracy", "mean_rate"];
+            let values: Vec<String> = keys.iter().map(|key| result[key].to_string()).collect();
+            cells_csv += &format!("delta={delta},{seed},{}\n", values.join(","));
+            of_point[k].push(result);
+        }
+    }
+    (of_point, cells_csv)
 }
 
 /// The standard deviation with n − 1.

@@ -44,27 +44,53 @@ fn doctor_tells_what_the_microscope_and_the_moments_say() {
     for batch in batches(&images(200).0, 3).epoch(0).take(3) {
         let loss = trainer.observe(&batch.images, &batch.labels, microscope.clone()).unwrap();
         losses.push(loss.cross_entropy + loss.lipschitz);
-        let norms = trainer.net().norms();
-        assert!(!norms.is_empty());
-        drifts.push(
-            norms
-                .iter()
-                .map(|norm| {
-                    let (mut square, mut log) = (0.0, 0.0);
-                    let count = norm.mean.len() as f64;
-                    for c in 0..norm.mean.len() {
-                        let wide = |x: f32| f64::from(x);
-                        let running = wide(norm.running_var[c]) + 1e-5;
-                        square += (wide(norm.mean[c]) - wide(norm.running_mean[c])).powi(2) / running / count;
-                        log += ((wide(norm.var[c]) + 1e-5) / running).ln() / count;
-                    }
-                    (norm.name.clone(), square.sqrt(), log.exp())
-                })
-                .collect::<Vec<_>>(),
-        );
+        drifts.push(drifts_of(trainer.net()));
     }
     let about = format!("lenet on synthetic:shapes: 90 training images, mean loss {:.4}", mean(&losses));
     assert!(text.starts_with(&about) && page.contains(&about), "{about}: {text}");
+    check_layers(&got, &text, &page, &microscope);
+    for (k, drift) in got["drifts"].as_array().unwrap().iter().enumerate() {
+        let of = |value: fn(&(String, f64, f64)) -> f64| {
+            mean(&drifts.iter().map(|batch| value(&batch[k])).collect::<Vec<_>>())
+        };
+        assert_eq!(drift["name"], drifts[0][k].0);
+        near(&drift["mean"], of(|d| d.1));
+        near(&drift["variance"], of(|d| d.2));
+    }
+    // Two running estimates for each channel of a batch norm count as memory, too.
+    let weights: usize = trainer.parameters().iter().map(|(_, _, values)| values.len()).sum();
+    let estimates: usize = trainer.net().norms().iter().map(|norm| 2 * norm.mean.len()).sum();
+    near(&json(&folder, "energy run --images 5")["Footprint"], 4.0 * (weights + estimates) as f64);
+    let sigmas = trainer.net().lipschitz_constants(&PowerIteration::default());
+    assert_eq!(got["sigmas"].as_array().unwrap().len(), sigmas.len());
+    for (told, want) in got["sigmas"].as_array().unwrap().iter().zip(&sigmas) {
+        assert_eq!((&told["layer"], &told["settled"]), (&want.layer.clone().into(), &want.settled.into()));
+        near(&told["sigma"], want.sigma);
+        let row = text.lines().find(|line| line.starts_with(&want.layer)).unwrap();
+        assert_eq!(row.split_whitespace().nth(1), Some(&format!("{:.3}", want.sigma)[..]));
+    }
+}
+
+/// Name, distance of means and ratio of variances of each batch norm, from its moments.
+fn drifts_of(net: &Net) -> Vec<(String, f64, f64)> {
+    let norms = net.norms();
+    assert!(!norms.is_empty());
+    let drift = |norm: &NormInfo| {
+        let (mut square, mut log) = (0.0, 0.0);
+        let count = norm.mean.len() as f64;
+        for c in 0..norm.mean.len() {
+            let wide = |x: f32| f64::from(x);
+            let running = wide(norm.running_var[c]) + 1e-5;
+            square += (wide(norm.mean[c]) - wide(norm.running_mean[c])).powi(2) / running / count;
+            log += ((wide(norm.var[c]) + 1e-5) / running).ln() / count;
+        }
+        (norm.name.clone(), square.sqrt(), log.exp())
+    };
+    norms.iter().map(drift).collect()
+}
+
+/// What JSON, table and page say of each layer of neurons.
+fn check_layers(got: &Value, text: &str, page: &str, microscope: &Microscope) {
     for (layer, want) in got["layers"].as_array().unwrap().iter().zip(microscope.layers()) {
         assert_eq!(layer["name"], want.name);
         let counts = [("neurons", want.neurons), ("silent", want.silent), ("saturated", want.saturated)];
@@ -241,41 +267,11 @@ fn energy_is_that_of_the_operations_counted() {
             (0..2).for_each(|t| spikes[k][t] += unit.spikes[t]);
         }
     }
-    let layers = trainer.net().operations(1);
     let widths: Vec<f64> = trainer.net().spikes(1).iter().map(|unit| unit.neurons as f64).collect();
-    assert_eq!(layers.len(), 3);
     // Layers of 768 pixels, then of the neurons before them, then of ten classes.
     let sides = [768.0, widths[0], widths[1], 10.0];
-    let (mut ann, mut snn, mut counted) = (0.0, 0.0, 0.0);
-    for k in 0..3 {
-        let (macs, told) = (sides[k] * sides[k + 1], &got["layers"][k]);
-        let rate = active[k].iter().sum::<u64>() as f64 / (sides[k] * 2.0 * 70.0);
-        let work = effective[k].iter().sum::<u64>() as f64 / 70.0;
-        near(&told["macs"], macs);
-        near(&told["dense"], macs);
-        near(&told["rate"], rate);
-        assert_eq!(told["active"], serde_json::json!(active[k]));
-        assert_eq!(told["effective"], serde_json::json!(effective[k]));
-        assert_eq!(told["spikes"], Value::Bool(k > 0));
-        let float = if k > 0 { 0.25 } else { 7.0 };
-        let energies = &told["energies"];
-        near(&energies[0]["ann_pj"], 3.0 * macs);
-        near(&energies[0]["snn_pj"], 0.5 * macs * rate * 2.0);
-        near(&energies[1]["snn_pj"], if k > 0 { 0.5 } else { 3.0 } * macs * rate * 2.0);
-        near(&energies[2]["ann_pj"], 7.0 * macs);
-        near(&energies[2]["snn_pj"], float * work);
-        (ann, snn, counted) = (ann + 3.0 * macs, snn + 0.5 * macs * rate * 2.0, counted + float * work);
-        let cells = [
-            if k > 0 { "spikes" } else { "reals" }.to_string(),
-            format!("{:.1}", 100.0 * rate),
-            format!("{work:.0}"),
-            format!("{:.1}", 100.0 * work / (2.0 * macs)),
-            format!("{:.1}", 7.0 * macs / 1e3),
-            format!("{:.1}", float * work / 1e3),
-        ];
-        let row = format!("| {} | {} | ", layers[k].layer, cells.join(" | "));
-        assert!(markdown.contains(&row), "{row}: {markdown}");
-    }
+    let names: Vec<String> = trainer.net().operations(1).into_iter().map(|layer| layer.layer).collect();
+    let [ann, snn, counted] = check_layer_energies(&got, &markdown, &names, &sides, (&active, &effective));
     let dense: f64 = (0..3).map(|k| sides[k] * sides[k + 1]).sum();
     near(&got["models"][0]["ann_pj"], ann);
     near(&got["models"][0]["snn_pj"], snn);
@@ -305,6 +301,11 @@ fn energy_is_that_of_the_operations_counted() {
     );
     assert!(markdown.contains(&row), "{row}: {markdown}");
     assert!(text.contains("counted on 70 images") && markdown.contains("Counted on 70 images"));
+    check_spikes(&markdown, &spikes, &widths);
+}
+
+/// The rows of the layers of neurons: spikes at each step and the rate, an image.
+fn check_spikes(markdown: &str, spikes: &[[u64; 2]], widths: &[f64]) {
     for (k, width) in widths.iter().enumerate() {
         let of = |t: usize| spikes[k][t] as f64 / 70.0;
         let rate = 50.0 * (of(0) + of(1)) / width;
@@ -313,12 +314,52 @@ fn energy_is_that_of_the_operations_counted() {
     }
 }
 
+/// What JSON and table say of each layer, from inputs and operations at each step; gives the energies in all.
+fn check_layer_energies(
+    got: &Value,
+    markdown: &str,
+    names: &[String],
+    sides: &[f64; 4],
+    (active, effective): (&[[u64; 2]], &[[u64; 2]]),
+) -> [f64; 3] {
+    assert_eq!(names.len(), 3);
+    let (mut ann, mut snn, mut counted) = (0.0, 0.0, 0.0);
+    for k in 0..3 {
+        let (macs, told) = (sides[k] * sides[k + 1], &got["layers"][k]);
+        let rate = active[k].iter().sum::<u64>() as f64 / (sides[k] * 2.0 * 70.0);
+        let work = effective[k].iter().sum::<u64>() as f64 / 70.0;
+        near(&told["macs"], macs);
+        near(&told["dense"], macs);
+        near(&told["rate"], rate);
+        assert_eq!(told["active"], serde_json::json!(active[k]));
+        assert_eq!(told["effective"], serde_json::json!(effective[k]));
+        assert_eq!(told["spikes"], Value::Bool(k > 0));
+        let float = if k > 0 { 0.25 } else { 7.0 };
+        let energies = &told["energies"];
+        near(&energies[0]["ann_pj"], 3.0 * macs);
+        near(&energies[0]["snn_pj"], 0.5 * macs * rate * 2.0);
+        near(&energies[1]["snn_pj"], if k > 0 { 0.5 } else { 3.0 } * macs * rate * 2.0);
+        near(&energies[2]["ann_pj"], 7.0 * macs);
+        near(&energies[2]["snn_pj"], float * work);
+        (ann, snn, counted) = (ann + 3.0 * macs, snn + 0.5 * macs * rate * 2.0, counted + float * work);
+        let cells = [
+            if k > 0 { "spikes" } else { "reals" }.to_string(),
+            format!("{:.1}", 100.0 * rate),
+            format!("{work:.0}"),
+            format!("{:.1}", 100.0 * work / (2.0 * macs)),
+            format!("{:.1}", 7.0 * macs / 1e3),
+            format!("{:.1}", float * work / 1e3),
+        ];
+        let row = format!("| {} | {} | ", names[k], cells.join(" | "));
+        assert!(markdown.contains(&row), "{row}: {markdown}");
+    }
+    [ann, snn, counted]
+}
+
 /// NeuroBench's figures.
 fn check_energy_totals(folder: &Folder, got: &Value, trainer: &spikegrad::Trainer, spikes: &[[u64; 2]]) {
     let weights: usize = trainer.parameters().iter().map(|(_, _, values)| values.len()).sum();
-    // Two running estimates for each channel of a batch norm.
-    let estimates: usize = trainer.net().norms().iter().map(|norm| 2 * norm.mean.len()).sum();
-    near(&got["Footprint"], 4.0 * (weights + estimates) as f64);
+    near(&got["Footprint"], 4.0 * weights as f64);
     let neurons: u64 = trainer.net().spikes(1).iter().map(|unit| unit.neurons).sum();
     let fired: u64 = spikes.iter().flatten().sum();
     near(&got["ActivationSparsity"], 1.0 - fired as f64 / (neurons * 2 * 70) as f64);

@@ -156,6 +156,11 @@ fn names_that_are_no_text_or_markup_do_no_harm() {
             output.stdout
         };
         run(&["eval"]);
+        // An error names the file, too.
+        let mut command = Command::new(env!("CARGO_BIN_EXE_spikegrad"));
+        let output =
+            command.current_dir(folder.path("")).arg("eval").arg(path.join("none")).output().unwrap();
+        assert!(output.status.code() == Some(1) && !output.stderr.contains(&0x1b), "{:?}", output.stderr);
         let figures: serde_json::Value = serde_json::from_slice(&run(&["eval", "--json", "-"])).unwrap();
         assert!(figures["checkpoint"].as_str().unwrap().ends_with("/checkpoint.safetensors"));
         let _ = fs::remove_dir_all(folder.path("out"));

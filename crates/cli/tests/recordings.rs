@@ -269,6 +269,14 @@ fn held_out_recordings_are_the_last() {
     let out = folder
         .succeed(&format!("{TRAIN} --data events:one {SMALL} --holdout 4 --epochs 1 --cache none --out run"));
     assert!(out.contains("16 and 4 recordings (the last training recordings are held out)"), "{out}");
+    // Of four that train and four that are held out, only the very last has an event far outside.
+    let mut last = recording(1, 9);
+    last.list.push(Event { t: 99_999, x: 100, y: 20, on: true });
+    let last = Events::new(Sensor { width: 128, height: 128 }, last.list);
+    folder.write("one/Train/1/9.bin", &five_byte::encode(&last).unwrap());
+    let flags = "--sensor 30x30 --holdout 4 --limit 4 --epochs 1 --cache none --out other";
+    let out = folder.succeed(&format!("{TRAIN} --data events:one {SMALL} {flags}"));
+    assert!(out.contains("4 and 4 recordings") && out.contains("1 events lie outside"), "{out}");
 }
 
 /// The sensor that a cell found is in its folder; the same command takes the cell up again.

@@ -184,6 +184,22 @@ fn best_weights_that_are_damaged_or_missing_are_told() {
     assert!(out.contains("is of epoch 1, the best is 3"), "{out}");
 }
 
+/// The state of the middle of an epoch cannot give the weights of its beginning.
+#[test]
+fn best_weights_that_are_lost_within_an_epoch_stay_lost() {
+    let folder = Folder::new();
+    folder.succeed(&format!("train {SMALL} --epochs 3 --stop-after 1.5 --out run"));
+    fs::remove_file(folder.path("run/best.safetensors")).unwrap();
+    let out = folder.succeed("train --resume run --stop-after 1.6 --json figures.json");
+    assert!(out.contains("the weights of epoch 1") && out.contains("are lost"), "{out}");
+    assert!(!folder.list("run").contains(&"best.safetensors".to_string()));
+    let figures = String::from_utf8(folder.read("figures.json")).unwrap();
+    assert!(figures.contains("\"best_accuracy\": 0.0"), "nothing is the best yet: {figures}");
+    folder.succeed("train --resume run");
+    let info = folder.succeed("info run/best.safetensors");
+    assert!(info.contains("extra.epoch = 2\n") || info.contains("extra.epoch = 3\n"), "{info}");
+}
+
 #[test]
 fn a_start_that_failed_early_leaves_a_folder_that_can_be_used_again() {
     let folder = Folder::new();
@@ -203,6 +219,11 @@ fn a_start_that_failed_early_leaves_a_folder_that_can_be_used_again() {
     );
     folder.succeed(&format!("train {SMALL} --epochs 1 --out run"));
     assert!(!folder.list("run").contains(&"state.safetensors.4711.part".to_string()));
+    // Where the settings cannot be written, the start takes its lock back: here a folder has their name.
+    folder.write("odd/.lock", b"");
+    fs::create_dir(folder.path("odd/config.toml")).unwrap();
+    folder.fail(1, &format!("train {SMALL} --epochs 1 --out odd"), &["odd/config.toml"]);
+    assert_eq!(folder.list("odd"), ["config.toml"]);
     // A user's own settings are no leftovers.
     folder.write("mine/config.toml", b"net = \"mlp\"\n");
     folder.fail(1, &format!("train {SMALL} --epochs 1 --out mine"), &["mine", "not empty"]);

@@ -163,7 +163,10 @@ fn known_mistakes_elsewhere_are_named() {
     blames(sgs(|g, _, _, h, _| g * h), "δ = 0.3", "the factor is missing");
     blames(sgs(|g, u, o, h, d| g * h * (1.0 + d * g.signum() * (u - o))), "δ = 3", "max(0, ·) is missing");
     blames(sgs(|g, u, o, h, d| g * h * (1.0 + d * (u - o)).max(0.0)), "g = -1", "sign(g) is missing");
+}
 
+#[test]
+fn known_mistakes_in_a_layer_are_named() {
     let solved = solutions::batch_norm_backward::batch_norm_backward;
     let scaled = |x: &[f64], dy: &[f64], gamma: f64, epsilon: f64| {
         let (_, dgamma, dbeta) = solved(x, dy, gamma, epsilon);
