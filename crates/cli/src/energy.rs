@@ -94,6 +94,10 @@ pub fn run(args: EnergyArgs) -> Result<(), Failure> {
     let json = JsonTarget::claim(args.json.as_deref())?;
     let names = ["energy.md", "energy.svg", "energy.json"];
     let out = args.out.as_ref().map(|folder| NewFiles::claim(folder, &names)).transpose()?;
+    if let Some(folder) = &args.out {
+        json.is_apart_from(&[folder])?;
+        names.iter().try_for_each(|name| json.is_apart_from(&[&folder.join(name)]))?;
+    }
     let weights = args.checkpoint.weights(run)?;
     let Checkpoint { settings, data, mut trainer } = Checkpoint::load(&weights, &args.checkpoint)?;
     if settings.flags.twin == Some(true) {

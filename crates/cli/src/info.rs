@@ -87,6 +87,7 @@ fn is_safetensors(path: &Path) -> Result<bool, Failure> {
 fn recording(path: &Path, args: &InfoArgs) -> Result<(), Failure> {
     let json = JsonTarget::claim(args.json.as_deref())?;
     let picture = NewFile::wanted("--render", args.render.as_ref())?;
+    json.is_apart_from(args.render.as_deref().as_slice())?;
     let wanted = Wanted { picture: picture.as_ref(), sensor: args.sensor, stream: args.stream };
     let summary = summarise(path, wanted)?;
     if !json.is_stdout() {

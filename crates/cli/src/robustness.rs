@@ -307,6 +307,10 @@ pub fn run(args: RobustnessArgs) -> Result<(), Failure> {
     let json = JsonTarget::claim(args.json.as_deref())?;
     let names = ["noise.csv", "noise.md", "noise.svg"];
     let out = args.out.as_ref().map(|folder| NewFiles::claim(folder, &names)).transpose()?;
+    if let Some(folder) = &args.out {
+        json.is_apart_from(&[folder])?;
+        names.iter().try_for_each(|name| json.is_apart_from(&[&folder.join(name)]))?;
+    }
     interrupt::listen()?;
     let mut scores = Vec::new();
     for path in &args.runs {

@@ -103,3 +103,28 @@ fn sizes_of_benchmarks_and_grids_have_limits() {
     folder.succeed(&format!("{TRAIN} --out run"));
     folder.fail(2, &format!("robustness run --noise-seeds {most}"), &["--noise-seeds", "at most 1000000"]);
 }
+
+#[test]
+fn no_output_is_given_twice() {
+    let folder = Folder::new();
+    folder.succeed(&format!("{TRAIN} --out run"));
+    std::fs::create_dir(folder.path("there")).unwrap();
+    folder.write("dvs.bin", &[10, 20, 0, 0, 1, 11, 20, 128, 0, 2]);
+    let before = folder.list(".");
+    for (command, path) in [
+        (format!("{TRAIN} --out x --json ./x"), "./x"),
+        (format!("ablate --grid delta=0 --seeds 1 --out x --json {}", folder.path("x").display()), "x"),
+        ("energy run --out x --json x".into(), "x"),
+        ("energy run --out there --json there/energy.json".into(), "there/energy.json"),
+        ("robustness run --out there/ --json ./there/noise.csv".into(), "./there/noise.csv"),
+        ("doctor run --html x --json there/../x".into(), "there/../x"),
+        ("info dvs.bin --render x.html --json x.html".into(), "x.html"),
+        ("bench layers --sweep x --json x".into(), "x"),
+        ("bench layers --roofline x --json x".into(), "x"),
+    ] {
+        folder.fail(2, &command, &["--json", path, "another output"]);
+        assert_eq!(folder.list("."), before, "{command}");
+    }
+    assert!(folder.list("there").is_empty());
+    folder.succeed("energy run --out there --json there/other.json");
+}

@@ -73,6 +73,9 @@ pub fn run(args: LayersArgs) -> Result<(), Failure> {
     let sweep_chart = NewFile::wanted("--sweep", args.sweep.as_ref())?;
     let roofline_chart = NewFile::wanted("--roofline", args.roofline.as_ref())?;
     let json = JsonTarget::claim(args.json.as_deref())?;
+    for chart in [&args.sweep, &args.roofline].into_iter().flatten() {
+        json.is_apart_from(&[chart])?;
+    }
     let given = Flags { net: Some("resnet19".into()), ..Flags::default() };
     let data = args.flags.data.clone().or_else(|| Some("cifar10:random".into()));
     let flags = Flags { data, ..args.flags.clone() };
