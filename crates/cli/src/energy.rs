@@ -2,7 +2,7 @@
 
 use crate::checkpoint::{Checkpoint, CheckpointArgs};
 use crate::failure::Failure;
-use crate::files::{markdown, print, table};
+use crate::files::{self, markdown, print, table};
 use crate::log_dots::{Group, LogDots};
 use crate::outputs::{JsonTarget, NewFiles};
 use crate::row;
@@ -83,7 +83,7 @@ pub fn run(args: EnergyArgs) -> Result<(), Failure> {
     };
     let constants = match &args.constants {
         Some(path) => {
-            let text = std::fs::read_to_string(path).map_err(|why| Failure::at(path, why))?;
+            let text = files::read_text(path).map_err(|why| Failure::at(path, why))?;
             parse(&text).map_err(|why| Failure::at(path, why))?
         }
         None => parse(CONSTANTS).map_err(Failure::input)?,
@@ -94,6 +94,10 @@ pub fn run(args: EnergyArgs) -> Result<(), Failure> {
     let json = JsonTarget::claim(args.json.as_deref())?;
     let names = ["energy.md", "energy.svg", "energy.json"];
     let out = args.out.as_ref().map(|folder| NewFiles::claim(folder, &names)).transpose()?;
+    if let Some(folder) = &args.out {
+        json.is_apart_from(&[folder])?;
+        names.iter().try_for_each(|name| json.is_apart_from(&[&folder.join(name)]))?;
+    }
     let weights = args.checkpoint.weights(run)?;
     let Checkpoint { settings, data, mut trainer } = Checkpoint::load(&weights, &args.checkpoint)?;
     if settings.flags.twin == Some(true) {

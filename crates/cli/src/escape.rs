@@ -4,12 +4,23 @@
 //! |---|---|
 //! | [`html`] | HTML and SVG, text and attributes |
 //! | [`markdown`] | a cell of a Markdown table |
+//! | [`script`] | JSON in a script element of HTML |
 //! | [`csv`] | a field of a CSV line |
 //! | [`visible`] | a terminal |
 //! | [`shell`], [`shell_path`] | a command that a person may copy into a POSIX shell |
 
 use spikegrad::data::printable;
 use std::path::Path;
+
+/// Tells control characters and marks that turn the direction of writing.
+fn commands(c: char) -> bool {
+    !printable(c.encode_utf8(&mut [0; 4])).starts_with(c)
+}
+
+/// Writes a value as JSON inside a script element of HTML, which neither `</script>` nor `<!--` in a name may end.
+pub fn script(value: &serde_json::Value) -> String {
+    value.to_string().replace('<', "\\u003c")
+}
 
 /// Escapes text for HTML and SVG, inside elements and inside quoted attributes.
 pub fn html(text: &str) -> String {
@@ -21,8 +32,9 @@ pub fn html(text: &str) -> String {
             '>' => out += "&gt;",
             '"' => out += "&quot;",
             '\'' => out += "&#39;",
+            '\t' | '\n' | '\r' => out.push(c),
             // XML 1.0 admits no other control characters, not even as references.
-            c if c.is_control() && !matches!(c, '\t' | '\n' | '\r') => out.push('\u{fffd}'),
+            c if commands(c) => out.push('\u{fffd}'),
             c => out.push(c),
         }
     }
@@ -38,18 +50,20 @@ pub fn markdown(text: &str) -> String {
             '<' => out += "&lt;",
             '>' => out += "&gt;",
             '\\' | '|' | '`' | '*' | '_' | '[' | ']' | '~' => out.extend(['\\', c]),
-            c if c.is_control() => out.push(' '),
+            c if commands(c) => out.push(' '),
             c => out.push(c),
         }
     }
     out
 }
 
-/// Puts a field of a CSV line in quotes where it has to be (RFC 4180).
+/// Puts a field of a CSV line in quotes where it has to be (RFC 4180); what could command a terminal is shown as in
+/// [`visible`].
 pub fn csv(field: &str) -> String {
+    let field = visible(field);
     match field.contains([',', '"', '\n', '\r']) {
         true => format!("\"{}\"", field.replace('"', "\"\"")),
-        false => field.to_string(),
+        false => field,
     }
 }
 
@@ -87,6 +101,11 @@ mod tests {
         assert_eq!(markdown("a|b`c`\nd_e"), "a\\|b\\`c\\` d\\_e");
         assert_eq!(csv("a,\"b\""), "\"a,\"\"b\"\"\"");
         assert_eq!(csv("plain"), "plain");
+        assert_eq!(csv("\u{1b}[31m\u{202e}"), "\\u{1b}[31m\\u{202e}");
+        assert_eq!(html("a\u{202e}b\tü"), "a\u{fffd}b\tü");
+        assert_eq!(markdown("a\u{2067}b ü"), "a b ü");
+        let value = serde_json::json!("</script><!--<script>&");
+        assert_eq!(script(&value), "\"\\u003c/script>\\u003c!--\\u003cscript>&\"");
         assert_eq!(visible(name), name.replace('\u{1b}', "\\u{1b}"));
         assert_eq!(visible("a\tb\n\u{202e}c\u{9b}"), "a\tb\n\\u{202e}c\\u{9b}");
         assert_eq!(visible("größer ≥ 1"), "größer ≥ 1");

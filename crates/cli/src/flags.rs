@@ -7,6 +7,7 @@
 //! | defaults ([`crate::defaults`]), by data set | |
 
 use crate::failure::Failure;
+use crate::files;
 use clap::Args;
 use serde::{Deserialize, Serialize, Serializer};
 use spikegrad::data::Source;
@@ -208,7 +209,7 @@ impl Flags {
     /// # Errors
     /// A missing file, broken TOML, or an unknown key, with its name and line.
     pub fn read(path: &Path) -> Result<Flags, Failure> {
-        Flags::parse(&std::fs::read_to_string(path).map_err(|why| Failure::at(path, why))?, path)
+        Flags::parse(&files::read_text(path).map_err(|why| Failure::at(path, why))?, path)
     }
 
     /// Parses the TOML settings that the file at `path` holds.

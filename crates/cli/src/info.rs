@@ -1,7 +1,7 @@
 //! `spikegrad info`: what a checkpoint, a run folder, a data set or a recording of events holds.
 
 use crate::failure::Failure;
-use crate::files::{print, table};
+use crate::files::{self, print, table};
 use crate::metrics;
 use crate::outputs::{JsonTarget, NewFile};
 use crate::recording::{Wanted, summarise};
@@ -87,6 +87,7 @@ fn is_safetensors(path: &Path) -> Result<bool, Failure> {
 fn recording(path: &Path, args: &InfoArgs) -> Result<(), Failure> {
     let json = JsonTarget::claim(args.json.as_deref())?;
     let picture = NewFile::wanted("--render", args.render.as_ref())?;
+    json.is_apart_from(args.render.as_deref().as_slice())?;
     let wanted = Wanted { picture: picture.as_ref(), sensor: args.sensor, stream: args.stream };
     let summary = summarise(path, wanted)?;
     if !json.is_stdout() {
@@ -120,7 +121,7 @@ fn checkpoint(path: &Path) -> Result<String, Failure> {
 fn folder(path: &Path) -> Result<String, Failure> {
     check_is_run(path)?;
     let config = path.join(SETTINGS);
-    let mut text = std::fs::read_to_string(&config).map_err(|why| Failure::at(&config, why))?;
+    let mut text = files::read_text(&config).map_err(|why| Failure::at(&config, why))?;
     let lines = path.join(METRICS);
     let mut found = metrics::read_text(&lines)?;
     let state = path.join(STATE);

@@ -1,9 +1,9 @@
 //! The metrics of a run: one line of `metrics.jsonl` for each epoch.
 
 use crate::failure::Failure;
+use crate::files;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -88,7 +88,7 @@ pub fn parse(text: &str, path: &Path) -> Result<Vec<Metrics>, Failure> {
 /// # Errors
 /// The file system refuses, or the bytes are no text.
 pub fn read_text(path: &Path) -> Result<String, Failure> {
-    match fs::read_to_string(path) {
+    match files::read_text(path) {
         Ok(text) => Ok(text),
         Err(why) if why.kind() == ErrorKind::NotFound => Ok(String::new()),
         Err(why) => Err(Failure::at(path, why)),

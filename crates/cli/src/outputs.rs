@@ -38,6 +38,18 @@ impl JsonTarget {
         }
     }
 
+    /// Checks that the file is none of a command's other outputs; none of them exists yet.
+    ///
+    /// # Errors
+    /// Names the path that would be written twice.
+    pub fn is_apart_from(&self, others: &[&Path]) -> Result<(), Failure> {
+        let Self::File(NewFile { path, .. }) = self else { return Ok(()) };
+        match others.iter().any(|other| place(other) == place(path)) {
+            true => Err(Failure::Usage(format!("--json {} names another output, too", path.display()))),
+            false => Ok(()),
+        }
+    }
+
     /// Tells whether the figures go to standard output, where no table should stand beside them.
     pub fn is_stdout(&self) -> bool {
         matches!(self, Self::Stdout)
@@ -156,6 +168,15 @@ impl NewFiles {
     pub fn write(&self, name: &str, text: &str) -> Result<(), Failure> {
         fs::create_dir_all(&self.folder).map_err(|why| Failure::at(&self.folder, why))?;
         NewFile::claim("--out", &self.folder.join(name))?.write(text)
+    }
+}
+
+/// The folder of a path without links and detours, and the name in it; the path itself where there is no such folder.
+fn place(path: &Path) -> PathBuf {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match (folder.canonicalize(), path.file_name()) {
+        (Ok(folder), Some(name)) => folder.join(name),
+        _ => path.to_path_buf(),
     }
 }
 

@@ -11,7 +11,7 @@
 use crate::defaults;
 use crate::escape::shell_path;
 use crate::failure::Failure;
-use crate::files::print;
+use crate::files::{self, print};
 use crate::flags::Flags;
 use crate::identity::settings_that_differ;
 use crate::metrics;
@@ -21,7 +21,6 @@ use crate::settings::Settings;
 use crate::train::{Prepared, Run};
 use crate::when::When;
 use spikegrad::files::extra_of_bytes;
-use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -113,7 +112,7 @@ impl Run {
         }
         let path = self.folder.file(BEST);
         let name = path.display();
-        let bytes = match fs::read(&path) {
+        let bytes = match files::read(&path) {
             Ok(bytes) => bytes,
             Err(why) if why.kind() == ErrorKind::NotFound => return Ok(Some(format!("{name}: is missing"))),
             Err(why) => return Err(Failure::at(&path, why)),

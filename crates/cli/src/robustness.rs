@@ -30,6 +30,9 @@ const PAPER: [(NoiseKind, [f64; 2], [f64; 2]); 2] = [
 const PAPER_LEVELS: [f64; 2] = [0.02, 0.1];
 /// Levels where none are given: ten, evenly from the paper's lowest to its highest.
 const LEVELS: usize = 10;
+/// The most noise seeds; each keeps its accuracy.
+const MOST_SEEDS: u64 = 1_000_000;
+
 /// Noise seeds where none are given.
 const SEEDS: u64 = 3;
 
@@ -84,6 +87,9 @@ impl NoiseFlags {
         let seeds = self.seeds.unwrap_or(SEEDS);
         if seeds == 0 {
             return Err(Failure::usage("--noise-seeds is 0, must be at least 1"));
+        }
+        if seeds > MOST_SEEDS {
+            return Err(Failure::Usage(format!("--noise-seeds is {seeds}, must be at most {MOST_SEEDS}")));
         }
         let levels = self.levels()?;
         let curve = |name: &str| -> Result<Curve, Failure> {
@@ -301,6 +307,10 @@ pub fn run(args: RobustnessArgs) -> Result<(), Failure> {
     let json = JsonTarget::claim(args.json.as_deref())?;
     let names = ["noise.csv", "noise.md", "noise.svg"];
     let out = args.out.as_ref().map(|folder| NewFiles::claim(folder, &names)).transpose()?;
+    if let Some(folder) = &args.out {
+        json.is_apart_from(&[folder])?;
+        names.iter().try_for_each(|name| json.is_apart_from(&[&folder.join(name)]))?;
+    }
     interrupt::listen()?;
     let mut scores = Vec::new();
     for path in &args.runs {

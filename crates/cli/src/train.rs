@@ -89,6 +89,7 @@ pub struct Run {
 pub fn run(args: TrainArgs) -> Result<(), Failure> {
     let when = When::of(args.stop_after, args.checkpoint_every.as_deref())?;
     let json = JsonTarget::claim(args.json.as_deref())?;
+    json.is_apart_from(args.out.as_deref().as_slice())?;
     interrupt::listen()?;
     let level = args.level.as_deref();
     let mut run = match &args.resume {

@@ -64,7 +64,7 @@ fn read(path: &Path) -> Result<Option<CellResult>, Failure> {
     if !path.is_file() {
         return Ok(None);
     }
-    let text = std::fs::read_to_string(path).map_err(|why| Failure::at(path, why))?;
+    let text = files::read_text(path).map_err(|why| Failure::at(path, why))?;
     serde_json::from_str(&text).map(Some).map_err(|why| Failure::at(path, why))
 }
 

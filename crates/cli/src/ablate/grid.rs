@@ -2,6 +2,7 @@
 
 use super::AblateArgs;
 use crate::failure::Failure;
+use crate::files;
 use crate::flags::Flags;
 use crate::robustness::{Curve, NoiseFlags};
 use crate::settings::Settings;
@@ -63,6 +64,9 @@ enum Seeds {
 /// Seeds of a plan that names none.
 const SEEDS: u64 = 3;
 
+/// The most cells of a grid.
+const MOST_CELLS: u128 = 10_000;
+
 impl Plan {
     /// Lays flags over the file, and checks that every cell makes sense.
     ///
@@ -86,10 +90,15 @@ impl Plan {
             true => grid.into_iter().map(|(name, values)| axis_of_file(name, values, at)).collect(),
             false => args.grid.iter().map(|text| axis_of_flag(text)).collect::<Result<Vec<_>, _>>(),
         }?;
-        let seeds = match (args.seeds, seeds) {
-            (Some(count), _) | (None, Some(Seeds::Count(count))) => (1..=count).collect(),
-            (None, Some(Seeds::List(list))) => list,
-            (None, None) => (1..=SEEDS).collect(),
+        let seeds = match args.seeds.map(Seeds::Count).or(seeds).unwrap_or(Seeds::Count(SEEDS)) {
+            Seeds::Count(count) => {
+                check_count(&axes, count)?;
+                (1..=count).collect()
+            }
+            Seeds::List(list) => {
+                check_count(&axes, list.len() as u64)?;
+                list
+            }
         };
         check_seeds(&seeds)?;
         let noise = args.noise.clone().over(noise).curves()?;
@@ -145,7 +154,7 @@ impl Plan {
 
 /// Reads a TOML file.
 fn read(path: &Path) -> Result<Table, Failure> {
-    let text = std::fs::read_to_string(path).map_err(|why| Failure::at(path, why))?;
+    let text = files::read_text(path).map_err(|why| Failure::at(path, why))?;
     text.parse().map_err(|why: toml::de::Error| {
         let line = why.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count());
         Failure::at(path, format!("line {}: {}", line + 1, why.message()))
@@ -216,6 +225,18 @@ fn check_axis(axis: Axis) -> Result<Axis, Failure> {
     match (1..labels.len()).find(|&i| labels[..i].contains(&labels[i])) {
         Some(i) => Err(Failure::Usage(format!("axis {name} of the grid has {} twice", labels[i]))),
         None => Ok(axis),
+    }
+}
+
+/// Checks that the grid has no more cells than can be listed.
+fn check_count(axes: &[Axis], seeds: u64) -> Result<(), Failure> {
+    let points = axes.iter().fold(1u128, |points, axis| points.saturating_mul(axis.values.len() as u128));
+    let cells = points.saturating_mul(seeds.into());
+    match cells > MOST_CELLS {
+        true => Err(Failure::Usage(format!(
+            "{seeds} seeds of {points} points are {cells} cells, must be at most {MOST_CELLS}"
+        ))),
+        false => Ok(()),
     }
 }
 

@@ -68,6 +68,7 @@ pub fn run(args: AblateArgs) -> Result<(), Failure> {
     let plan = Plan::resolve(&args)?;
     let folder = args.out.clone().unwrap_or_else(|| Path::new("ablations").join(plan.title()));
     let json = JsonTarget::claim(args.json.as_deref())?;
+    json.is_apart_from(&[&folder])?;
     interrupt::listen()?;
     let cells = plan.cells()?;
     let mut results: Vec<(Cell, CellResult)> = Vec::new();

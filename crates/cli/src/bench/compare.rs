@@ -3,7 +3,7 @@
 use super::statistics::{Ratio, mann_whitney, ratio_of_medians};
 use super::timing::{median, report};
 use crate::failure::Failure;
-use crate::files::table;
+use crate::files::{self, table};
 use crate::outputs::JsonTarget;
 use crate::row;
 use clap::Args;
@@ -74,7 +74,7 @@ pub fn run(args: CompareArgs) -> Result<(), Failure> {
 
 /// Reads the samples of a file.
 fn read(path: &Path) -> Result<Vec<Sample>, Failure> {
-    let text = std::fs::read_to_string(path).map_err(|why| Failure::at(path, why))?;
+    let text = files::read_text(path).map_err(|why| Failure::at(path, why))?;
     let value: Value = serde_json::from_str(&text).map_err(|why| Failure::at(path, why))?;
     let samples = match &value {
         Value::Array(rows) => rows.iter().enumerate().map(|(i, row)| layer(path, i, row)).collect(),

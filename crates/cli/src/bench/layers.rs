@@ -11,7 +11,7 @@
 
 use super::peak::{Bench, Roofs};
 use super::subjects::{Maker, Pass, Subject};
-use super::timing::{at_least_one, median, report, seconds, threads};
+use super::timing::{check_rounds, median, report, seconds, threads};
 use super::{roofline, sweep};
 use crate::failure::Failure;
 use crate::files::table;
@@ -22,9 +22,9 @@ use crate::{oracle, row};
 use clap::Args;
 use serde_json::{Value, json};
 use spikegrad::TrainConfig;
-use spikegrad::models::{KernelKind, KernelShape, Net};
+use spikegrad::models::{KernelKind, KernelShape, Net, available};
 use spikegrad::tensor::conv::SpikeKernel;
-use spikegrad::tensor::{Dims, Level, Workers};
+use spikegrad::tensor::{Dims, LANES, Level, Workers};
 use std::path::PathBuf;
 
 /// What `bench layers` takes.
@@ -66,13 +66,16 @@ pub struct LayersArgs {
 /// # Errors
 /// Settings that make no sense, a net without the kernel that is asked for, or a file that exists already.
 pub fn run(args: LayersArgs) -> Result<(), Failure> {
-    at_least_one("--repeat", args.repeat)?;
+    check_rounds("--repeat", args.repeat, 1)?;
     if !(args.density > 0.0 && args.density <= 1.0) {
         return Err(Failure::Usage(format!("--density is {}, must be above 0 and at most 1", args.density)));
     }
     let sweep_chart = NewFile::wanted("--sweep", args.sweep.as_ref())?;
     let roofline_chart = NewFile::wanted("--roofline", args.roofline.as_ref())?;
     let json = JsonTarget::claim(args.json.as_deref())?;
+    for chart in [&args.sweep, &args.roofline].into_iter().flatten() {
+        json.is_apart_from(&[chart])?;
+    }
     let given = Flags { net: Some("resnet19".into()), ..Flags::default() };
     let data = args.flags.data.clone().or_else(|| Some("cifar10:random".into()));
     let flags = Flags { data, ..args.flags.clone() };
@@ -80,7 +83,10 @@ pub fn run(args: LayersArgs) -> Result<(), Failure> {
     let settings = Settings::resolve(flags, args.config.as_deref())?;
     let config = settings.train_config(settings.shape());
     let level = level(args.level.as_deref())?;
+    // All sizes are multiplied with checks there, before anything here multiplies them.
+    config.plan(level)?;
     let shapes = distinct(&config, settings.batch(), level, args.only.as_deref())?;
+    available::check(bytes(&shapes)).map_err(Failure::usage)?;
     let maker = Maker {
         level,
         density: args.density,
@@ -157,6 +163,26 @@ fn scale(kind: &mut KernelKind, batch: usize) {
             sources.iter_mut().flatten().for_each(|d| d.n *= batch);
         }
     }
+}
+
+/// The bytes that the kernels' tensors take while they are timed, all at once: inputs and outputs, the gradients of both,
+/// and what a kernel and its reference keep beside them.
+fn bytes(shapes: &[Distinct]) -> usize {
+    const TENSORS: u128 = 6;
+    let numbers = |d: &Dims| d.n as u128 * d.c.next_multiple_of(LANES) as u128 * d.pixels() as u128;
+    let of = |one: &Distinct| match &one.shape.kind {
+        KernelKind::Conv { input, config, .. } => {
+            let channels = config.out_channels.next_multiple_of(LANES) as u128;
+            let pixels = input.pixels().div_ceil(config.stride * config.stride) as u128;
+            numbers(input) + input.n as u128 * channels * pixels
+        }
+        KernelKind::Linear { input, outputs, .. } => {
+            numbers(input) + input.n as u128 * outputs.next_multiple_of(LANES) as u128
+        }
+        KernelKind::Norm(dims) | KernelKind::Neurons { dims, .. } => numbers(dims),
+    };
+    let total = 4 * TENSORS * shapes.iter().map(of).sum::<u128>();
+    usize::try_from(total).unwrap_or(usize::MAX)
 }
 
 /// Sizes in words: images × channels in → out, kernel, stride, side.

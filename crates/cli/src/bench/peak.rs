@@ -1,6 +1,6 @@
 //! `spikegrad bench peak`: the measured roofs that everything else is a share of.
 
-use super::timing::{at_least_one, report, seconds, threads};
+use super::timing::{check_rounds, report, seconds, threads};
 use crate::failure::Failure;
 use crate::files::table;
 use crate::outputs::JsonTarget;
@@ -36,8 +36,8 @@ const MOST_MIB: usize = 1 << 14;
 /// # Errors
 /// An unknown level, a size of 0 or out of bounds, or a file that exists already.
 pub fn run(args: PeakArgs) -> Result<(), Failure> {
-    at_least_one("--repeat", args.repeat)?;
-    at_least_one("--mib", args.mib)?;
+    check_rounds("--repeat", args.repeat, 1)?;
+    check_rounds("--mib", args.mib, 1)?;
     let json = JsonTarget::claim(args.json.as_deref())?;
     if args.mib > MOST_MIB {
         return Err(Failure::Usage(format!("--mib is {}, must be at most {MOST_MIB}", args.mib)));

@@ -1,6 +1,6 @@
 //! `spikegrad bench step`: whole training steps, on random images or, of a net that was trained first, on real ones.
 
-use super::timing::{at_least_one, median, report, threads};
+use super::timing::{check_rounds, median, report, threads};
 use crate::dataset::Dataset;
 use crate::failure::Failure;
 use crate::flags::Flags;
@@ -42,7 +42,8 @@ pub struct StepArgs {
 /// # Errors
 /// Settings that make no sense, data that cannot be read, or a step that fails.
 pub fn run(args: StepArgs) -> Result<(), Failure> {
-    at_least_one("--steps", args.steps)?;
+    check_rounds("--steps", args.steps, 1)?;
+    check_rounds("--trained", args.trained, 0)?;
     let json = JsonTarget::claim(args.json.as_deref())?;
     let given = Flags { net: Some("resnet19".into()), ..Flags::default() };
     let data = args.flags.data.clone().or_else(|| Some("cifar10:random".into()));

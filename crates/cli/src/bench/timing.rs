@@ -44,12 +44,21 @@ pub fn report(json: &JsonTarget, figures: &Value, text: &str) -> Result<(), Fail
     json.write(figures)
 }
 
-/// Checks that a count is at least 1.
+/// The most steps or rounds; each keeps its time.
+pub const MOST_ROUNDS: usize = 1_000_000;
+
+/// Checks that a count of steps or rounds is from `least` to [`MOST_ROUNDS`].
 ///
 /// # Errors
-/// It is 0.
-pub fn at_least_one(flag: &str, count: usize) -> Result<(), Failure> {
-    if count == 0 { Err(Failure::Usage(format!("{flag} is 0, must be at least 1"))) } else { Ok(()) }
+/// It is not.
+pub fn check_rounds(flag: &str, count: usize, least: usize) -> Result<(), Failure> {
+    match count {
+        _ if count < least => Err(Failure::Usage(format!("{flag} is {count}, must be at least {least}"))),
+        _ if count > MOST_ROUNDS => {
+            Err(Failure::Usage(format!("{flag} is {count}, must be at most {MOST_ROUNDS}")))
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

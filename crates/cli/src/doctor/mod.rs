@@ -86,6 +86,7 @@ pub fn run(args: DoctorArgs) -> Result<(), Failure> {
     }
     let json = JsonTarget::claim(args.json.as_deref())?;
     let page = NewFile::wanted("--html", args.html.as_ref())?;
+    json.is_apart_from(args.html.as_deref().as_slice())?;
     let opened = Checkpoint::open(&args.run, args.flags.clone(), level(args.level.as_deref())?)?;
     let examination = examine(opened, args.batches)?;
     let findings = findings(&examination);

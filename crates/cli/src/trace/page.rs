@@ -1,5 +1,6 @@
 //! The page of a trace: one file, nothing to fetch.
 
+use crate::escape;
 use crate::settings::Settings;
 use serde_json::{Value, json};
 use spikegrad::bptt::surrogate::NAMES;
@@ -50,8 +51,7 @@ impl Page<'_> {
 
     /// The page.
     pub fn html(&self) -> String {
-        // Inside a script element only "</" could end it.
-        let data = self.data().to_string().replace("</", "<\\/");
+        let data = escape::script(&self.data());
         let parts = [
             ("{{css}}", include_str!("page.css")),
             ("{{neuron}}", include_str!("neuron.js")),
