@@ -261,6 +261,9 @@ mod tests {
         );
         let y = y + 4.5;
         assert!(svg.contains(&format!("<text x=\"56\" y=\"{y:.1}\" text-anchor=\"end\">60</text>")), "{svg}");
+        // The six ticks of each axis, from its beginning on.
+        assert!(svg.contains("<text x=\"56\" y=\"294.5\" text-anchor=\"end\">0</text>"), "{svg}");
+        assert_eq!((svg.matches("text-anchor=\"end\"").count(), svg.matches("y=\"310\"").count()), (6, 6));
         assert!(svg.contains("text-anchor=\"middle\">epoch</text>"));
         assert!(svg.contains("rotate(-90)\" text-anchor=\"middle\">share</text>"));
     }

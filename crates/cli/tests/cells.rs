@@ -3,9 +3,10 @@
 mod common;
 
 use common::Folder;
-use common::by_hand::{self, FLAGS, batches, config, images, mean, near};
+use common::by_hand::{self, FLAGS, answer, batches, config, images, loaded, mean, near};
 use serde_json::Value;
 use spikegrad::bptt::lif::record::{Charged, Place, Recorder, Returned};
+use spikegrad::data::{Noise, NoiseKind, Space, Spread};
 use spikegrad::microscope::Microscope;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -77,6 +78,21 @@ fn ablations_are_the_means_and_differences_of_their_cells() {
         &differences,
         inside(1),
     );
+    check_noise_afterwards(&folder, &format!("ablate {FLAGS} {grid} --out grid"));
+}
+
+/// Noise that is asked for afterwards is measured on the finished cells.
+fn check_noise_afterwards(folder: &Folder, command: &str) {
+    folder.succeed(&format!("{command} --noise gaussian --noise-levels 0.5 --noise-seeds 1"));
+    let text = String::from_utf8(folder.read("grid/noise.csv")).unwrap();
+    assert_eq!(text.lines().count(), 1 + 6, "{text}");
+    let mut trainer = loaded(&folder.path("grid/cells/delta=0_seed=2/checkpoint.safetensors"));
+    let (kind, space, spread) = (NoiseKind::Gaussian, Space::Pixel, Spread::Sigma);
+    let noise = Noise { kind, level: 0.5, space, spread, seed: 0 };
+    let want = answer(&mut trainer, &images(30).1, Some(noise)).accuracy;
+    let line = text.lines().find_map(|line| line.strip_prefix("delta=0,2,gaussian,pixel,sigma,0.5,0,"));
+    let got: f64 = line.unwrap_or_else(|| panic!("{text}")).parse().unwrap();
+    assert!((got - want).abs() < 1e-9, "got {got}, want {want}");
 }
 
 /// The results of the cells, by point and seed, each checked against its run; and what `cells.csv` should hold.
