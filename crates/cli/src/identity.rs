@@ -6,6 +6,7 @@ use crate::flags::Flags;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use spikegrad::data::{SampleSet, Source};
+use spikegrad::models::durable::crc32;
 
 /// Settings that say where something lies, not what it is: they may change while a run goes on.
 const PLACES: [&str; 2] = ["data", "cache"];
@@ -98,6 +99,15 @@ impl DataIdentity {
             train: SetIdentity::of(&data.train),
             test: SetIdentity::of(&data.test),
         }
+    }
+
+    /// CRC-32 of all of it, so that a file of weights can say whose it is.
+    ///
+    /// # Errors
+    /// None in practice; the serialiser's words if ever.
+    pub fn checksum(&self) -> Result<String, Failure> {
+        let text = serde_json::to_string(self).map_err(Failure::input)?;
+        Ok(format!("{:08x}", crc32(&[text.as_bytes()])))
     }
 
     /// Says where this differs from the data that a run began with; nothing where it does not.

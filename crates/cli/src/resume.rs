@@ -16,8 +16,8 @@ use crate::flags::Flags;
 use crate::identity::settings_that_differ;
 use crate::metrics;
 use crate::run_folder::{BEST, CHECKPOINT, METRICS, RunFolder, SETTINGS, STATE, is_vacant};
-use crate::run_state::{Position, RunState};
-use crate::settings::Settings;
+use crate::run_state::{DATA_CHECKSUM, Position, RunState};
+use crate::settings::{CONFIG, Settings};
 use crate::train::{Prepared, Run};
 use crate::when::When;
 use spikegrad::files::extra_of_bytes;
@@ -121,6 +121,15 @@ impl Run {
             Ok(entries) => entries,
             Err(why) => return Ok(Some(why.to_string())),
         };
+        let settings =
+            entries.get(CONFIG).and_then(|text| Flags::parse(text, &path).ok()).unwrap_or_default();
+        let differences = settings_that_differ(&settings, &self.settings.flags)?;
+        if !differences.is_empty() {
+            return Ok(Some(format!("{name}: is of another run: {}", differences.join("; "))));
+        }
+        if entries.get(DATA_CHECKSUM) != Some(&self.data.checksum()?) {
+            return Ok(Some(format!("{name}: is of a run on other data")));
+        }
         let epoch = entries.get("epoch").and_then(|epoch| epoch.parse::<usize>().ok());
         Ok(match epoch {
             Some(epoch) if epoch == self.at.best_epoch || epoch > self.at.epoch => None,

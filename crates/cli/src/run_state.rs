@@ -23,6 +23,9 @@ use spikegrad::files::extra;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+/// Key of the data's checksum in files of weights.
+pub const DATA_CHECKSUM: &str = "data-crc32";
+
 /// How far a run has come, and the sums over the epoch it is in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -13,7 +13,7 @@ use crate::progress::Progress;
 use crate::provenance::Provenance;
 use crate::report::{self, Report};
 use crate::run_folder::{BEST, CHECKPOINT, METRICS, RunFolder, SETTINGS, STATE};
-use crate::run_state::{LastScore, Position, RunState};
+use crate::run_state::{DATA_CHECKSUM, LastScore, Position, RunState};
 use crate::score::{Score, score};
 use crate::settings::{CONFIG, Settings, level};
 use crate::when::When;
@@ -313,9 +313,12 @@ impl Run {
         self.folder.write("report.html", &report.html()?)
     }
 
-    /// Writes the weights to a file that also holds the settings, so that it can be scored on its own, and the epoch.
+    /// Writes the weights to a file that also holds the settings, so that it can be scored on its own, the epoch, and the
+    /// checksum of the data's identity.
     pub fn save_weights(&self, name: &str) -> Result<(), Failure> {
-        let entries = [(CONFIG, self.settings.flags.to_toml()?), ("epoch", self.at.epoch.to_string())];
+        let settings = self.settings.flags.to_toml()?;
+        let (epoch, data) = (self.at.epoch.to_string(), self.data.checksum()?);
+        let entries = [(CONFIG, settings), ("epoch", epoch), (DATA_CHECKSUM, data)];
         let entries = entries.map(|(key, text)| (key.to_string(), text)).into();
         self.trainer.save_weights_with(self.folder.file(name), &entries).map_err(Failure::input)
     }

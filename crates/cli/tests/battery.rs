@@ -128,3 +128,41 @@ fn no_output_is_given_twice() {
     assert!(folder.list("there").is_empty());
     folder.succeed("energy run --out there --json there/other.json");
 }
+
+#[test]
+fn the_best_weights_of_another_run_are_not_taken() {
+    let folder = Folder::new();
+    // With a learning rate of almost 0 the first epoch of each run is its best.
+    let train = format!("{TRAIN} --lr 1e-30");
+    let idle = format!("{train} --out run");
+    folder.succeed(&idle);
+    let own = folder.read("run/best.safetensors");
+    for (name, flags, words) in [
+        ("seed", "--seed 9", "is of another run: seed is 9, the run began with 0"),
+        ("threshold", "--threshold 0.25", "is of another run: threshold is 0.25, the run began with 0.5"),
+    ] {
+        folder.succeed(&format!("{train} {flags} --out {name}"));
+        folder.write("run/best.safetensors", &folder.read(&format!("{name}/best.safetensors")));
+        let out = folder.succeed("train --resume run");
+        assert!(out.contains("best.safetensors") && out.contains(words), "{out}");
+        assert!(out.contains("the weights of epoch 1 "), "{out}");
+        std::fs::remove_dir_all(folder.path("run")).unwrap();
+        folder.succeed(&idle);
+        assert!(folder.read("run/best.safetensors") == own);
+    }
+    // The same settings, and data of one other label.
+    let (mut images, labels) =
+        (vec![0, 0, 8, 3, 0, 0, 0, 40, 0, 0, 0, 28, 0, 0, 0, 28], [0, 0, 8, 1, 0, 0, 0, 40]);
+    images.extend((0..40u32 * 784).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8));
+    for (set, last) in [("a", 0), ("b", 1)] {
+        let labels: Vec<u8> = labels.into_iter().chain((0..39).map(|i| i % 10)).chain([last]).collect();
+        for part in ["train", "t10k"] {
+            folder.write(&format!("{set}/{part}-images-idx3-ubyte"), &images);
+            folder.write(&format!("{set}/{part}-labels-idx1-ubyte"), &labels);
+        }
+        folder.succeed(&format!("{train} --data mnist:{set} --out on-{set}"));
+    }
+    folder.write("on-a/best.safetensors", &folder.read("on-b/best.safetensors"));
+    let out = folder.succeed("train --resume on-a");
+    assert!(out.contains("best.safetensors: is of a run on other data"), "{out}");
+}
