@@ -166,3 +166,27 @@ fn the_best_weights_of_another_run_are_not_taken() {
     let out = folder.succeed("train --resume on-a");
     assert!(out.contains("best.safetensors: is of a run on other data"), "{out}");
 }
+
+#[test]
+fn results_of_cells_are_their_own() {
+    let folder = Folder::new();
+    let grid = "ablate --grid delta=0,0.1 --seeds 1 --net mlp --width 0.1 --limit 40 --batch 20 --epochs 1 --out grid";
+    folder.succeed(grid);
+    let table = folder.read("grid/cells.csv");
+    let (first, second) =
+        ("grid/cells/delta=0_seed=1/result.json", "grid/cells/delta=0.1_seed=1/result.json");
+    let good = String::from_utf8(folder.read(first)).unwrap();
+    let place = good.find("\"accuracy\": 0.").unwrap() + "\"accuracy\": 0.".len();
+    let mut changed = good.clone().into_bytes();
+    changed[place] = if changed[place] == b'9' { b'8' } else { b'9' };
+    folder.write(first, &changed);
+    folder.fail(1, grid, &[first, "CRC-32", "delete the file"]);
+    folder.write(first, &folder.read(second));
+    folder.fail(1, grid, &[first, "is the result of cell delta=0.1_seed=1, not of delta=0_seed=1"]);
+    folder.write(first, &good.as_bytes()[..good.len() / 2]);
+    folder.fail(1, grid, &[first, "EOF", "delete the file"]);
+    std::fs::remove_file(folder.path(first)).unwrap();
+    folder.succeed(grid);
+    assert_eq!(String::from_utf8(folder.read(first)).unwrap(), good);
+    assert!(folder.read("grid/cells.csv") == table);
+}

@@ -8,6 +8,7 @@ use crate::robustness::CurveScores;
 use crate::run_folder::RunFolder;
 use crate::train::{Finished, train_in};
 use serde::{Deserialize, Serialize};
+use spikegrad::models::durable::crc32;
 use std::path::Path;
 
 /// What a cell ends with. No times: they would differ from run to run.
@@ -31,6 +32,24 @@ pub struct CellResult {
     pub noise: Vec<CurveScores>,
 }
 
+/// What the file of a cell's result holds.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kept {
+    /// CRC-32 of the two others.
+    crc32: String,
+    /// The cell's name.
+    cell: String,
+    /// What it ended with.
+    result: CellResult,
+}
+
+/// The CRC-32 of a cell's name and its result, numbers to the last bit.
+fn checksum(cell: &str, result: &CellResult) -> Result<String, Failure> {
+    let text = serde_json::to_string(result).map_err(Failure::input)?;
+    Ok(format!("{:08x}", crc32(&[cell.as_bytes(), b"\n", text.as_bytes()])))
+}
+
 /// The file of a cell's result.
 const RESULT: &str = "result.json";
 
@@ -46,7 +65,7 @@ pub fn result(
     (number, count): (usize, usize),
 ) -> Result<Option<CellResult>, Failure> {
     let folder = RunFolder::claim(home, &cell.settings.flags)?;
-    if let Some(result) = read(&folder.file(RESULT))?
+    if let Some(result) = read(&folder.file(RESULT), &cell.name())?
         && result.noise.iter().map(|scores| &scores.curve).eq(&plan.noise)
     {
         return Ok(Some(result));
@@ -54,18 +73,27 @@ pub fn result(
     print(&format!("cell {number} of {count}: {} seed {}\n", cell.label(), cell.seed));
     let Some(finished) = train_in(folder, cell.settings.clone(), level)? else { return Ok(None) };
     let Some(result) = measure(finished, plan)? else { return Ok(None) };
-    let text = serde_json::to_string_pretty(&result).map_err(Failure::input)?;
+    let kept = Kept { crc32: checksum(&cell.name(), &result)?, cell: cell.name(), result };
+    let text = serde_json::to_string_pretty(&kept).map_err(Failure::input)?;
     files::write(&home.join(RESULT), &(text + "\n"))?;
-    Ok(Some(result))
+    Ok(Some(kept.result))
 }
 
-/// Reads a result, if there is one.
-fn read(path: &Path) -> Result<Option<CellResult>, Failure> {
+/// Reads the result of a cell, if there is one.
+fn read(path: &Path, cell: &str) -> Result<Option<CellResult>, Failure> {
     if !path.is_file() {
         return Ok(None);
     }
+    let help = "delete the file, and it is made anew from the cell's run";
+    let damaged = |why: String| Failure::at(path, format!("{why}; {help}"));
     let text = files::read_text(path).map_err(|why| Failure::at(path, why))?;
-    serde_json::from_str(&text).map(Some).map_err(|why| Failure::at(path, why))
+    let kept: Kept = serde_json::from_str(&text).map_err(|why| damaged(why.to_string()))?;
+    let (told, is) = (&kept.crc32, checksum(&kept.cell, &kept.result)?);
+    match kept.cell == cell {
+        _ if *told != is => Err(damaged(format!("has CRC-32 {is}, tells {told}"))),
+        true => Ok(Some(kept.result)),
+        false => Err(damaged(format!("is the result of cell {}, not of {cell}", kept.cell))),
+    }
 }
 
 /// Takes the figures of a finished run, and scores it under noise.
