@@ -299,6 +299,10 @@ fn a_run_that_explodes_names_its_last_checkpoint() {
         &["epoch 3, ", "the last good checkpoint is run/checkpoint.safetensors"],
     );
     assert!(folder.succeed("info run/checkpoint.safetensors").contains("extra.epoch = 2\n"));
+    // One batch an epoch: the step ends in finite weights that score to no finite loss.
+    let flags = "--net mlp --width 0.1 --limit 50 --batch 50 --epochs 3 --beta 0 --lr 1e38 --out other";
+    folder.fail(1, &format!("train {flags}"), &["epoch 1, ", "finite"]);
+    assert!(!folder.list("other").contains(&"metrics.jsonl".to_string()), "no figure is written");
 }
 
 /// Between checkpoints that are asked for, the end of a run is one; and so is the middle of an epoch, where asked for.

@@ -49,6 +49,9 @@ fn outputs_that_cannot_be_written_are_refused_before_the_work() {
     folder.fail(1, "energy run --out out", &["energy.svg", "exists already"]);
     folder.fail(1, "energy run --out taken.json/deeper", &["taken.json", "no folder"]);
     assert_eq!(folder.list("out"), ["energy.svg", "noise.md"]);
+    // What finds out whether a folder takes files leaves none.
+    folder.succeed("plan --net mlp --json plan.json");
+    assert_eq!(folder.list(""), ["dangling.json", "out", "plan.json", "run", "taken.json"]);
     // A folder where nobody can make a file, not even the administrator.
     if cfg!(target_os = "linux") {
         folder.fail(1, "eval nowhere --json /proc/figures.json", &["/proc: takes no file"]);

@@ -198,6 +198,11 @@ fn best_weights_that_are_lost_within_an_epoch_stay_lost() {
     folder.succeed("train --resume run");
     let info = folder.succeed("info run/best.safetensors");
     assert!(info.contains("extra.epoch = 2\n") || info.contains("extra.epoch = 3\n"), "{info}");
+    // The last epoch's weights are in the state of a run that has ended.
+    let last = folder.read("run/checkpoint.safetensors");
+    fs::remove_file(folder.path("run/checkpoint.safetensors")).unwrap();
+    folder.succeed("train --resume run");
+    assert!(folder.read("run/checkpoint.safetensors") == last);
 }
 
 #[test]
