@@ -104,7 +104,8 @@ fn results(folder: &Folder) -> ([Vec<Value>; 2], String) {
     for seed in 1..=3 {
         for (k, delta) in ["0", "0.5"].into_iter().enumerate() {
             let home = format!("cells/delta={delta}_seed={seed}");
-            let result: Value = serde_json::from_str(&text(&format!("{home}/result.json"))).unwrap();
+            let kept: Value = serde_json::from_str(&text(&format!("{home}/result.json"))).unwrap();
+            let result = kept["result"].clone();
             let lines: Vec<Value> = text(&format!("{home}/metrics.jsonl"))
                 .lines()
                 .map(|line| serde_json::from_str(line).unwrap())

@@ -288,6 +288,20 @@ fn energy_is_that_of_the_operations_counted() {
     check_spikes(&markdown, &spikes, &widths);
 }
 
+/// Two running estimates for each channel of a batch norm are memory, too.
+#[test]
+fn energy_counts_running_estimates_as_memory() {
+    let folder = Folder::new();
+    folder.succeed(&format!("train {} --epochs 1 --out run", FLAGS.replace("mlp", "lenet")));
+    let mut config = config(1e-3, 0, 1);
+    config.net.kind = NetKind::LeNet;
+    let trainer = by_hand::trainer(config);
+    let weights: usize = trainer.parameters().iter().map(|(_, _, values)| values.len()).sum();
+    let channels: usize = trainer.net().norms().iter().map(|norm| norm.mean.len()).sum();
+    let got = json(&folder, "energy run --images 5");
+    near(&got["Footprint"], 4.0 * (weights + 2 * channels) as f64);
+}
+
 /// The rows of the layers of neurons: spikes at each step and the rate, an image.
 fn check_spikes(markdown: &str, spikes: &[[u64; 2]], widths: &[f64]) {
     for (k, width) in widths.iter().enumerate() {

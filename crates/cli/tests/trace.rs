@@ -71,6 +71,10 @@ fn a_bare_trace_shows_neurons_that_learn() {
     let top = logits.iter().max_by(|a, b| value(a).total_cmp(&value(b))).unwrap();
     assert_eq!((logits.len(), &top[0]), (10, &data["answer"]));
     assert_eq!(data["answer"], data["class"], "{out}");
+    // It was trained until its loss was below a half, so that of this batch is far below that of a guess, ln 10 = 2.3.
+    let loss: f64 =
+        out.split("loss of its batch ").nth(1).unwrap().split(".\n").next().unwrap().parse().unwrap();
+    assert!(loss < 1.2, "{out}");
     // An image of the user's own choice stays that.
     let chosen = folder.succeed("trace --sample 7 --train-steps 3 --out seven");
     assert!(chosen.contains("test image 7"), "{chosen}");
