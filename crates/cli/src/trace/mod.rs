@@ -46,8 +46,8 @@ pub struct TraceArgs {
     run: Option<PathBuf>,
     #[command(flatten)]
     flags: Flags,
-    /// Image to trace, of the test images; default: of the first batch, the one with the most neurons that a gradient
-    /// reaches
+    /// Image to trace, of the test images; default: of those of the first batch that the net takes right, the one with
+    /// the most neurons that a gradient reaches
     #[arg(long, value_name = "N")]
     sample: Option<usize>,
     /// Neurons to trace, each LAYER:CHANNEL,ROW,COLUMN; default: those with the largest gradients
@@ -154,7 +154,8 @@ fn batch_of(args: &TraceArgs, settings: &Settings, data: &Dataset) -> Result<Bat
 }
 
 /// The image to trace, as its place in the batch, and its neurons: those that the user names, or those that the
-/// gradient moves most; where no image is named, the first with the most neurons that a gradient reaches.
+/// gradient moves most. Where no image is named, it is the first with the most neurons that a gradient reaches, among
+/// those that the net takes right if it takes any right.
 fn pick(
     args: &TraceArgs,
     settings: &Settings,
@@ -172,7 +173,10 @@ fn pick(
         let known: Vec<_> = units.iter().map(|unit| unit.name.as_str()).collect();
         return Err(Failure::Usage(format!("no layer is called {name:?}; known: {}", known.join(", "))));
     }
-    let images = given.map_or(0..batch.len.min(CANDIDATES), |image| image..image + 1);
+    let images = match given {
+        Some(image) => vec![image],
+        None => candidates(trainer, batch)?,
+    };
     let mut best: Option<(usize, usize, Vec<Neuron>)> = None;
     for image in images {
         let picker = Arc::new(Picker::new(trainer.net().units(), image));
@@ -184,6 +188,17 @@ fn pick(
         }
     }
     best.map(|(_, image, neurons)| (image, neurons)).ok_or_else(|| Failure::input("the batch has no image"))
+}
+
+/// The first images of a batch that the net takes right, or, where it takes none right, the first images.
+fn candidates(trainer: &mut Trainer, batch: &Batch) -> Result<Vec<usize>, Failure> {
+    let logits = trainer.predict(&batch.images)?;
+    let classes = logits.len() / batch.labels.len();
+    let first = 0..batch.len.min(CANDIDATES);
+    let is_right =
+        |&image: &usize| largest(&logits[image * classes..][..classes]) == batch.labels[image] as usize;
+    let right: Vec<usize> = first.clone().filter(is_right).collect();
+    Ok(if right.is_empty() { first.collect() } else { right })
 }
 
 /// Reads LAYER:CHANNEL,ROW,COLUMN.
