@@ -134,7 +134,8 @@ fn tiny(args: &GradcheckArgs) -> Result<TrainConfig, Failure> {
         false => args.flags.clone().over(small),
     };
     let settings = Settings::resolve(flags, args.config.as_deref())?;
-    let is_vgg = matches!(settings.train_config(SHAPE).net.kind, NetKind::VggSnn | NetKind::VggSnnStride);
+    let is_vgg =
+        matches!(settings.train_config(SHAPE).net.kind(), Some(NetKind::VggSnn | NetKind::VggSnnStride));
     Ok(settings.train_config(if is_vgg { VGG_SHAPE } else { SHAPE }))
 }
 

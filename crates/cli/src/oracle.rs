@@ -22,13 +22,19 @@ pub fn config(train: &TrainConfig) -> Result<NetConfig, Failure> {
         }
     };
     Ok(NetConfig {
-        kind: match net.kind {
-            net::NetKind::ResNet19 => NetKind::ResNet19,
-            net::NetKind::LeNet => NetKind::LeNet,
-            net::NetKind::Mlp => NetKind::Mlp,
-            net::NetKind::VggSnn => NetKind::VggSnn,
-            net::NetKind::VggSnnStride => NetKind::VggSnnStride,
-            net::NetKind::EventNet => NetKind::EventNet,
+        kind: match net.kind() {
+            Some(net::NetKind::ResNet19) => NetKind::ResNet19,
+            Some(net::NetKind::LeNet) => NetKind::LeNet,
+            Some(net::NetKind::Mlp) => NetKind::Mlp,
+            Some(net::NetKind::VggSnn) => NetKind::VggSnn,
+            Some(net::NetKind::VggSnnStride) => NetKind::VggSnnStride,
+            Some(net::NetKind::EventNet) => NetKind::EventNet,
+            _ => {
+                return Err(Failure::Usage(format!(
+                    "the f64 reference does not have the net {:?}",
+                    net.name()
+                )));
+            }
         },
         channels: net.channels,
         h: net.height,

@@ -8,7 +8,7 @@ use spikegrad::TrainConfig;
 use spikegrad::bptt::{LifConfig, LossConfig, LossKind, Optimizer, Schedule, Surrogate};
 use spikegrad::data::events::motion;
 use spikegrad::data::{Augment, SampleSet, Source};
-use spikegrad::models::{Input, Kernels, NetConfig};
+use spikegrad::models::{Architecture, Input, Kernels, NetConfig};
 use spikegrad::tensor::Level;
 use spikegrad::tensor::conv::{DeltaKernels, InputGradient};
 use std::fmt::Display;
@@ -166,7 +166,7 @@ impl Settings {
     pub fn title(&self) -> String {
         let data = self.source.to_string();
         let data = data.strip_prefix("synthetic:").unwrap_or(data.split(':').next().unwrap_or(""));
-        format!("{}-{data}", self.train.net.kind)
+        format!("{}-{data}", self.train.net.name())
     }
 }
 
@@ -328,8 +328,7 @@ fn train_config(flags: &Flags, surrogate: Surrogate, shape: Shape) -> Result<Tra
         delta: flags.delta.unwrap_or(1e-4),
     };
     let net = NetConfig {
-        kind: name("net", &flags.net)?,
-        layers: Vec::new(),
+        architecture: Architecture::Named(name("net", &flags.net)?),
         channels: shape.channels,
         height: shape.height,
         width: shape.width,

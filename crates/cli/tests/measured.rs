@@ -7,7 +7,7 @@ use common::by_hand::{self, BATCH, FLAGS, batches, config, images, loaded, mean,
 use serde_json::Value;
 use spikegrad::data::ImageSet;
 use spikegrad::microscope::{Microscope, Neuron};
-use spikegrad::models::{Lanczos, Net, NetKind, NormInfo};
+use spikegrad::models::{Architecture, Lanczos, Net, NetKind, NormInfo};
 use std::sync::Arc;
 
 /// What a command prints as JSON.
@@ -36,7 +36,7 @@ fn doctor_tells_what_the_microscope_and_the_moments_say() {
     let text = folder.succeed("doctor run --batches 3 --html page.html");
     let page = String::from_utf8(folder.read("page.html")).unwrap();
     let mut config = config(1e-3, 3, 1);
-    config.net.kind = NetKind::LeNet;
+    config.net.architecture = Architecture::Named(NetKind::LeNet);
     let mut trainer = by_hand::trainer(config);
     trainer.load_weights(folder.path("run/checkpoint.safetensors")).unwrap();
     let microscope = Arc::new(Microscope::new(trainer.net(), &[]).unwrap());
@@ -294,7 +294,7 @@ fn energy_counts_running_estimates_as_memory() {
     let folder = Folder::new();
     folder.succeed(&format!("train {} --epochs 1 --out run", FLAGS.replace("mlp", "lenet")));
     let mut config = config(1e-3, 0, 1);
-    config.net.kind = NetKind::LeNet;
+    config.net.architecture = Architecture::Named(NetKind::LeNet);
     let trainer = by_hand::trainer(config);
     let weights: usize = trainer.parameters().iter().map(|(_, _, values)| values.len()).sum();
     let channels: usize = trainer.net().norms().iter().map(|norm| norm.mean.len()).sum();

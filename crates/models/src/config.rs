@@ -1,10 +1,11 @@
 //! Which net.
 
-use crate::{LayerSpec, Memory};
+use crate::graph::{Setting, Settings, parse};
+use crate::nets::{self, NetKind};
+use crate::ops::{Kinds, neuron_settings, read_neuron};
+use crate::{Graph, LayerSpec, Memory};
 use spikegrad_bptt::{ConfigError, Fire, LifConfig};
 use spikegrad_tensor::conv::{DeltaKernels, InputGradient};
-use std::fmt;
-use std::str::FromStr;
 
 /// The most channels, rows, columns, classes or time steps.
 pub(crate) const MOST_SIDE: usize = 1_000_000;
@@ -17,23 +18,6 @@ pub(crate) fn check_most(what: &str, value: usize, most: usize) -> Result<(), Co
         true => Ok(()),
         false => Err(ConfigError(format!("{what} is {value}, must be at most {most}"))),
     }
-}
-
-/// A net's architecture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NetKind {
-    /// The paper's net.
-    ResNet19,
-    /// Two 5×5 convolutions, each pooled by 2, and three linear layers.
-    LeNet,
-    /// Three linear layers.
-    Mlp,
-    /// Eight 3×3 convolutions with biases, the image halved behind every second by average pooling, one linear layer.
-    VggSnn,
-    /// The same, halved by convolutions of stride 2: every activation is spikes.
-    VggSnnStride,
-    /// Three 3×3 convolutions, each pooled by 2, and one linear layer: a small net for small event cameras.
-    EventNet,
 }
 
 /// What a net reads.
@@ -66,31 +50,33 @@ pub enum Init {
     Kaiming,
 }
 
+/// Gives a type names, as flags and files spell them.
 macro_rules! names {
     ($type:ident, $what:literal: $($variant:ident $name:literal),*) => {
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(match self { $($type::$variant => $name),* })
             }
         }
-        impl FromStr for $type {
-            type Err = ConfigError;
-            fn from_str(name: &str) -> Result<Self, ConfigError> {
+        impl std::str::FromStr for $type {
+            type Err = spikegrad_bptt::ConfigError;
+            fn from_str(name: &str) -> Result<Self, Self::Err> {
                 match name {
                     $($name => Ok($type::$variant),)*
                     _ => {
                         let known = [$($name),*].join(", ");
-                        Err(ConfigError(format!("no {} is called {name:?}; known: {known}", $what)))
+                        let why = format!("no {} is called {name:?}; known: {known}", $what);
+                        Err(spikegrad_bptt::ConfigError(why))
                     }
                 }
             }
         }
     };
 }
-names!(NetKind, "net":
-    ResNet19 "resnet19", LeNet "lenet", Mlp "mlp",
-    VggSnn "vggsnn", VggSnnStride "vggsnn-stride", EventNet "eventnet");
+pub(crate) use names;
+
 names!(Norm, "normalisation": Bn "bn", TdBn "tdbn");
+names!(Input, "input": Still "still", Frames "frames", Spikes "spikes");
 names!(Init, "initialisation": Uniform "uniform", Kaiming "kaiming");
 names!(Memory, "memory setting": F32 "f32", Bf16 "bf16", Recompute "recompute");
 
@@ -103,13 +89,23 @@ pub struct Kernels {
     pub delta: DeltaKernels,
 }
 
+/// What a net is made of.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Architecture {
+    /// A net that has a name.
+    Named(NetKind),
+    /// A list of layers before a linear read-out.
+    Layers(Vec<LayerSpec>),
+    /// Any graph.
+    Graph(Graph),
+}
+
 /// A net, its input and its neuron.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NetConfig {
-    /// Architecture.
-    pub kind: NetKind,
-    /// Layers of one's own, before a linear read-out; where there are any, `kind` and `scale` have no say.
-    pub layers: Vec<LayerSpec>,
+    /// What it is made of.
+    pub architecture: Architecture,
     /// Channels of the image.
     pub channels: usize,
     /// Rows of the image.
@@ -118,7 +114,7 @@ pub struct NetConfig {
     pub width: usize,
     /// Classes.
     pub classes: usize,
-    /// Factor on the layers' widths.
+    /// Factor on the widths of a net that has a name.
     pub scale: f64,
     /// T.
     pub timesteps: usize,
@@ -142,8 +138,7 @@ impl NetConfig {
     /// A net of full width with the authors' neuron and batch norm, T = 2.
     pub fn new(kind: NetKind, channels: usize, height: usize, width: usize, classes: usize) -> Self {
         Self {
-            kind,
-            layers: Vec::new(),
+            architecture: Architecture::Named(kind),
             channels,
             height,
             width,
@@ -168,12 +163,43 @@ impl NetConfig {
         width: usize,
         classes: usize,
     ) -> Self {
-        Self { layers: layers.to_vec(), ..Self::new(NetKind::Mlp, channels, height, width, classes) }
+        let architecture = Architecture::Layers(layers.to_vec());
+        Self { architecture, ..Self::new(NetKind::Mlp, channels, height, width, classes) }
     }
 
-    /// What files call the net: its kind, or `custom`.
+    /// A net of any graph with the authors' neuron and batch norm, T = 2. The graph's last layer yields a number for
+    /// each class.
+    pub fn of_graph(graph: Graph, channels: usize, height: usize, width: usize, classes: usize) -> Self {
+        let architecture = Architecture::Graph(graph);
+        Self { architecture, ..Self::new(NetKind::Mlp, channels, height, width, classes) }
+    }
+
+    /// What files call the net: its name, or `custom`.
     pub fn name(&self) -> String {
-        if self.layers.is_empty() { self.kind.to_string() } else { "custom".into() }
+        match self.architecture {
+            Architecture::Named(kind) => kind.to_string(),
+            Architecture::Layers(_) | Architecture::Graph(_) => "custom".into(),
+        }
+    }
+
+    /// Which of the nets that have names it is, if any.
+    pub fn kind(&self) -> Option<NetKind> {
+        match self.architecture {
+            Architecture::Named(kind) => Some(kind),
+            Architecture::Layers(_) | Architecture::Graph(_) => None,
+        }
+    }
+
+    /// Spells the net out.
+    ///
+    /// # Errors
+    /// The factor on its widths leaves nothing.
+    pub fn graph(&self) -> Result<Graph, ConfigError> {
+        match &self.architecture {
+            Architecture::Named(kind) => kind.graph(self),
+            Architecture::Layers(layers) => Ok(nets::list_graph(layers, self.channels, self.classes)),
+            Architecture::Graph(graph) => Ok(graph.clone()),
+        }
     }
 
     /// Time steps that are computed: 1 for the ReLU twin.
@@ -222,13 +248,17 @@ impl NetConfig {
         ] {
             check_most(what, value, MOST_SIDE)?;
         }
-        check_most("number of layers", self.layers.len(), MOST_LAYERS)?;
-        (1..).zip(&self.layers).try_for_each(|(k, layer)| layer.check(k))?;
-        let least = match self.kind {
-            _ if !self.layers.is_empty() => 1,
-            NetKind::Mlp => 1,
-            NetKind::ResNet19 | NetKind::LeNet | NetKind::EventNet => 8,
-            NetKind::VggSnn | NetKind::VggSnnStride => 16,
+        let least = match &self.architecture {
+            Architecture::Named(kind) => kind.least_side(),
+            Architecture::Layers(layers) => {
+                check_most("number of layers", layers.len(), MOST_LAYERS)?;
+                (1..).zip(layers).try_for_each(|(k, layer)| layer.check(k))?;
+                1
+            }
+            Architecture::Graph(graph) => {
+                check_most("number of layers", graph.len(), MOST_LAYERS)?;
+                1
+            }
         };
         if self.timesteps == 0 {
             return Err(ConfigError("timesteps is 0, must be at least 1".into()));
@@ -240,7 +270,7 @@ impl NetConfig {
             )));
         }
         if self.height < least || self.width < least {
-            let (kind, h, w) = (self.kind, self.height, self.width);
+            let (kind, h, w) = (self.name(), self.height, self.width);
             return Err(ConfigError(format!("image is {h}×{w}, {kind} needs at least {least}×{least}")));
         }
         if self.channels == 0 || self.classes < 2 {
@@ -248,5 +278,84 @@ impl NetConfig {
             return Err(ConfigError(format!("{c} image channels (need 1) and {k} classes (need 2)")));
         }
         Ok(())
+    }
+
+    /// Writes down all that decides what the net computes: its architecture, input, neuron and normalisation. How it is
+    /// computed (kernels, memory, gradient checks) is left out.
+    pub fn to_text(&self) -> String {
+        let mut text = Settings::from([
+            ("net", Setting::text(self.name())),
+            ("channels", Setting::number(self.channels)),
+            ("height", Setting::number(self.height)),
+            ("width", Setting::number(self.width)),
+            ("classes", Setting::number(self.classes)),
+            ("scale", Setting::number(self.scale)),
+            ("timesteps", Setting::number(self.timesteps)),
+            ("input", Setting::text(self.input)),
+            ("norm", Setting::text(self.norm)),
+            ("twin", Setting::Bool(self.twin)),
+            ("neuron", Setting::Table(neuron_settings(&self.lif))),
+        ]);
+        if let (Architecture::Layers(_) | Architecture::Graph(_), Ok(graph)) =
+            (&self.architecture, self.graph())
+        {
+            text.push("layer", Setting::List(graph.to_settings()));
+        }
+        text.to_string()
+    }
+
+    /// Reads what [`NetConfig::to_text`] wrote, or what someone wrote in its form.
+    ///
+    /// # Errors
+    /// Names the line or the layer that makes no sense.
+    pub fn from_text(text: &str) -> Result<Self, ConfigError> {
+        Self::from_text_with(text, &Kinds::default())
+    }
+
+    /// As [`NetConfig::from_text`], with ops of one's own.
+    ///
+    /// # Errors
+    /// As [`NetConfig::from_text`].
+    pub fn from_text_with(text: &str, kinds: &Kinds) -> Result<Self, ConfigError> {
+        let mut text = parse(text)?;
+        let name: String = text.need("net")?;
+        let architecture = match (name.as_str(), text.take("layer")) {
+            ("custom", Some(Setting::List(layers))) => {
+                Architecture::Graph(Graph::from_settings(layers, kinds)?)
+            }
+            ("custom", _) => return Err(ConfigError("a custom net needs its layers, [[layer]]".into())),
+            (name, None) => Architecture::Named(name.parse()?),
+            (name, Some(_)) => {
+                return Err(ConfigError(format!(
+                    "the net {name:?} has its own layers; a net with others is \"custom\""
+                )));
+            }
+        };
+        let sides =
+            [text.need("channels")?, text.need("height")?, text.need("width")?, text.need("classes")?];
+        let [channels, height, width, classes] = sides;
+        let usual = Self::new(NetKind::Mlp, channels, height, width, classes);
+        let lif = match text.take("neuron") {
+            Some(neuron) => {
+                let mut neuron = neuron.parse_table("neuron")?;
+                let lif = read_neuron(&mut neuron)?;
+                neuron.finish()?;
+                lif
+            }
+            None => usual.lif.clone(),
+        };
+        let config = Self {
+            architecture,
+            scale: text.take_as("scale")?.unwrap_or(usual.scale),
+            timesteps: text.take_as("timesteps")?.unwrap_or(usual.timesteps),
+            input: text.take_as("input")?.unwrap_or(usual.input),
+            norm: text.take_as("norm")?.unwrap_or(usual.norm),
+            twin: text.take_as("twin")?.unwrap_or(usual.twin),
+            lif,
+            ..usual
+        };
+        text.finish()?;
+        config.check()?;
+        Ok(config)
     }
 }

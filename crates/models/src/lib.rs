@@ -2,50 +2,42 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`config`] | which net: kind, sizes, neuron, normalisation |
-//! | [`memory`] | what is kept between forward and backward: floats, half floats, or bits alone |
+//! | [`config`] | which net: architecture, sizes, neuron, normalisation, and its text form |
+//! | [`graph`] | a net as a graph of ops: spelled out, planned, run |
+//! | [`ops`] | the ops, one file each, forward beside backward |
+//! | [`nets`] | the nets that have names, one file each, and their registry |
 //! | [`params`] | one flat allocation of weights and one of gradients, ranges with names |
+//! | [`net`], [`stream`] | a planned net: forward, backward; prediction step by step |
 //! | [`plan`], [`available`] | what a net costs before it runs, and the memory that there is |
-//! | [`net`] | a planned net: every buffer, forward, backward |
-//! | [`build`] | ResNet-19, VGGSNN, LeNet, MLP, a small event net and nets of one's own as lists of layers |
-//! | [`stream`] | prediction step by step, with state that the caller owns |
-//! | [`inspect`] | who looks on while gradients run; neurons and normalisation laid open |
-//! | [`shapes`] | the kernels that a planned net runs, for benchmarks |
-//! | [`spectral`] | measured Lipschitz constants: the largest singular value of each layer |
-//! | [`operations`] | synaptic operations, counted from the spikes of a forward |
-//! | [`energy`] | what an inference would cost, by the models of the literature |
+//! | [`inspect`] | neurons, norms, kernels, operations, energy, Lipschitz constants |
 //! | [`durable`] | files whole or not at all, checksums |
 //! | [`safetensors`], [`names`] | files, and the authors' own parameter names |
 #![forbid(unsafe_code)]
 
 pub mod available;
-pub mod build;
 pub mod config;
 pub mod durable;
-pub mod energy;
 mod foreign;
+pub mod graph;
 pub mod inspect;
 mod json;
-mod layers;
-pub mod memory;
 pub mod names;
 pub mod net;
-pub mod operations;
+pub mod nets;
+pub mod ops;
 pub mod params;
 pub mod plan;
 pub mod safetensors;
-pub mod shapes;
-pub mod spectral;
 pub mod stream;
 
-pub use build::LayerSpec;
-pub use config::{Init, Input, Kernels, NetConfig, NetKind, Norm};
-pub use inspect::{NormInfo, UnitInfo};
-pub use memory::Memory;
+pub use config::{Architecture, Init, Input, Kernels, NetConfig, Norm};
+pub use graph::{Graph, Memory, NodeId};
+pub use inspect::kernels::{KernelKind, KernelShape};
+pub use inspect::operations::{InputKind, LayerOperations, UnitSpikes};
+pub use inspect::spectral::{Lanczos, LipschitzConstant};
+pub use inspect::{NormInfo, UnitInfo, energy};
 pub use net::Net;
-pub use operations::{InputKind, LayerOperations, UnitSpikes};
+pub use nets::{LayerSpec, NetKind};
 pub use params::Params;
 pub use plan::{Bytes, LayerReport, PlanReport};
-pub use shapes::{KernelKind, KernelShape};
-pub use spectral::{Lanczos, LipschitzConstant};
 pub use stream::Stream;

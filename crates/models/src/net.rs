@@ -1,71 +1,13 @@
 //! A planned net: every buffer it needs, forward, and the backward that reads the forward's list upward.
 
-use crate::layers::{Current, Layer, LinearCurrent, Value};
-use crate::plan::{Plan, lipschitz_needs};
+use crate::graph::{Component, Context, Execution, Op, Planned, Value, ValueId};
+use crate::plan::{Plan, lipschitz_needs, widest};
 use crate::{NetConfig, Params, available};
-use spikegrad_bptt::lif::record::Recorder;
 use spikegrad_bptt::lipschitz::lipschitz;
 use spikegrad_bptt::loss::Logits;
-use spikegrad_bptt::{ConfigError, Fire, LifConfig, LossConfig};
+use spikegrad_bptt::{ConfigError, LossConfig};
 use spikegrad_tensor::memory::{NoMemory, try_vec};
-use spikegrad_tensor::norm::Statistics;
-use spikegrad_tensor::{Dims, LANES, Level, Needs, Scratch, Tensor, Workers};
-use std::sync::Arc;
-
-/// What layers share while a step runs.
-#[derive(Debug)]
-pub(crate) struct Flow {
-    pub params: Params,
-    pub values: Vec<Value>,
-    /// Gradient buffers, shared by values whose lives do not overlap.
-    pub gradients: Vec<Tensor>,
-    /// The buffer of each value's gradient, if it needs one, and its size.
-    pub gradient_of: Vec<Option<usize>>,
-    pub value_dims: Vec<Dims>,
-    /// Buffers for convolutions' outputs that more than one of them uses.
-    pub lent: Vec<Tensor>,
-    /// Whether a value's gradient holds something yet.
-    pub written: Vec<bool>,
-    /// Membranes of a stream, each at the number of its unit's output; none outside a stream.
-    pub membranes: Vec<Tensor>,
-    /// Who looks on in the backward.
-    pub recorder: Option<Arc<dyn Recorder>>,
-    pub workers: Workers,
-    /// What the layers take of the workers' buffers.
-    pub needs: Needs,
-    /// Ones, then as many zeros: the identity as an affine map.
-    pub ones: Vec<f32>,
-    pub lif: LifConfig,
-    pub fire: Fire,
-    pub level: Level,
-    pub steps: usize,
-    pub batch: usize,
-    pub training: bool,
-}
-
-impl Flow {
-    /// Takes the gradient buffer of a value, with whether to add to it; none if it needs no gradient.
-    pub(crate) fn take_gradient(&mut self, value: usize) -> Option<(Tensor, bool)> {
-        let slot = self.gradient_of[value]?;
-        let mut gradient = std::mem::take(&mut self.gradients[slot]);
-        gradient.resize(self.value_dims[value]);
-        Some((gradient, self.written[value]))
-    }
-
-    /// Gives a gradient back, written.
-    pub(crate) fn put_gradient(&mut self, value: usize, gradient: Tensor) {
-        if let Some(slot) = self.gradient_of[value] {
-            self.gradients[slot] = gradient;
-            self.written[value] = true;
-        }
-    }
-
-    /// Makes the gradient of `value` that of `from` too, which shares its buffer.
-    pub(crate) fn hand_on(&mut self, value: usize, from: usize) {
-        assert!(!self.written[from] && self.gradient_of[from] == self.gradient_of[value]);
-        self.written[from] = true;
-    }
-}
+use spikegrad_tensor::{LANES, Level, Needs, Scratch, Tensor, Workers};
 
 /// What the loss of a batch is made of.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -81,9 +23,14 @@ pub struct Loss {
 #[derive(Debug)]
 pub struct Net {
     config: NetConfig,
-    pub(crate) layers: Vec<Layer>,
-    pub(crate) flow: Flow,
-    logits_gradient: Tensor,
+    pub(crate) ops: Vec<Box<dyn Op>>,
+    pub(crate) run: Execution,
+    /// The value of the logits.
+    output: ValueId,
+    /// What the ops take of the workers' buffers.
+    pub(crate) needs: Needs,
+    /// Logits that are spikes, as floats.
+    pub(crate) unpacked: Tensor,
     mean_logits: Vec<f32>,
     /// The Lipschitz term of each weight.
     lipschitz_terms: Vec<f64>,
@@ -108,47 +55,28 @@ impl Net {
 
     /// Gets the memory of a plan.
     fn allocate(plan: Plan<'_>, level: Level) -> Result<Self, NoMemory> {
-        let Plan { config, batch, mut built } = plan;
-        built.params.allocate()?;
-        built.layers.iter_mut().try_for_each(Layer::allocate)?;
-        built.values.iter_mut().try_for_each(Value::allocate)?;
-        built.gradients.iter_mut().chain(&mut built.lent).try_for_each(Tensor::allocate)?;
-        let widest = built.widest();
+        let Plan { config, batch, planned, mut unpacked } = plan;
+        let Planned { mut ops, mut params, mut values, output, mut gradients, mut shared, needs } = planned;
+        params.allocate()?;
+        ops.iter_mut().try_for_each(|op| op.allocate())?;
+        values.allocate()?;
+        gradients.allocate()?;
+        shared.iter_mut().try_for_each(Tensor::allocate)?;
+        unpacked.allocate()?;
+        let widest = widest(values.all_dims());
         let mut ones = try_vec(2 * widest, 1.0)?;
         ones[widest..].fill(0.0);
-        let mut logits_gradient = Tensor::planned(Dims::new(config.steps() * batch, config.classes, 1, 1));
-        logits_gradient.allocate()?;
         let mut workers = Workers::new();
-        workers.reserve(&built.needs)?;
-        let lipschitz_terms = vec![0.0; built.params.entries.len()];
-        let flow = Flow {
-            params: built.params,
-            written: vec![false; built.values.len()],
-            values: built.values,
-            gradients: built.gradients,
-            gradient_of: built.gradient_of,
-            value_dims: built.value_dims,
-            lent: built.lent,
-            membranes: Vec::new(),
-            recorder: None,
-            workers,
-            needs: built.needs,
-            ones,
-            lif: config.lif.clone(),
-            fire: config.fire(),
-            level,
-            steps: config.steps(),
-            batch,
-            training: true,
-        };
-        Ok(Self {
-            config: config.clone(),
-            layers: built.layers,
-            flow,
-            logits_gradient,
-            mean_logits: try_vec(batch * config.classes, 0.0)?,
-            lipschitz_terms,
-        })
+        workers.reserve(&needs)?;
+        let lipschitz_terms = vec![0.0; params.entries.len()];
+        let steps = config.steps();
+        let context = Context { steps, batch, training: true, smooth: config.smooth, level };
+        let carried = Vec::new();
+        let run =
+            Execution { params, values, gradients, workers, context, carried, shared, ones, recorder: None };
+        let mean_logits = try_vec(batch * config.classes, 0.0)?;
+        let config = config.clone();
+        Ok(Self { config, ops, run, output, needs, unpacked, mean_logits, lipschitz_terms })
     }
 
     /// Gets the memory that the Lipschitz term needs, so that the first step does not have to ask for it.
@@ -156,8 +84,8 @@ impl Net {
     /// # Errors
     /// There is no memory for it.
     pub fn reserve_lipschitz(&mut self) -> Result<(), ConfigError> {
-        let needs = lipschitz_needs(&self.flow.params);
-        self.flow.workers.reserve(&needs).map_err(|error| ConfigError(error.to_string()))
+        let needs = lipschitz_needs(&self.run.params);
+        self.run.workers.reserve(&needs).map_err(|error| ConfigError(error.to_string()))
     }
 
     /// The configuration.
@@ -167,23 +95,23 @@ impl Net {
 
     /// Images of a batch.
     pub fn batch(&self) -> usize {
-        self.flow.batch
+        self.run.context.batch
     }
 
     /// Weights, gradients, running estimates.
     pub fn params(&self) -> &Params {
-        &self.flow.params
+        &self.run.params
     }
 
     /// Weights, gradients, running estimates, to change.
     pub fn params_mut(&mut self) -> &mut Params {
-        &mut self.flow.params
+        &mut self.run.params
     }
 
     /// Numbers in a batch of images.
     pub fn images_len(&self) -> usize {
         let c = &self.config;
-        c.frames() * self.flow.batch * c.channels * c.height * c.width
+        c.frames() * self.run.context.batch * c.channels * c.height * c.width
     }
 
     /// Runs the net on a batch of images (N, C, H, W), or of frames (T, N, C, H, W) where [`NetConfig::input`] says so,
@@ -191,27 +119,40 @@ impl Net {
     ///
     /// Panics if `images` is not [`Net::images_len`] long. Where the input is spikes, all but 0 is one.
     pub fn forward(&mut self, images: &[f32], training: bool) {
-        self.flow.training = training;
-        match &mut self.flow.values[0] {
+        self.run.context.training = training;
+        match self.run.values.get_mut(ValueId::INPUT) {
             Value::Dense(input) => input.copy_from_nchw(images),
             Value::Spikes(input) => input.copy_from_nchw(images),
-            Value::Taken => unreachable!("no layer writes the input"),
+            Value::Taken => unreachable!("no op writes the input"),
         }
-        for layer in &mut self.layers {
-            layer.forward(&mut self.flow);
+        for op in &mut self.ops {
+            op.forward(&mut self.run);
         }
+    }
+
+    /// The logits of each step after a forward, and the distance between their rows.
+    fn step_logits(&mut self) -> (&[f32], Logits) {
+        let (steps, classes) = (self.run.context.steps, self.config.classes);
+        let size = Logits { steps, classes, stride: classes.next_multiple_of(LANES) };
+        (self.run.values.get(self.output).floats(&mut self.unpacked).floats(), size)
+    }
+
+    /// The logits (T, N, classes) of every step after a forward.
+    pub fn logits(&mut self) -> Vec<f32> {
+        let (logits, Logits { classes, stride, .. }) = self.step_logits();
+        logits.chunks(stride).flat_map(|row| row[..classes].iter().copied()).collect()
     }
 
     /// The logits' mean over time, (batch, classes), after a forward.
     pub fn mean_logits(&mut self) -> &[f32] {
-        let (steps, classes) = (self.flow.steps, self.config.classes);
-        let y = output(&self.layers).y.floats();
-        let stride = classes.next_multiple_of(LANES);
-        for (i, mean) in self.mean_logits.iter_mut().enumerate() {
+        let (batch, mut mean) = (self.run.context.batch, std::mem::take(&mut self.mean_logits));
+        let (y, Logits { steps, classes, stride }) = self.step_logits();
+        for (i, mean) in mean.iter_mut().enumerate() {
             let (n, k) = (i / classes, i % classes);
-            let sum: f64 = (0..steps).map(|t| f64::from(y[(t * self.flow.batch + n) * stride + k])).sum();
+            let sum: f64 = (0..steps).map(|t| f64::from(y[(t * batch + n) * stride + k])).sum();
             *mean = (sum / steps as f64) as f32;
         }
+        self.mean_logits = mean;
         &self.mean_logits
     }
 
@@ -219,28 +160,35 @@ impl Net {
     ///
     /// Panics if there is not one label a planned image, or one is no class.
     pub fn backward(&mut self, labels: &[u32], loss: &LossConfig, beta: f32) -> Loss {
-        assert_eq!(labels.len(), self.flow.batch);
+        assert_eq!(labels.len(), self.run.context.batch);
         assert!(labels.iter().all(|&label| (label as usize) < self.config.classes));
-        self.flow.params.zero_grads();
-        self.flow.written.fill(false);
-        let stride = self.config.classes.next_multiple_of(LANES);
-        let size = Logits { steps: self.flow.steps, classes: self.config.classes, stride };
-        let (last, rest) = self.layers.split_last_mut().expect("a net ends with its output");
-        let Layer::Output(last) = last else { unreachable!("a net ends with its output") };
-        let g = self.logits_gradient.floats_mut();
-        let cross_entropy = loss.evaluate(size, last.y.floats(), labels, g, &mut self.mean_logits);
-        last.backward(&self.logits_gradient, &mut self.flow);
-        for layer in rest.iter_mut().rev() {
-            layer.backward(&mut self.flow);
-        }
+        self.run.gradients.clear();
+        let (mut gradient, _) =
+            self.run.gradients.take_to_add(self.output).expect("the logits have a gradient");
+        let mut mean = std::mem::take(&mut self.mean_logits);
+        let (logits, size) = self.step_logits();
+        let cross_entropy = loss.evaluate(size, logits, labels, gradient.floats_mut(), &mut mean);
+        self.mean_logits = mean;
+        self.run.gradients.put(self.output, gradient);
+        self.run.params.zero_grads();
+        self.backward_ops();
         let lipschitz = if beta == 0.0 { 0.0 } else { self.lipschitz(beta) };
         Loss { cross_entropy, lipschitz }
     }
 
+    /// Runs the list of the forward upward.
+    fn backward_ops(&mut self) {
+        for op in self.ops.iter_mut().rev() {
+            if self.run.gradients.wants(op.writes()) {
+                op.backward(&mut self.run);
+            }
+        }
+    }
+
     /// Adds the Lipschitz term's gradient to every weight of two or more dimensions; returns its value.
     fn lipschitz(&mut self, beta: f32) -> f64 {
-        let level = self.flow.level;
-        let Params { entries, weights, grads, .. } = &mut self.flow.params;
+        let level = self.run.context.level;
+        let Params { entries, weights, grads, .. } = &mut self.run.params;
         let mut rest = &mut grads[..];
         // Last layers first: they are the large ones, so that the last task to finish is a small one.
         let tasks = entries.iter().zip(&mut self.lipschitz_terms).rev().filter_map(move |(entry, term)| {
@@ -248,7 +196,7 @@ impl Net {
             rest = before;
             (entry.shape.len() > 1).then_some((entry, grad, term))
         });
-        self.flow.workers.run(tasks, |(entry, grad, term), scratch: &mut Scratch| {
+        self.run.workers.run(tasks, |(entry, grad, term), scratch: &mut Scratch| {
             *term = lipschitz(level, beta, entry.shape[0], &weights[entry.range.clone()], grad, scratch);
         });
         self.lipschitz_terms.iter().sum()
@@ -256,16 +204,16 @@ impl Net {
 
     /// ∂L/∂images in the images' order after a backward, if the net was planned with it.
     pub fn input_gradient(&self) -> Option<Vec<f32>> {
-        let slot = self.flow.gradient_of[0]?;
-        Some(self.flow.gradients[slot].to_nchw())
+        self.run.gradients.get(ValueId::INPUT).map(Tensor::to_nchw)
+    }
+
+    /// What every op is made of, in the order of the forward.
+    pub(crate) fn components(&self) -> impl Iterator<Item = Component<'_>> {
+        self.ops.iter().flat_map(|op| op.components(&self.run.values))
     }
 
     /// Firing rate of each spiking layer, after a forward.
     pub fn rates(&self) -> Vec<(String, f64)> {
-        let units = self.layers.iter().filter_map(|layer| match layer {
-            Layer::Unit(unit) => Some(unit),
-            _ => None,
-        });
         let rate = |value: &Value| match value {
             Value::Spikes(spikes) => spikes.rate(),
             Value::Dense(dense) => {
@@ -274,40 +222,19 @@ impl Net {
             }
             Value::Taken => 0.0,
         };
-        units.map(|unit| (unit.name.clone(), rate(&self.flow.values[unit.out]))).collect()
+        let rates = self.components().filter_map(|component| match component {
+            Component::Neurons(part) => Some((part.name.to_string(), rate(self.run.values.get(part.output)))),
+            _ => None,
+        });
+        rates.collect()
     }
 
-    /// The first layer, in the order of the forward, whose output is not finite.
+    /// The first op, in the order of the forward, whose output is not finite, or else the first parameter.
     pub fn first_not_finite(&self) -> Option<String> {
-        let finite = |tensor: &Tensor| tensor.floats().iter().all(|x| x.is_finite());
-        for layer in &self.layers {
-            let broken = match layer {
-                Layer::Unit(unit) => unit.currents.iter().any(|current| match current {
-                    // y itself may be gone; what is not finite in it is not finite in its mean and variance.
-                    Current::Conv(conv) => {
-                        let Statistics { mean, var, .. } = &conv.statistics;
-                        mean.iter().chain(var).any(|x| !x.is_finite())
-                    }
-                    Current::Linear(linear) => !finite(&linear.y),
-                    Current::Identity(_) => false,
-                }),
-                Layer::Output(linear) => !finite(&linear.y),
-                Layer::Pool { .. } | Layer::Flatten { .. } => false,
-            };
-            if broken {
-                return Some(match layer {
-                    Layer::Unit(unit) => unit.name.clone(),
-                    _ => "output".into(),
-                });
-            }
+        match self.ops.iter().find(|op| !op.is_finite(&self.run)) {
+            Some(op) if op.writes() == self.output => Some("output".into()),
+            Some(op) => Some(op.name().to_string()),
+            None => self.run.params.first_not_finite().map(str::to_string),
         }
-        self.flow.params.first_not_finite().map(str::to_string)
-    }
-}
-
-fn output(layers: &[Layer]) -> &LinearCurrent {
-    match layers.last() {
-        Some(Layer::Output(linear)) => linear,
-        _ => unreachable!("a net ends with its output"),
     }
 }

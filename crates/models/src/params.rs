@@ -15,6 +15,26 @@ pub struct Entry {
     pub shape: Vec<usize>,
     /// Where it lies.
     pub range: Range<usize>,
+    /// What it is.
+    pub role: Role,
+}
+
+/// What a parameter is, which decides how it begins and which recipes of weight decay leave it out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Role {
+    /// A matrix or a kernel: drawn at random.
+    Weight,
+    /// A bias that belongs to the weight before it: drawn with it.
+    Bias,
+    /// A norm's factor, 1 at the beginning.
+    Scale,
+    /// A norm's summand, 0 at the beginning.
+    Shift,
+    /// A neuron's own, such as its decay: the op that has it sets its beginning.
+    Neuron,
+    /// A running estimate of a norm, which is not learned.
+    Estimate,
 }
 
 /// What a net learns, its gradients, and batch norm's running estimates.
@@ -45,21 +65,20 @@ struct Ones {
 pub(crate) const MOST_NUMBERS: usize = 1 << 46;
 
 impl Params {
-    /// Plans a weight and returns its range.
+    /// Plans a parameter and returns its range.
     ///
     /// # Errors
-    /// There are more weights than [`MOST_NUMBERS`].
-    pub(crate) fn add(&mut self, name: String, shape: Vec<usize>) -> Result<Range<usize>, ConfigError> {
-        Self::push(&mut self.entries, name, shape)
-    }
-
-    /// Plans a weight that is 1 at the beginning.
-    ///
-    /// # Errors
-    /// As [`Params::add`].
-    pub(crate) fn add_ones(&mut self, name: String, shape: Vec<usize>) -> Result<Range<usize>, ConfigError> {
-        let range = self.add(name, shape)?;
-        self.ones.weights.push(range.clone());
+    /// There are more parameters than [`MOST_NUMBERS`].
+    pub(crate) fn add(
+        &mut self,
+        name: String,
+        shape: Vec<usize>,
+        role: Role,
+    ) -> Result<Range<usize>, ConfigError> {
+        let range = Self::push(&mut self.entries, name, shape, role)?;
+        if role == Role::Scale {
+            self.ones.weights.push(range.clone());
+        }
         Ok(range)
     }
 
@@ -73,19 +92,24 @@ impl Params {
         len: usize,
         is_one: bool,
     ) -> Result<Range<usize>, ConfigError> {
-        let range = Self::push(&mut self.buffer_entries, name, vec![len])?;
+        let range = Self::push(&mut self.buffer_entries, name, vec![len], Role::Estimate)?;
         if is_one {
             self.ones.buffers.push(range.clone());
         }
         Ok(range)
     }
 
-    fn push(entries: &mut Vec<Entry>, name: String, shape: Vec<usize>) -> Result<Range<usize>, ConfigError> {
+    fn push(
+        entries: &mut Vec<Entry>,
+        name: String,
+        shape: Vec<usize>,
+        role: Role,
+    ) -> Result<Range<usize>, ConfigError> {
         let begin = planned(entries);
         let len = shape.iter().try_fold(1, |len: usize, &side| len.checked_mul(side));
         match len.and_then(|len| begin.checked_add(len)).filter(|&end| end <= MOST_NUMBERS) {
             Some(end) => {
-                entries.push(Entry { name, shape, range: begin..end });
+                entries.push(Entry { name, shape, range: begin..end, role });
                 Ok(begin..end)
             }
             None => Err(ConfigError(format!(
@@ -113,23 +137,22 @@ impl Params {
         Ok(())
     }
 
-    /// Draws every weight of two or more dimensions, and the biases of linear layers and convolutions, from `seed`.
+    /// Draws weights, and the biases that belong to them, from `seed`, in the order of the net.
     pub fn initialise(&mut self, init: Init, seed: u64) {
         let mut rng = Rng::new(seed);
         let mut fan_in = 1;
         for entry in &self.entries {
             let weights = &mut self.weights[entry.range.clone()];
-            let is_matrix = entry.shape.len() > 1;
-            if is_matrix {
-                fan_in = entry.shape[1..].iter().product();
+            let is_weight = entry.role == Role::Weight;
+            if is_weight {
+                fan_in = entry.shape.iter().skip(1).product();
             }
-            let is_bias = ["fc", "conv"].iter().any(|layer| entry.name.starts_with(layer)) && !is_matrix;
             match init {
-                Init::Uniform if is_matrix || is_bias => {
+                Init::Uniform if is_weight || entry.role == Role::Bias => {
                     let bound = 1.0 / (fan_in as f32).sqrt();
                     weights.iter_mut().for_each(|w| *w = bound * (2.0 * rng.uniform() - 1.0));
                 }
-                Init::Kaiming if is_matrix => {
+                Init::Kaiming if is_weight => {
                     let deviation = (2.0 / fan_in as f32).sqrt();
                     weights.iter_mut().for_each(|w| *w = deviation * rng.normal());
                 }

@@ -4,10 +4,10 @@
 //! ask for them; not counted are lists of few spikes, which grow with what fires, and the packing buffers that a matrix
 //! product takes and gives back.
 
-use crate::build::{Built, build};
 use crate::config::check_most;
-use crate::layers::{Current, Layer, LinearCurrent, Value};
+use crate::graph::{Component, NormPart, Op, Planned, ProductPart, Values, build};
 use crate::net::Net;
+use crate::params::Entry;
 use crate::{Memory, NetConfig, Params};
 use spikegrad_bptt::ConfigError;
 use spikegrad_tensor::parallel::{start_threads, threads};
@@ -89,11 +89,13 @@ impl PlanReport {
     }
 }
 
-/// A net's layers and buffers, all planned, none allocated.
+/// A net's ops and buffers, all planned, none allocated.
 pub(crate) struct Plan<'a> {
     pub config: &'a NetConfig,
     pub batch: usize,
-    pub built: Built,
+    pub planned: Planned,
+    /// Room for logits that are spikes.
+    pub unpacked: Tensor,
 }
 
 impl<'a> Plan<'a> {
@@ -110,25 +112,25 @@ impl<'a> Plan<'a> {
         }
         check_most("batch", batch, MOST_IMAGES)?;
         start_threads().map_err(ConfigError)?;
-        Ok(Self { config, batch, built: build(config, batch, level, input_gradient)? })
+        let planned = build(config, batch, level, input_gradient)?;
+        let unpacked = match planned.values.is_spikes(planned.output) {
+            true => Tensor::planned(planned.values.dims(planned.output)),
+            false => Tensor::default(),
+        };
+        Ok(Self { config, batch, planned, unpacked })
     }
 
     /// What the net costs.
     pub(crate) fn report(&self, moments: usize, lipschitz: bool) -> Result<PlanReport, ConfigError> {
-        let Built { layers, params, values, value_dims, gradients, lent, needs, .. } = &self.built;
-        let held = Held { config: self.config, batch: self.batch, layers, params, values, value_dims };
-        held.report(gradients, lent, *needs, (moments, lipschitz, threads()))
+        let Planned { ops, params, values, gradients, shared, needs, .. } = &self.planned;
+        let held = Held { config: self.config, batch: self.batch, ops, params, values };
+        let fixed = gradients.bytes() + self.unpacked.bytes() as u128;
+        held.report(fixed, shared, *needs, (moments, lipschitz, threads()))
     }
 }
 
-impl Built {
-    /// Channels of the widest value, padded.
-    pub(crate) fn widest(&self) -> usize {
-        widest(&self.value_dims)
-    }
-}
-
-fn widest(dims: &[Dims]) -> usize {
+/// Channels of the widest value, padded.
+pub(crate) fn widest(dims: &[Dims]) -> usize {
     dims.iter().map(|d| d.blocks() * LANES).max().unwrap_or(LANES)
 }
 
@@ -143,18 +145,17 @@ pub(crate) fn lipschitz_needs(params: &Params) -> Needs {
 struct Held<'a> {
     config: &'a NetConfig,
     batch: usize,
-    layers: &'a [Layer],
+    ops: &'a [Box<dyn Op>],
     params: &'a Params,
-    values: &'a [Value],
-    value_dims: &'a [Dims],
+    values: &'a Values,
 }
 
 impl Held<'_> {
     /// Adds everything up, in numbers that no sum leaves.
     fn report(
         &self,
-        gradients: &[Tensor],
-        lent: &[Tensor],
+        fixed: u128,
+        shared: &[Tensor],
         needs: Needs,
         (moments, lipschitz, workers): (usize, bool, usize),
     ) -> Result<PlanReport, ConfigError> {
@@ -162,16 +163,16 @@ impl Held<'_> {
         let held = |tensors: &[Tensor]| tensors.iter().map(|tensor| wide(tensor.bytes())).sum::<u128>();
         let (parameters, buffers) = self.params.planned();
         let needs = if lipschitz { needs.most(lipschitz_needs(self.params)) } else { needs };
-        let mut saved: u128 = self.values.iter().map(|value| wide(value.bytes())).sum();
-        let mut workspace = held(gradients) + needs.bytes(workers) + self.logits();
+        let mut saved = self.values.bytes();
+        let mut workspace = fixed + needs.bytes(workers) + self.constants();
         match self.config.memory {
-            Memory::F32 => saved += held(lent),
-            Memory::Bf16 | Memory::Recompute => workspace += held(lent),
+            Memory::F32 => saved += held(shared),
+            Memory::Bf16 | Memory::Recompute => workspace += held(shared),
         }
-        for layer in self.layers {
-            let (of_layer, work) = layer.bytes();
-            saved += wide(of_layer);
-            workspace += wide(work);
+        for op in self.ops {
+            let bytes = op.bytes();
+            saved += wide(bytes.saved);
+            workspace += wide(bytes.workspace);
         }
         let weights = 4 * wide(parameters);
         let parts = [weights + 4 * wide(buffers), weights, wide(moments) * weights, saved, workspace];
@@ -190,11 +191,11 @@ impl Held<'_> {
             workspace: narrow(workspace)?,
             total: narrow(total)?,
         };
-        let neurons = self.layers.iter().map(|layer| match layer {
-            Layer::Unit(unit) => wide(unit.dims.len() / unit.dims.n),
+        let neurons = self.components().map(|component| match component {
+            Component::Neurons(part) => wide(part.dims.len() / part.dims.n),
             _ => 0,
         });
-        let layers = rows(self.layers, self.params);
+        let layers = self.rows();
         let macs: u128 = layers.iter().map(|layer| u128::from(layer.macs)).sum();
         let macs = u64::try_from(macs)
             .map_err(|_| ConfigError(format!("the net takes {macs} multiply-adds, too many")))?;
@@ -208,27 +209,45 @@ impl Held<'_> {
         })
     }
 
-    /// The batch norms whose convolution yields a single pixel of a single image.
-    fn norms_of_one_value(&self) -> Vec<String> {
-        let units = self.layers.iter().flat_map(|layer| match layer {
-            Layer::Unit(unit) => &unit.currents[..],
-            _ => &[],
-        });
-        let convs = units.filter_map(|current| match current {
-            Current::Conv(conv) if conv.conv.output().n * conv.conv.output().pixels() == 1 => Some(conv),
-            _ => None,
-        });
-        let name = |start: usize| self.params.entries.iter().find(|entry| entry.range.start == start);
-        let names = convs.filter_map(|conv| name(conv.gamma.start)?.name.strip_suffix(".weight"));
-        names.map(str::to_string).collect()
+    fn components(&self) -> impl Iterator<Item = Component<'_>> {
+        self.ops.iter().flat_map(|op| op.components(self.values))
     }
 
-    /// Bytes of the logits' gradient and mean, and of the constants that every layer reads.
-    fn logits(&self) -> u128 {
-        let classes = self.config.classes as u128;
-        let (batch, steps) = (self.batch as u128, self.config.steps() as u128);
-        let padded = classes.next_multiple_of(LANES as u128);
-        4 * (steps * batch * padded + batch * classes + 2 * widest(self.value_dims) as u128)
+    /// The parameter that begins at `start`.
+    fn entry(&self, start: usize) -> Option<&Entry> {
+        self.params.entries.iter().find(|entry| entry.range.start == start)
+    }
+
+    /// The batch norms whose convolution yields a single pixel of a single image.
+    fn norms_of_one_value(&self) -> Vec<String> {
+        let names = self.components().filter_map(|component| match component {
+            Component::Norm(NormPart { dims, gamma, .. }) if dims.n * dims.pixels() == 1 => {
+                self.entry(gamma.start)?.name.strip_suffix(".weight").map(str::to_string)
+            }
+            _ => None,
+        });
+        names.collect()
+    }
+
+    /// A row for each convolution and linear layer.
+    fn rows(&self) -> Vec<LayerReport> {
+        let row = |part: ProductPart<'_>| {
+            let entry = self.entry(part.weight.start);
+            let name = entry.map_or(String::new(), |entry| entry.name.clone());
+            let sides: Vec<_> = entry.iter().flat_map(|entry| &entry.shape).map(usize::to_string).collect();
+            LayerReport { name, shape: sides.join("×"), parameters: part.parameters, macs: part.macs }
+        };
+        let rows = self.components().filter_map(|component| match component {
+            Component::Product(part) => Some(row(part)),
+            _ => None,
+        });
+        rows.collect()
+    }
+
+    /// Bytes of the logits' mean, and of the constants that every op reads.
+    fn constants(&self) -> u128 {
+        let (batch, classes) = (self.batch as u128, self.config.classes as u128);
+        4 * (batch * classes + 2 * widest(self.values.all_dims()) as u128)
     }
 }
 
@@ -236,45 +255,12 @@ impl Net {
     /// What the net costs; `moments` is how many the optimiser keeps, `lipschitz` whether the loss has the Lipschitz
     /// term.
     pub fn report(&self, moments: usize, lipschitz: bool) -> PlanReport {
-        let flow = &self.flow;
-        let held = Held {
-            config: self.config(),
-            batch: flow.batch,
-            layers: &self.layers,
-            params: &flow.params,
-            values: &flow.values,
-            value_dims: &flow.value_dims,
-        };
-        let costs = (moments, lipschitz, flow.workers.count());
-        let report = held.report(&flow.gradients, &flow.lent, flow.needs, costs);
+        let run = &self.run;
+        let (params, values) = (&run.params, &run.values);
+        let held = Held { config: self.config(), batch: self.batch(), ops: &self.ops, params, values };
+        let costs = (moments, lipschitz, run.workers.count());
+        let fixed = run.gradients.bytes() + self.unpacked.bytes() as u128;
+        let report = held.report(fixed, &run.shared, self.needs, costs);
         report.unwrap_or_else(|_| unreachable!("a net in memory has sizes that fit"))
     }
-}
-
-/// A row for each convolution and linear layer.
-fn rows(layers: &[Layer], params: &Params) -> Vec<LayerReport> {
-    let row = |start: usize, parameters: usize, macs: u64| {
-        let entry = params.entries.iter().find(|entry| entry.range.start == start);
-        let name = entry.map_or(String::new(), |entry| entry.name.clone());
-        let sides: Vec<_> = entry.iter().flat_map(|entry| &entry.shape).map(usize::to_string).collect();
-        LayerReport { name, shape: sides.join("×"), parameters, macs }
-    };
-    let linear =
-        |l: &LinearCurrent| row(l.weight.start, l.weight.len() + l.bias.len(), l.weight.len() as u64);
-    let mut rows = Vec::new();
-    for layer in layers {
-        match layer {
-            Layer::Unit(unit) => rows.extend(unit.currents.iter().filter_map(|current| match current {
-                Current::Conv(c) => {
-                    let bias = c.bias.as_ref().map_or(0, |bias| bias.len());
-                    Some(row(c.weight.start, c.weight.len() + bias + 2 * c.gamma.len(), c.conv.macs()))
-                }
-                Current::Linear(l) => Some(linear(l)),
-                Current::Identity(_) => None,
-            })),
-            Layer::Output(l) => rows.push(linear(l)),
-            Layer::Pool { .. } | Layer::Flatten { .. } => {}
-        }
-    }
-    rows
 }

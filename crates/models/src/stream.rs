@@ -1,6 +1,6 @@
 //! Prediction step by step: the net keeps nothing between steps, whoever reads the stream owns its state.
 
-use crate::layers::Layer;
+use crate::graph::Op;
 use crate::{Net, NetConfig};
 use spikegrad_bptt::ConfigError;
 use spikegrad_tensor::memory::{NoMemory, try_vec};
@@ -12,8 +12,8 @@ use std::mem::{swap, take};
 /// It belongs to the caller: one net serves many streams, and a clone is a point to come back to.
 #[derive(Clone, Debug)]
 pub struct Stream {
-    /// Of each unit's neurons, at the number of the unit's output; empty for other values.
-    membranes: Vec<Tensor>,
+    /// What each op carries, such as membranes, at the number of the value it writes.
+    carried: Vec<Vec<Tensor>>,
     sum: Vec<f64>,
     mean: Vec<f32>,
     steps: u64,
@@ -22,7 +22,7 @@ pub struct Stream {
 impl Stream {
     /// Goes back to the beginning: membranes at rest, no step taken.
     pub fn reset(&mut self) {
-        self.membranes.iter_mut().for_each(|m| m.floats_mut().fill(0.0));
+        self.carried.iter_mut().flatten().for_each(|m| m.floats_mut().fill(0.0));
         self.sum.fill(0.0);
         self.mean.fill(0.0);
         self.steps = 0;
@@ -40,7 +40,9 @@ impl Stream {
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        self.membranes.iter().map(Tensor::bytes).sum::<usize>() + 8 * self.sum.len() + 4 * self.mean.len()
+        self.carried.iter().flatten().map(Tensor::bytes).sum::<usize>()
+            + 8 * self.sum.len()
+            + 4 * self.mean.len()
     }
 }
 
@@ -55,34 +57,31 @@ impl Net {
     /// # Errors
     /// The net was planned for more than one time step, or there is no memory for the membranes.
     pub fn stream(&self) -> Result<Stream, ConfigError> {
-        if self.flow.steps != 1 {
-            let steps = self.flow.steps;
+        if self.run.context.steps != 1 {
+            let steps = self.run.context.steps;
             return Err(ConfigError(format!("net is planned for {steps} time steps, a stream needs 1")));
         }
         self.allocate_stream().map_err(|error| ConfigError(error.to_string()))
     }
 
     fn allocate_stream(&self) -> Result<Stream, NoMemory> {
-        let mut membranes = vec![Tensor::default(); self.flow.values.len()];
-        for layer in &self.layers {
-            if let Layer::Unit(unit) = layer {
-                membranes[unit.out] = Tensor::planned(Dims { n: self.flow.batch, ..unit.dims });
-                membranes[unit.out].allocate()?;
-            }
+        let mut carried = vec![Vec::new(); self.run.values.len()];
+        for op in &self.ops {
+            let mut tensors: Vec<_> = op.carries().into_iter().map(Tensor::planned).collect();
+            tensors.iter_mut().try_for_each(Tensor::allocate)?;
+            carried[op.writes().index()] = tensors;
         }
-        let logits = self.flow.batch * self.config().classes;
-        Ok(Stream { membranes, sum: try_vec(logits, 0.0)?, mean: try_vec(logits, 0.0)?, steps: 0 })
+        let logits = self.batch() * self.config().classes;
+        Ok(Stream { carried, sum: try_vec(logits, 0.0)?, mean: try_vec(logits, 0.0)?, steps: 0 })
     }
 
     /// Whether a stream was made by this net, or by one of the same layers and batch.
     pub fn accepts(&self, stream: &Stream) -> bool {
-        let fits = |layer: &Layer| match layer {
-            Layer::Unit(unit) => {
-                stream.membranes[unit.out].dims() == Dims { n: self.flow.batch, ..unit.dims }
-            }
-            _ => true,
+        let fits = |op: &dyn Op| {
+            let carried: Vec<Dims> = stream.carried[op.writes().index()].iter().map(Tensor::dims).collect();
+            carried == op.carries()
         };
-        stream.membranes.len() == self.flow.values.len() && self.layers.iter().all(fits)
+        stream.carried.len() == self.run.values.len() && self.ops.iter().all(|op| fits(&**op))
     }
 
     /// Takes a stream one time step further with a frame (batch, c, h, w), with the running statistics; returns the
@@ -90,10 +89,10 @@ impl Net {
     ///
     /// Panics if `frame` is not [`Net::images_len`] long or `stream` is another net's.
     pub fn step(&mut self, frame: &[f32], stream: &mut Stream) -> &[f32] {
-        assert_eq!(stream.membranes.len(), self.flow.values.len(), "the stream is this net's");
-        self.flow.membranes = take(&mut stream.membranes);
+        assert_eq!(stream.carried.len(), self.run.values.len(), "the stream is this net's");
+        self.run.carried = take(&mut stream.carried);
         self.forward(frame, false);
-        swap(&mut self.flow.membranes, &mut stream.membranes);
+        swap(&mut self.run.carried, &mut stream.carried);
         stream.steps += 1;
         let logits = self.mean_logits();
         for ((sum, mean), &logit) in stream.sum.iter_mut().zip(&mut stream.mean).zip(logits) {

@@ -1,7 +1,7 @@
 //! Settings of a net: names, and what is refused.
 
 use spikegrad_bptt::Fire;
-use spikegrad_models::{Init, Input, LayerSpec, Net, NetConfig, NetKind, Norm};
+use spikegrad_models::{Architecture, Init, Input, LayerSpec, Net, NetConfig, NetKind, Norm};
 use spikegrad_tensor::Level;
 use spikegrad_testkit::check::{dot, widen};
 
@@ -52,13 +52,17 @@ fn settings_that_make_no_sense_are_refused() {
     refused("threshold", |c| c.lif.threshold = 0.0, ["threshold is 0", "positive"]);
     refused("decay", |c| c.lif.decay = 1.5, ["decay is 1.5", "between 0 and 1"]);
     refused("delta", |c| c.lif.delta = f32::NAN, ["delta is NaN", "finite"]);
-    refused("low images of VGGSNN", |c| c.kind = NetKind::VggSnn, ["8×9", "16×16"]);
+    refused(
+        "low images of VGGSNN",
+        |c| c.architecture = Architecture::Named(NetKind::VggSnn),
+        ["8×9", "16×16"],
+    );
     let twin_of_frames = |c: &mut NetConfig| (c.twin, c.input, c.timesteps) = (true, Input::Frames, 4);
     refused("twin of frames", twin_of_frames, ["reads 1 image", "4 steps"]);
     let error = Net::plan(&good(), 0, Level::BASELINE, false).unwrap_err().to_string();
     assert!(error.contains("batch is 0"), "{error}");
     assert!(Net::plan(&good(), 1, Level::BASELINE, false).is_ok());
-    let pixel = NetConfig { kind: NetKind::Mlp, height: 1, width: 1, ..good() };
+    let pixel = NetConfig { architecture: Architecture::Named(NetKind::Mlp), height: 1, width: 1, ..good() };
     assert!(Net::plan(&pixel, 1, Level::BASELINE, false).is_ok(), "an MLP reads any image");
 }
 

@@ -63,6 +63,7 @@ fn reference(kind: NetKind) -> layout::NetConfig {
         NetKind::VggSnn => layout::NetKind::VggSnn,
         NetKind::VggSnnStride => layout::NetKind::VggSnnStride,
         NetKind::EventNet => layout::NetKind::EventNet,
+        other => panic!("the reference has no {other}"),
     };
     layout::NetConfig { w: 19, classes: 5, ..layout::NetConfig::paper(kind, 17, 0.07, 2) }
 }

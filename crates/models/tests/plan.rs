@@ -155,6 +155,7 @@ fn every_layer_has_its_shape_for_odd_images() {
                 NetKind::VggSnn => chain_shapes(&config, &vgg, |k| k % 2 == 1, false),
                 NetKind::VggSnnStride => chain_shapes(&config, &vgg, |k| k % 2 == 1, true),
                 NetKind::EventNet => chain_shapes(&config, &[32, 64, 128], |_| true, false),
+                other => panic!("the shapes of {other} are not written out"),
             };
             let macs = |layer: &LayerReport| (layer.name.clone(), layer.macs);
             let got: Vec<_> = plan.layers.iter().map(macs).collect();

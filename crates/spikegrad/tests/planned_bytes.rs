@@ -6,7 +6,7 @@ mod counting;
 use counting::{HELD, PEAK};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use spikegrad::models::{Input, LayerSpec, Memory, available};
+use spikegrad::models::{Architecture, Input, LayerSpec, Memory, available};
 use spikegrad::prelude::*;
 use spikegrad_testkit::check::narrow;
 use spikegrad_testkit::rng::Rng;
@@ -103,10 +103,10 @@ fn plans_of_any_sizes() {
     .run(
         &(net, rest),
         |((kind, (channels, height, width, classes), timesteps, scale), (layers, custom, batch, input))| {
-            let layers = if custom { layers } else { Vec::new() };
             let input = [Input::Still, Input::Frames, Input::Spikes][input];
             let plain = NetConfig::new(kind, channels, height, width, classes);
-            let net = NetConfig { scale: 10f64.powf(scale), timesteps, layers, input, ..plain };
+            let architecture = if custom { Architecture::Layers(layers) } else { plain.architecture };
+            let net = NetConfig { scale: 10f64.powf(scale), timesteps, architecture, input, ..plain };
             let config = TrainConfig { batch, ..TrainConfig::new(net) };
             let before = HELD.load(SeqCst);
             PEAK.store(before, SeqCst);

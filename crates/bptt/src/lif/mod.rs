@@ -139,6 +139,8 @@ pub enum Fire {
     Smooth,
     /// max(0, x), without a membrane: the ANN twin.
     Relu,
+    /// x, without a membrane: a sum of currents that is written out.
+    Identity,
 }
 
 /// One summand of the input current: (y − mean)·scale + shift, or spikes.

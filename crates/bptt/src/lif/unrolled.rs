@@ -134,7 +134,7 @@ impl Plane<'_> {
     #[inline(always)]
     fn charge<V: Lanes, const H: usize>(&self, x: &mut [Block], m: &mut [Block]) {
         let (lif, fire) = (self.unit.lif, self.unit.fire);
-        if fire == Fire::Relu {
+        if matches!(fire, Fire::Relu | Fire::Identity) {
             return;
         }
         match (fire, lif.reset.is_hard()) {
@@ -173,6 +173,7 @@ fn output<V: Lanes>(lif: &LifConfig, fire: Fire, u: V) -> V {
         Fire::Spike => V::select(u.gt(threshold), V::splat(1.0), zero),
         Fire::Smooth => (u - threshold).map(|d| lif.surrogate.primitive_at(d)),
         Fire::Relu => u.max(zero),
+        Fire::Identity => u,
     }
 }
 
@@ -428,6 +429,9 @@ pub(super) struct Terms<V> {
 #[inline(always)]
 pub(super) fn terms<V: Lanes>(lif: &LifConfig, fire: Fire, reset: Reset, e: V, a: V, u: V) -> Terms<V> {
     let (zero, one, threshold) = (V::splat(0.0), V::splat(1.0), V::splat(lif.threshold));
+    if fire == Fire::Identity {
+        return Terms { o: u, total: e, h: one, factor: one, gradient: e };
+    }
     if fire == Fire::Relu {
         let h = V::select(u.gt(zero), one, zero);
         return Terms { o: u.max(zero), total: e, h, factor: one, gradient: V::select(u.gt(zero), e, zero) };

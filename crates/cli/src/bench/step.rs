@@ -130,7 +130,7 @@ fn measure(settings: &Settings, args: &StepArgs) -> Result<Value, Failure> {
     // Forward, input gradient and weight gradient: three passes of 2 FLOPs a MAC.
     let flops = 6.0 * trainer.plan().macs_per_step as f64 * (batch * net.steps()) as f64;
     Ok(json!({
-        "net": net.kind.to_string(),
+        "net": net.name(),
         "width": net.scale,
         "batch": batch,
         "timesteps": net.steps(),

@@ -3,7 +3,7 @@
 use super::*;
 use spikegrad::bptt::Reset;
 use spikegrad::data::events::{FrameConfig, Resample, Sensor, Slicing, Values};
-use spikegrad::models::{Init, Memory, NetKind, Norm};
+use spikegrad::models::{Architecture, Init, Memory, NetKind, Norm};
 
 fn wrong(flags: Flags) -> String {
     Settings::resolve(flags, None).unwrap_err().to_string()
@@ -55,8 +55,7 @@ fn every_setting_reaches_the_trainer() {
                 step-every = 7.5\nstep-factor = 0.21875\nwarmup = 1.5\nbatch = 17\nepochs = 23\nseed = 29\n\
                 memory = \"bf16\"\ninput-gradient = \"winograd2\"\ndelta-kernels = \"on\"\naugment = \"flip\"\n";
     let net = NetConfig {
-        kind: NetKind::LeNet,
-        layers: Vec::new(),
+        architecture: Architecture::Named(NetKind::LeNet),
         channels: 3,
         height: 32,
         width: 32,
@@ -110,7 +109,7 @@ fn each_name_is_its_own_choice() {
         ("vggsnn-stride", NetKind::VggSnnStride),
         ("eventnet", NetKind::EventNet),
     ] {
-        assert_eq!(net(&format!("net = {name:?}")).kind, kind, "{name}");
+        assert_eq!(net(&format!("net = {name:?}")).kind(), Some(kind), "{name}");
     }
     for (name, reset) in [
         ("hard", Reset::Hard),

@@ -49,13 +49,14 @@ impl Setup {
         let lif = &self.net.lif;
         let at = spikegrad::bptt::surrogate::NAMES.iter().position(|name| *name == lif.surrogate.name());
         net::NetConfig {
-            kind: match self.net.kind {
+            kind: match self.net.kind().unwrap() {
                 NetKind::ResNet19 => net::NetKind::ResNet19,
                 NetKind::LeNet => net::NetKind::LeNet,
                 NetKind::Mlp => net::NetKind::Mlp,
                 NetKind::VggSnn => net::NetKind::VggSnn,
                 NetKind::VggSnnStride => net::NetKind::VggSnnStride,
                 NetKind::EventNet => net::NetKind::EventNet,
+                other => panic!("the reference has no {other}"),
             },
             channels: self.net.channels,
             h: self.net.height,

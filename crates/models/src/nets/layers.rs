@@ -1,9 +1,9 @@
-//! Nets of one's own: a list of layers, ended by a linear read-out.
+//! Nets of one's own as a list of layers, ended by a linear read-out; a [`Graph`] spells any other.
 
-use super::{Builder, Current};
 use crate::config::{MOST_SIDE, check_most};
+use crate::ops::{AvgPool, Conv, Linear, Neurons};
+use crate::{Graph, NodeId};
 use spikegrad_bptt::ConfigError;
-use spikegrad_tensor::conv::ConvConfig;
 
 /// A layer of a net of one's own; layer k of the list gives its weights the names below.
 ///
@@ -103,57 +103,53 @@ impl LayerSpec {
     }
 }
 
-impl Builder<'_> {
-    pub(super) fn custom(&mut self) -> Result<(), ConfigError> {
-        let mut x = 0;
-        for (k, &layer) in (1..).zip(&self.config.layers) {
-            x = match layer {
-                LayerSpec::Conv { channels, kernel, stride } => {
-                    let conv = ConvConfig { out_channels: channels, kernel, stride, padding: kernel / 2 };
-                    let current = self.conv((&format!("conv{k}"), &format!("bn{k}")), x, conv, false)?;
-                    self.unit(&format!("spike{k}"), vec![current])?
-                }
-                LayerSpec::Residual { channels, stride } => {
-                    let project = stride != 1 || channels != self.dims[x].c;
-                    self.residual(&format!("block{k}"), x, (channels, stride), project)?
-                }
-                LayerSpec::AvgPool { size } => self.pool(x, (size, size))?,
-                LayerSpec::GlobalPool => self.pool(x, (self.dims[x].h, self.dims[x].w))?,
-                LayerSpec::Linear { outputs } => {
-                    let x = self.vector(x)?;
-                    self.linear_unit(&format!("fc{k}"), &format!("spike{k}"), x, outputs)?
-                }
-            };
-        }
-        let x = self.vector(x)?;
-        self.output(&format!("fc{}", self.config.layers.len() + 1), x)
-    }
-
-    /// A value as feature vectors: flattened if it has pixels.
-    fn vector(&mut self, x: usize) -> Result<usize, ConfigError> {
-        if self.dims[x].pixels() > 1 || x == 0 { self.flatten(x) } else { Ok(x) }
-    }
-
-    /// Two 3×3 convolutions and a shortcut: the image's own spikes, or a 1×1 convolution of them.
-    pub(super) fn residual(
-        &mut self,
-        block: &str,
-        x: usize,
-        (channels, stride): (usize, usize),
-        project: bool,
-    ) -> Result<usize, ConfigError> {
-        let conv =
-            |kernel, stride| ConvConfig { out_channels: channels, kernel, stride, padding: kernel / 2 };
-        let name = |part: &str| format!("{block}.{part}");
-        let first = self.conv((&name("conv1"), &name("bn1")), x, conv(3, stride), false)?;
-        let inner = self.unit(&name("spike1"), vec![first])?;
-        let second = self.conv((&name("conv2"), &name("bn2")), inner, conv(3, 1), true)?;
-        let shortcut = if project {
-            let names = (&name("downsample.0")[..], &name("downsample.1")[..]);
-            self.conv(names, x, conv(1, stride), true)?
-        } else {
-            Current::Identity(x)
+/// Spells out a list of layers, ended by a linear read-out of `classes`, for images of `channels`.
+pub(crate) fn graph(layers: &[LayerSpec], channels: usize, classes: usize) -> Graph {
+    let mut g = Graph::new();
+    let (mut x, mut channels) = (g.input(), channels);
+    for (k, &layer) in (1..).zip(layers) {
+        x = match layer {
+            LayerSpec::Conv { channels: out, kernel, stride } => {
+                channels = out;
+                let conv = Conv::new(out, kernel).stride(stride).norm(format!("bn{k}"));
+                let current = g.add(format!("conv{k}"), conv, [x]);
+                g.add(format!("spike{k}"), Neurons::default(), [current])
+            }
+            LayerSpec::Residual { channels: out, stride } => {
+                let project = stride != 1 || out != channels;
+                channels = out;
+                residual(&mut g, &format!("block{k}"), x, (out, stride), project)
+            }
+            LayerSpec::AvgPool { size } => g.add(format!("pool{k}"), AvgPool::square(size), [x]),
+            LayerSpec::GlobalPool => g.add(format!("pool{k}"), AvgPool::global(), [x]),
+            LayerSpec::Linear { outputs } => {
+                channels = outputs;
+                let current = g.add(format!("fc{k}"), Linear::new(outputs), [x]);
+                g.add(format!("spike{k}"), Neurons::default(), [current])
+            }
         };
-        self.unit(&name("spike2"), vec![second, shortcut])
     }
+    g.add(format!("fc{}", layers.len() + 1), Linear::new(classes), [x]);
+    g
+}
+
+/// Two 3×3 convolutions and a shortcut: the image's own spikes, or a 1×1 convolution of them.
+pub(super) fn residual(
+    g: &mut Graph,
+    block: &str,
+    x: NodeId,
+    (channels, stride): (usize, usize),
+    project: bool,
+) -> NodeId {
+    let name = |part: &str| format!("{block}.{part}");
+    let first = g.add(name("conv1"), Conv::new(channels, 3).stride(stride).norm(name("bn1")), [x]);
+    let inner = g.add(name("spike1"), Neurons::default(), [first]);
+    let second = g.add(name("conv2"), Conv::new(channels, 3).norm(name("bn2")).residual(), [inner]);
+    let shortcut = if project {
+        let conv = Conv::new(channels, 1).stride(stride).norm(name("downsample.1")).residual();
+        g.add(name("downsample.0"), conv, [x])
+    } else {
+        x
+    };
+    g.add(name("spike2"), Neurons::default(), [second, shortcut])
 }

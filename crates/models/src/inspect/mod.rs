@@ -1,7 +1,12 @@
 //! A planned net laid open: its neurons, who looks on while gradients run, its normalisation.
 
+pub mod energy;
+pub mod kernels;
+pub mod operations;
+pub mod spectral;
+
 use crate::Net;
-use crate::layers::{Current, Layer};
+use crate::graph::{Component, NormPart};
 use spikegrad_bptt::lif::record::Recorder;
 use spikegrad_tensor::Dims;
 use std::sync::Arc;
@@ -35,13 +40,16 @@ pub struct NormInfo {
 impl Net {
     /// Lets `recorder` look on in every backward from now on, or nobody.
     pub fn record(&mut self, recorder: Option<Arc<dyn Recorder>>) {
-        self.flow.recorder = recorder;
+        self.run.recorder = recorder;
     }
 
     /// Lists the layers of neurons in the order of the forward.
     pub fn units(&self) -> Vec<UnitInfo> {
-        let units = self.layers.iter().filter_map(|layer| match layer {
-            Layer::Unit(unit) => Some(UnitInfo { name: unit.name.clone(), layer: unit.out, dims: unit.dims }),
+        let units = self.components().filter_map(|component| match component {
+            Component::Neurons(part) => {
+                let (name, layer) = (part.name.to_string(), part.output.index());
+                Some(UnitInfo { name, layer, dims: part.dims })
+            }
             _ => None,
         });
         units.collect()
@@ -50,23 +58,22 @@ impl Net {
     /// Lists the batch norms in the order of the forward.
     pub fn norms(&self) -> Vec<NormInfo> {
         let params = self.params();
-        let mut norms = Vec::new();
-        for layer in &self.layers {
-            let Layer::Unit(unit) = layer else { continue };
-            for current in &unit.currents {
-                let Current::Conv(conv) = current else { continue };
-                let entry = params.buffer_entries.iter().find(|entry| entry.range == conv.mean);
-                let name = entry.and_then(|entry| entry.name.strip_suffix(".running_mean")).unwrap_or("");
-                let channels = conv.gamma.len();
-                norms.push(NormInfo {
-                    name: name.to_string(),
-                    mean: conv.statistics.mean[..channels].to_vec(),
-                    var: conv.statistics.var[..channels].to_vec(),
-                    running_mean: params.buffers[conv.mean.clone()].to_vec(),
-                    running_var: params.buffers[conv.var.clone()].to_vec(),
-                });
+        let norms = self.components().filter_map(|component| match component {
+            Component::Norm(part) => Some(part),
+            _ => None,
+        });
+        let info = |part: NormPart<'_>| {
+            let entry = params.buffer_entries.iter().find(|entry| entry.range == part.mean);
+            let name = entry.and_then(|entry| entry.name.strip_suffix(".running_mean")).unwrap_or("");
+            let channels = part.gamma.len();
+            NormInfo {
+                name: name.to_string(),
+                mean: part.statistics.mean[..channels].to_vec(),
+                var: part.statistics.var[..channels].to_vec(),
+                running_mean: params.buffers[part.mean].to_vec(),
+                running_var: params.buffers[part.var].to_vec(),
             }
-        }
-        norms
+        };
+        norms.map(info).collect()
     }
 }

@@ -13,7 +13,7 @@
 //! effective = Σ_{i, ky, kx} (weights W[·, i, ky, kx] that are not 0) · (inputs of channel i under tap (ky, kx) that are not 0)
 //! ```
 
-use crate::layers::{Current, Layer, LinearCurrent, Value};
+use crate::graph::{Component, ProductPart, Value, ValueId};
 use crate::net::Net;
 use spikegrad_tensor::conv::ConvConfig;
 use spikegrad_tensor::{Dims, LANES};
@@ -71,28 +71,11 @@ impl Net {
     /// Panics if the batch is smaller.
     pub fn operations(&self, images: usize) -> Vec<LayerOperations> {
         assert!(images <= self.batch(), "{images} images of a batch of {}", self.batch());
-        let mut rows = Vec::new();
-        for layer in &self.layers {
-            match layer {
-                Layer::Unit(unit) => {
-                    for (k, current) in unit.currents.iter().enumerate() {
-                        let mut row = match current {
-                            Current::Conv(c) => {
-                                let (input, config) = (c.conv.input(), c.conv.config());
-                                self.count((c.from, input, config), c.weight.clone(), images)
-                            }
-                            Current::Linear(linear) => self.count_linear(linear, images),
-                            Current::Identity(_) => continue,
-                        };
-                        row.unit = (k == 0).then(|| unit.name.clone());
-                        rows.push(row);
-                    }
-                }
-                Layer::Output(linear) => rows.push(self.count_linear(linear, images)),
-                Layer::Pool { .. } | Layer::Flatten { .. } => {}
-            }
-        }
-        rows
+        let rows = self.components().filter_map(|component| match component {
+            Component::Product(part) => Some(self.count(&part, images)),
+            _ => None,
+        });
+        rows.collect()
     }
 
     /// Counts the spikes of each layer of neurons in the last forward, for the first `images` of the batch. For the
@@ -101,40 +84,29 @@ impl Net {
     /// Panics if the batch is smaller.
     pub fn spikes(&self, images: usize) -> Vec<UnitSpikes> {
         assert!(images <= self.batch(), "{images} images of a batch of {}", self.batch());
-        let units = self.layers.iter().filter_map(|layer| match layer {
-            Layer::Unit(unit) => Some(unit),
+        let spikes = self.components().filter_map(|component| match component {
+            Component::Neurons(part) => {
+                let active = self.active(part.output, images);
+                let spikes = active.iter().map(|step| step.iter().map(|&n| u64::from(n)).sum()).collect();
+                let neurons = (part.dims.len() / part.dims.n) as u64;
+                Some(UnitSpikes { unit: part.name.to_string(), neurons, spikes })
+            }
             _ => None,
-        });
-        let spikes = units.map(|unit| {
-            let active = self.active(unit.out, images);
-            let spikes = active.iter().map(|step| step.iter().map(|&n| u64::from(n)).sum()).collect();
-            let neurons = (unit.dims.len() / unit.dims.n) as u64;
-            UnitSpikes { unit: unit.name.clone(), neurons, spikes }
         });
         spikes.collect()
     }
 
-    /// A linear layer is a 1×1 convolution of one pixel.
-    fn count_linear(&self, linear: &LinearCurrent, images: usize) -> LayerOperations {
-        let config = ConvConfig { out_channels: linear.bias.len(), kernel: 1, stride: 1, padding: 0 };
-        self.count((linear.from, self.flow.value_dims[linear.from], config), linear.weight.clone(), images)
-    }
-
-    fn count(
-        &self,
-        (from, input, config): (usize, Dims, ConvConfig),
-        weight: std::ops::Range<usize>,
-        images: usize,
-    ) -> LayerOperations {
+    fn count(&self, part: &ProductPart<'_>, images: usize) -> LayerOperations {
+        let (input, config) = (part.dims, part.config);
         let taps = Taps::new(input, config);
-        let weights = &self.flow.params.weights[weight.clone()];
+        let weights = &self.run.params.weights[part.weight.clone()];
         let connected = connected(weights, input.c, config);
-        let active = self.active(from, images);
+        let active = self.active(part.input, images);
         let everything = vec![1; input.c * input.pixels()];
         LayerOperations {
-            layer: self.weight_name(weight.start),
-            input: if self.is_spikes(from) { InputKind::Spikes } else { InputKind::Real },
-            unit: None,
+            layer: self.weight_name(part.weight.start),
+            input: if self.is_spikes(part.input) { InputKind::Spikes } else { InputKind::Real },
+            unit: part.feeds.map(str::to_string),
             active: active.iter().map(|step| step.iter().map(|&n| u64::from(n)).sum()).collect(),
             effective: active.iter().map(|step| taps.operations(step, &connected)).collect(),
             dense: taps.operations(&everything, &vec![config.out_channels as u64; connected.len()]),
@@ -147,23 +119,18 @@ impl Net {
     }
 
     /// Whether a value is spikes, or spikes in another order: a flattened image, or a pool over windows of one pixel.
-    fn is_spikes(&self, value: usize) -> bool {
-        if let Value::Spikes(_) = self.flow.values[value] {
+    fn is_spikes(&self, value: ValueId) -> bool {
+        if self.run.values.is_spikes(value) {
             return true;
         }
-        self.layers.iter().any(|layer| match *layer {
-            Layer::Flatten { from, to, .. } => to == value && self.is_spikes(from),
-            Layer::Pool { ref pool, from, to, .. } => {
-                to == value && pool.output() == self.flow.value_dims[from] && self.is_spikes(from)
-            }
-            _ => false,
-        })
+        let writer = self.ops.iter().find(|op| op.writes() == value && op.only_reorders());
+        writer.is_some_and(|op| op.reads().iter().all(|read| self.is_spikes(read.value)))
     }
 
     /// How many of the first `images` are not zero at (channel, pixel), for each time step; one that is the same at
     /// every step is counted once and repeated.
-    fn active(&self, value: usize, images: usize) -> Vec<Vec<u32>> {
-        let (d, batch) = (self.flow.value_dims[value], self.flow.batch);
+    fn active(&self, value: ValueId, images: usize) -> Vec<Vec<u32>> {
+        let (d, batch) = (self.run.values.dims(value), self.batch());
         let frames: Vec<Vec<u32>> = (0..d.n / batch)
             .map(|t| {
                 let mut counts = vec![0; d.blocks() * LANES * d.pixels()];
@@ -174,17 +141,17 @@ impl Net {
                 counts
             })
             .collect();
-        (0..self.flow.steps).map(|t| frames[t % frames.len()].clone()).collect()
+        (0..self.run.context.steps).map(|t| frames[t % frames.len()].clone()).collect()
     }
 
     /// Adds 1 at each (channel, pixel) of one image that is not zero.
-    fn add_active(&self, value: usize, image: usize, counts: &mut [u32]) {
-        let d = self.flow.value_dims[value];
+    fn add_active(&self, value: ValueId, image: usize, counts: &mut [u32]) {
+        let d = self.run.values.dims(value);
         let (pixels, len) = (d.pixels(), d.image_blocks());
         let mut add = |at: usize, lane: usize, active: bool| {
             counts[(at / pixels * LANES + lane) * pixels + at % pixels] += u32::from(active);
         };
-        match &self.flow.values[value] {
+        match self.run.values.get(value) {
             Value::Spikes(spikes) => {
                 for (at, word) in spikes.words()[image * len..][..len].iter().enumerate() {
                     (0..LANES).for_each(|lane| add(at, lane, word >> lane & 1 == 1));

@@ -20,7 +20,7 @@
 //! No vectors are kept to be orthogonal to: what rounding loses of orthogonality brings copies of eigenvalues, not
 //! larger ones.
 
-use crate::layers::{ConvNorm, Current, Layer, LinearCurrent};
+use crate::graph::{Component, ProductPart};
 use crate::net::Net;
 use spikegrad_tensor::conv::Conv;
 use spikegrad_tensor::norm::Statistics;
@@ -155,41 +155,33 @@ impl Net {
     /// Running estimates stand for the batch's statistics, as in inference; the size of the image is the net's.
     pub fn lipschitz_constants(&self, method: &Lanczos) -> Vec<LipschitzConstant> {
         let mut workers = Workers::new();
-        let mut constants = Vec::new();
-        for layer in &self.layers {
-            match layer {
-                Layer::Unit(unit) => {
-                    for current in &unit.currents {
-                        constants.extend(match current {
-                            Current::Conv(conv) => self.conv_constant(conv, method, &mut workers),
-                            Current::Linear(linear) => Some(self.linear_constant(linear, method)),
-                            Current::Identity(_) => None,
-                        });
-                    }
-                }
-                Layer::Output(linear) => constants.push(self.linear_constant(linear, method)),
-                Layer::Pool { .. } | Layer::Flatten { .. } => {}
-            }
-        }
-        constants
+        let constants = self.components().filter_map(|component| match component {
+            Component::Product(part) if part.is_linear => Some(self.linear_constant(&part, method)),
+            Component::Product(part) => self.conv_constant(&part, method, &mut workers),
+            _ => None,
+        });
+        constants.collect()
     }
 
     /// σ_max of a convolution and its batch norm on one image; none where no image can be planned.
     fn conv_constant(
         &self,
-        layer: &ConvNorm,
+        layer: &ProductPart<'_>,
         method: &Lanczos,
         workers: &mut Workers,
     ) -> Option<LipschitzConstant> {
-        let params = &self.flow.params;
-        let image = Dims { n: 1, ..layer.conv.input() };
-        let conv = Conv::plan(image, layer.conv.config(), self.flow.level).ok()?;
+        let params = &self.run.params;
+        let image = Dims { n: 1, ..layer.dims };
+        let conv = Conv::plan(image, layer.config, self.run.context.level).ok()?;
         let weight = &params.weights[layer.weight.clone()];
-        let mut statistics = Statistics::new(conv.output().blocks());
-        statistics.set(&params.buffers[layer.mean.clone()], &params.buffers[layer.var.clone()]);
-        let mut scale = statistics.inv_std;
-        for (scale, gamma) in scale.iter_mut().zip(&params.weights[layer.gamma.clone()]) {
-            *scale *= gamma * layer.gain;
+        let mut scale = vec![1.0; conv.output().blocks() * LANES];
+        if let Some(norm) = &layer.norm {
+            let mut statistics = Statistics::new(conv.output().blocks());
+            statistics.set(&params.buffers[norm.mean.clone()], &params.buffers[norm.var.clone()]);
+            scale = statistics.inv_std;
+            for (scale, gamma) in scale.iter_mut().zip(&params.weights[norm.gamma.clone()]) {
+                *scale *= gamma * norm.gain;
+            }
         }
         scale.iter_mut().for_each(|s| *s *= *s);
         let (mut x, mut y) = (Tensor::zeros(image), Tensor::zeros(conv.output()));
@@ -206,9 +198,9 @@ impl Net {
     }
 
     /// σ_max of a weight matrix.
-    fn linear_constant(&self, layer: &LinearCurrent, method: &Lanczos) -> LipschitzConstant {
-        let weight = &self.flow.params.weights[layer.weight.clone()];
-        let inputs = weight.len() / layer.bias.len();
+    fn linear_constant(&self, layer: &ProductPart<'_>, method: &Lanczos) -> LipschitzConstant {
+        let weight = &self.run.params.weights[layer.weight.clone()];
+        let inputs = weight.len() / layer.config.out_channels;
         method.run(self.weight_name(layer.weight.start), inputs, |v| {
             let dot = |row: &[f32]| row.iter().zip(&*v).map(|(w, x)| f64::from(*w) * x).sum::<f64>();
             let y: Vec<f64> = weight.chunks(inputs).map(dot).collect();

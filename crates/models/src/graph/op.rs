@@ -1,0 +1,192 @@
+//! What a net is a list of: ops, each with forward and backward.
+
+use super::{Execution, Saved, ValueId, Values};
+use spikegrad_tensor::conv::ConvConfig;
+use spikegrad_tensor::memory::NoMemory;
+use spikegrad_tensor::norm::Statistics;
+use spikegrad_tensor::{Dims, Needs};
+use std::fmt;
+use std::ops::Range;
+
+/// A step of the forward, and the step of the backward that belongs to it.
+///
+/// | method | when it is called |
+/// |---|---|
+/// | [`Op::reads`], [`Op::writes`], [`Op::has_weights`], [`Op::bytes`], [`Op::needs`] | while planning: nothing is allocated yet |
+/// | [`Op::allocate`] | once, after planning |
+/// | [`Op::forward`] | once a pass, in the order of the graph |
+/// | [`Op::backward`] | once a training pass, in the opposite order |
+/// | the others | when someone looks into the net |
+///
+/// Gradients of parameters are added to; gradients of inputs go through [`super::Gradients`], which knows whether
+/// another reader of the same value has already written one. After planning neither pass may fail.
+pub trait Op: fmt::Debug + Send + Sync {
+    /// The name, unique in the net.
+    fn name(&self) -> &str;
+
+    /// The values that the op reads, and how it makes their gradients.
+    fn reads(&self) -> Vec<Read>;
+
+    /// The value that the op writes.
+    fn writes(&self) -> ValueId;
+
+    /// Whether the op has parameters, so that its output needs a gradient although no input does.
+    fn has_weights(&self) -> bool {
+        false
+    }
+
+    /// Reads inputs, writes the output.
+    fn forward(&mut self, run: &mut Execution);
+
+    /// Reads the output's gradient, adds to the parameters' gradients, writes those of the inputs.
+    fn backward(&mut self, run: &mut Execution);
+
+    /// Gets the memory of the op's own buffers.
+    ///
+    /// # Errors
+    /// There is no memory for them.
+    fn allocate(&mut self) -> Result<(), NoMemory> {
+        Ok(())
+    }
+
+    /// Bytes of the op's own buffers, the same before and after they are allocated.
+    fn bytes(&self) -> OpBytes {
+        OpBytes::default()
+    }
+
+    /// What the op takes of the workers' buffers; `wants` tells which values need a gradient.
+    fn needs(&self, values: &Values, wants: &[bool]) -> Needs {
+        let _ = (values, wants);
+        Needs::default()
+    }
+
+    /// Sizes of what the op carries from one time step to the next, one step's images each: the state that a stream
+    /// holds for it ([`Execution::carried`]).
+    fn carries(&self) -> Vec<Dims> {
+        Vec::new()
+    }
+
+    /// Tensors that are kept between forward and backward as [`crate::Memory`] says.
+    fn saved(&mut self) -> Vec<&mut Saved> {
+        Vec::new()
+    }
+
+    /// What the op is made of, for those who count, time or look in.
+    fn components<'a>(&'a self, values: &'a Values) -> Vec<Component<'a>> {
+        let _ = values;
+        Vec::new()
+    }
+
+    /// Whether the output holds the numbers of the input in another order, so that spikes stay spikes.
+    fn only_reorders(&self) -> bool {
+        false
+    }
+
+    /// Whether all that the last forward computed is finite.
+    fn is_finite(&self, run: &Execution) -> bool {
+        run.is_finite(self.writes())
+    }
+}
+
+/// A value that an op reads, and the gradient that it makes for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Read {
+    /// The value.
+    pub value: ValueId,
+    /// How its gradient is made.
+    pub gradient: GradientUse,
+}
+
+impl Read {
+    /// Makes the usual read: its gradient is overwritten while the output's gradient is read.
+    pub fn new(value: ValueId) -> Self {
+        Self { value, gradient: GradientUse::Beside }
+    }
+}
+
+/// How an op makes the gradient of an input from that of its output: what the planner of buffers has to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GradientUse {
+    /// Nothing flows back to this input.
+    Nothing,
+    /// It is the output's gradient as it stands: both may share a buffer ([`super::Gradients::pass`]).
+    Alias,
+    /// It is written or added to when the output's gradient is used up: it may lie in the same buffer.
+    After,
+    /// It is overwritten while the output's gradient is still read: it needs a buffer of its own.
+    Beside,
+}
+
+/// Bytes of an op's own buffers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OpBytes {
+    /// Kept between forward and backward.
+    pub saved: usize,
+    /// Used while the op runs.
+    pub workspace: usize,
+}
+
+/// A part of an op that others count, time or look into.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Component<'a> {
+    /// Products of weights and inputs: a convolution or a linear layer.
+    Product(ProductPart<'a>),
+    /// A batch norm.
+    Norm(NormPart<'a>),
+    /// A layer of neurons.
+    Neurons(NeuronsPart<'a>),
+}
+
+/// A convolution, or a linear layer, which is a 1×1 convolution of one pixel.
+#[derive(Clone, Debug)]
+pub struct ProductPart<'a> {
+    /// The value that it reads.
+    pub input: ValueId,
+    /// The size that it reads it in.
+    pub dims: Dims,
+    /// Its hyper-parameters.
+    pub config: ConvConfig,
+    /// Whether it is a linear layer.
+    pub is_linear: bool,
+    /// Where its weight lies.
+    pub weight: Range<usize>,
+    /// Learned numbers, with those of its bias and its norm.
+    pub parameters: usize,
+    /// Multiply-adds of one image and time step.
+    pub macs: u64,
+    /// The norm behind it.
+    pub norm: Option<NormPart<'a>>,
+    /// The neurons that it feeds, where it is their first source.
+    pub feeds: Option<&'a str>,
+}
+
+/// A batch norm.
+#[derive(Clone, Debug)]
+pub struct NormPart<'a> {
+    /// The size that it norms.
+    pub dims: Dims,
+    /// Where γ lies.
+    pub gamma: Range<usize>,
+    /// Where the running mean lies.
+    pub mean: Range<usize>,
+    /// Where the running variance lies.
+    pub var: Range<usize>,
+    /// A constant factor beside γ.
+    pub gain: f32,
+    /// The statistics that the last forward used.
+    pub statistics: &'a Statistics,
+}
+
+/// A layer of neurons.
+#[derive(Clone, Debug)]
+pub struct NeuronsPart<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// The value that it writes.
+    pub output: ValueId,
+    /// The size of its output.
+    pub dims: Dims,
+    /// Its sources: the size of a dense one, with an affine map, or none where spikes are added as they are.
+    pub sources: Vec<Option<Dims>>,
+}

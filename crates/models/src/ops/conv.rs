@@ -1,0 +1,164 @@
+//! The settings of a convolution and how it is planned; `conv_norm` runs it.
+
+use super::conv_norm::{ConvNorm, NormRanges};
+use super::current::Current;
+use crate::config::check_most;
+use crate::config::{MOST_SIDE, Norm};
+use crate::graph::{Builder, Node, OpSpec, Output, Setting, Settings};
+use crate::params::Role;
+use spikegrad_bptt::ConfigError;
+use spikegrad_tensor::conv::ConvConfig;
+use std::f32::consts::FRAC_1_SQRT_2;
+
+/// The largest side of a kernel.
+pub(crate) const MOST_KERNEL: usize = 255;
+
+/// A convolution with square kernels, then batch norm unless it is taken off: an input current of neurons.
+///
+/// | parameter | shape |
+/// |---|---|
+/// | `NAME.weight` | channels × channels of the image × kernel × kernel |
+/// | `NAME.bias` | channels, where there is one |
+/// | `NORM.weight`, `NORM.bias` | channels, where there is a norm |
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conv {
+    config: ConvConfig,
+    bias: bool,
+    norm: Option<String>,
+    is_residual: bool,
+}
+
+impl Conv {
+    /// The kind, as files spell it.
+    pub const KIND: &'static str = "conv";
+
+    /// A convolution of stride 1 whose border is padded by half of the kernel, with a batch norm named `NAME_bn`.
+    pub fn new(channels: usize, kernel: usize) -> Self {
+        let config = ConvConfig { out_channels: channels, kernel, stride: 1, padding: kernel / 2 };
+        Self { config, bias: false, norm: Some(String::new()), is_residual: false }
+    }
+
+    /// Sets the distance of neighbouring outputs.
+    pub fn stride(mut self, stride: usize) -> Self {
+        self.config.stride = stride;
+        self
+    }
+
+    /// Sets the zeros around the image.
+    pub fn padding(mut self, padding: usize) -> Self {
+        self.config.padding = padding;
+        self
+    }
+
+    /// Adds a bias.
+    pub fn bias(mut self) -> Self {
+        self.bias = true;
+        self
+    }
+
+    /// Names the batch norm.
+    pub fn norm(mut self, name: impl Into<String>) -> Self {
+        self.norm = Some(name.into());
+        self
+    }
+
+    /// Takes the batch norm off.
+    pub fn without_norm(mut self) -> Self {
+        self.norm = None;
+        self
+    }
+
+    /// Says that the current is one of two that are added: threshold-dependent batch norm scales it by 1/√2.
+    pub fn residual(mut self) -> Self {
+        self.is_residual = true;
+        self
+    }
+
+    pub(super) fn read(settings: &mut Settings) -> Result<Self, ConfigError> {
+        let mut conv = Self::new(settings.need("channels")?, settings.need("kernel")?);
+        conv.config.stride = settings.take_as("stride")?.unwrap_or(1);
+        conv.config.padding = settings.take_as("padding")?.unwrap_or(conv.config.padding);
+        conv.bias = settings.take_as("bias")?.unwrap_or(false);
+        conv.is_residual = settings.take_as("residual")?.unwrap_or(false);
+        if let Some(norm) = settings.take_as::<String>("norm")? {
+            conv.norm = Some(norm).filter(|norm| norm != "none");
+        }
+        Ok(conv)
+    }
+
+    fn check(&self, node: Node<'_>) -> Result<(), ConfigError> {
+        let ConvConfig { out_channels, kernel, stride, padding } = self.config;
+        for (what, value, least, most) in [
+            ("channels", out_channels, 1, MOST_SIDE),
+            ("kernel", kernel, 1, MOST_KERNEL),
+            ("stride", stride, 1, MOST_SIDE),
+            ("padding", padding, 0, MOST_KERNEL),
+        ] {
+            if value < least {
+                return Err(node.error(format!("{what} is {value}, must be at least {least}")));
+            }
+            check_most(&format!("layer {:?}: {what}", node.name), value, most)?;
+        }
+        Ok(())
+    }
+}
+
+impl OpSpec for Conv {
+    fn kind(&self) -> &str {
+        Self::KIND
+    }
+
+    fn settings(&self) -> Settings {
+        let ConvConfig { out_channels, kernel, stride, padding } = self.config;
+        let mut settings = Settings::from([
+            ("channels", Setting::number(out_channels)),
+            ("kernel", Setting::number(kernel)),
+        ]);
+        if stride != 1 {
+            settings.push("stride", Setting::number(stride));
+        }
+        if padding != kernel / 2 {
+            settings.push("padding", Setting::number(padding));
+        }
+        if self.bias {
+            settings.push("bias", Setting::Bool(true));
+        }
+        match self.norm.as_deref() {
+            Some("") => {}
+            norm => settings.push("norm", Setting::text(norm.unwrap_or("none"))),
+        }
+        if self.is_residual {
+            settings.push("residual", Setting::Bool(true));
+        }
+        settings
+    }
+
+    fn plan(&self, node: Node<'_>, builder: &mut Builder<'_>) -> Result<Output, ConfigError> {
+        self.check(node)?;
+        let from = builder.value(node.only_input()?)?;
+        let name = node.name;
+        let conv = builder.conv(name, from, self.config)?;
+        let (ConvConfig { out_channels: co, kernel: k, .. }, ci) = (conv.config(), conv.input().c);
+        let weight = builder.parameter(format!("{name}.weight"), vec![co, ci, k, k], Role::Weight)?;
+        let bias = match self.bias {
+            true => Some(builder.parameter(format!("{name}.bias"), vec![co], Role::Bias)?),
+            false => None,
+        };
+        let norm = match &self.norm {
+            None => None,
+            Some(norm) => {
+                let norm = if norm.is_empty() { format!("{name}_bn") } else { norm.clone() };
+                let is_tdbn = builder.config().norm == Norm::TdBn;
+                let alpha = if self.is_residual { FRAC_1_SQRT_2 } else { 1.0 };
+                Some(NormRanges {
+                    gamma: builder.parameter(format!("{norm}.weight"), vec![co], Role::Scale)?,
+                    beta: builder.parameter(format!("{norm}.bias"), vec![co], Role::Shift)?,
+                    mean: builder.estimate(format!("{norm}.running_mean"), co, false)?,
+                    var: builder.estimate(format!("{norm}.running_var"), co, true)?,
+                    gain: if is_tdbn { alpha * builder.config().lif.threshold } else { 1.0 },
+                })
+            }
+        };
+        Ok(Output::fused(Current::Conv(Box::new(ConvNorm::planned(from, conv, weight, bias, norm)))))
+    }
+}

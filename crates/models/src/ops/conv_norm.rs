@@ -1,0 +1,265 @@
+//! A convolution with batch norm, or without: y is kept, z = (y − mean)·scale + shift is formed where it is used.
+//!
+//! | norm | mean, scale, shift | ∂L/∂y |
+//! |---|---|---|
+//! | batch norm | batch's or running mean, γ·gain/√(var + ε), β | scale·(∂z − mean ∂z − x̂·mean(∂z·x̂)) |
+//! | none | 0, 1, the convolution's bias or 0 | ∂z |
+
+use super::params::two;
+use crate::graph::{
+    Component, Execution, GradientUse, NormPart, OpBytes, ProductPart, Read, Saved, Value, ValueId, Values,
+};
+use spikegrad_bptt::lif::Source;
+use spikegrad_tensor::conv::Conv;
+use spikegrad_tensor::memory::{NoMemory, try_vec};
+use spikegrad_tensor::norm::{Affine, MOMENTUM, Statistics, backward_affine};
+use spikegrad_tensor::{LANES, Needs, Tensor};
+use std::ops::Range;
+
+/// Where a batch norm's numbers lie.
+#[derive(Clone, Debug)]
+pub(crate) struct NormRanges {
+    pub gamma: Range<usize>,
+    pub beta: Range<usize>,
+    pub mean: Range<usize>,
+    pub var: Range<usize>,
+    /// α·V_th of tdBN, 1 for BN.
+    pub gain: f32,
+}
+
+/// A convolution and its norm.
+#[derive(Debug)]
+pub(crate) struct ConvNorm {
+    from: ValueId,
+    conv: Conv,
+    weight: Range<usize>,
+    /// Where the convolution's bias b lies. Batch norm takes b off again: b is in the running mean, and nowhere else,
+    /// and its gradient is zero.
+    bias: Option<Range<usize>>,
+    norm: Option<NormRanges>,
+    /// The convolution's output, then its gradient.
+    y: Saved,
+    statistics: Statistics,
+    scale: Vec<f32>,
+    shift: Vec<f32>,
+    coefficients: Vec<Affine>,
+}
+
+impl ConvNorm {
+    /// Plans the buffers of a planned convolution.
+    pub(crate) fn planned(
+        from: ValueId,
+        conv: Conv,
+        weight: Range<usize>,
+        bias: Option<Range<usize>>,
+        norm: Option<NormRanges>,
+    ) -> Self {
+        let is_cheap = from == ValueId::INPUT || conv.config().kernel == 1;
+        Self {
+            y: Saved::planned(conv.output(), is_cheap),
+            from,
+            conv,
+            weight,
+            bias,
+            norm,
+            statistics: Statistics::default(),
+            scale: Vec::new(),
+            shift: Vec::new(),
+            coefficients: Vec::new(),
+        }
+    }
+
+    pub(crate) fn conv(&self) -> &Conv {
+        &self.conv
+    }
+
+    pub(crate) fn saved(&mut self) -> &mut Saved {
+        &mut self.y
+    }
+
+    pub(crate) fn read(&self) -> Read {
+        Read { value: self.from, gradient: GradientUse::After }
+    }
+
+    pub(crate) fn allocate(&mut self) -> Result<(), NoMemory> {
+        let blocks = self.conv.output().blocks();
+        self.y.allocate()?;
+        self.statistics = Statistics::try_new(blocks)?;
+        self.scale = try_vec(blocks * LANES, if self.norm.is_some() { 0.0 } else { 1.0 })?;
+        self.shift = try_vec(blocks * LANES, 0.0)?;
+        self.coefficients = try_vec(blocks, Affine::default())?;
+        Ok(())
+    }
+
+    pub(crate) fn bytes(&self) -> OpBytes {
+        let lanes = self.conv.output().blocks() * LANES;
+        OpBytes {
+            saved: self.y.bytes().saved + Statistics::BYTES * lanes,
+            workspace: 2 * lanes * size_of::<f32>() + lanes / LANES * size_of::<Affine>(),
+        }
+    }
+
+    pub(crate) fn needs(&self, values: &Values, wants: &[bool]) -> Needs {
+        let planes = Needs { planes: self.conv.output().planes(), ..Needs::default() };
+        self.conv.needs(values.is_spikes(self.from), wants[self.from.index()]).most(planes)
+    }
+
+    /// The affine map that the neurons read.
+    pub(crate) fn source(&self) -> Source<'_> {
+        let (mean, scale, shift) = (&self.statistics.mean, &self.scale, &self.shift);
+        Source::Affine { y: &self.y.tensor, mean, scale, shift }
+    }
+
+    /// Describes the convolution; `parameters` counts the norm's too.
+    pub(crate) fn product(&self) -> ProductPart<'_> {
+        let norm = self.norm.as_ref().map(|norm| NormPart {
+            dims: self.conv.output(),
+            gamma: norm.gamma.clone(),
+            mean: norm.mean.clone(),
+            var: norm.var.clone(),
+            gain: norm.gain,
+            statistics: &self.statistics,
+        });
+        let bias = self.bias.as_ref().map_or(0, ExactSizeIterator::len);
+        ProductPart {
+            input: self.from,
+            dims: self.conv.input(),
+            config: self.conv.config(),
+            is_linear: false,
+            weight: self.weight.clone(),
+            parameters: self.weight.len() + bias + norm.as_ref().map_or(0, |norm| 2 * norm.gamma.len()),
+            macs: self.conv.macs(),
+            norm,
+            feeds: None,
+        }
+    }
+
+    pub(crate) fn components(&self) -> impl Iterator<Item = Component<'_>> {
+        let product = self.product();
+        let norm = product.norm.clone().map(Component::Norm);
+        [Some(Component::Product(product)), norm].into_iter().flatten()
+    }
+
+    /// Whether y was finite: y itself may be gone; what is not finite in it is not finite in its mean and variance.
+    pub(crate) fn is_finite(&self) -> bool {
+        let Statistics { mean, var, .. } = &self.statistics;
+        mean.iter().chain(var).all(|x| x.is_finite())
+    }
+
+    /// y = W ∗ x.
+    pub(crate) fn convolve(&mut self, run: &mut Execution) {
+        let weight = &run.params.weights[self.weight.clone()];
+        let y = &mut self.y.tensor;
+        match run.values.get(self.from) {
+            Value::Spikes(x) => self.conv.forward_spikes(x, weight, y, &mut run.workers),
+            Value::Dense(x) => self.conv.forward_dense(x, weight, y, &mut run.workers),
+            Value::Taken => unreachable!("an op does not read what it writes"),
+        }
+    }
+
+    /// y = W ∗ x, and the statistics of y.
+    fn convolve_and_measure(&mut self, run: &mut Execution) {
+        if let Value::Spikes(x) = run.values.get(self.from) {
+            let weight = &run.params.weights[self.weight.clone()];
+            let (y, statistics) = (&mut self.y.tensor, &mut self.statistics);
+            self.conv.forward_spikes_measured(x, weight, y, statistics, &mut run.workers);
+        } else {
+            self.convolve(run);
+            self.statistics.measure(&self.y.tensor, run.context.level, &mut run.workers);
+        }
+    }
+
+    /// Computes y and the affine map.
+    pub(crate) fn forward(&mut self, run: &mut Execution) {
+        self.y.borrow(run);
+        match self.norm.clone() {
+            Some(norm) => self.forward_norm(&norm, run),
+            None => {
+                self.convolve(run);
+                self.y.save(run);
+                if let Some(bias) = &self.bias {
+                    self.shift[..bias.len()].copy_from_slice(&run.params.weights[bias.clone()]);
+                }
+            }
+        }
+    }
+
+    fn forward_norm(&mut self, norm: &NormRanges, run: &mut Execution) {
+        if run.context.training {
+            self.convolve_and_measure(run);
+        } else {
+            self.convolve(run);
+        }
+        self.y.save(run);
+        let d = self.y.tensor.dims();
+        let (weights, buffers) = (&run.params.weights, &mut run.params.buffers);
+        if run.context.training {
+            let frames = if d.n == run.context.batch { run.context.steps } else { 1 };
+            let (mean, var) = two(buffers, &norm.mean, &norm.var);
+            self.statistics.update_running(frames * d.n * d.pixels(), mean, var);
+            if let Some(bias) = &self.bias {
+                let bias = &weights[bias.clone()];
+                mean.iter_mut().zip(bias).for_each(|(mean, bias)| *mean += MOMENTUM * bias);
+            }
+        } else {
+            self.statistics.set(&buffers[norm.mean.clone()], &buffers[norm.var.clone()]);
+            if let Some(bias) = &self.bias {
+                let bias = &weights[bias.clone()];
+                self.statistics.mean.iter_mut().zip(bias).for_each(|(mean, bias)| *mean -= bias);
+            }
+        }
+        let scales = self.scale.iter_mut().zip(&weights[norm.gamma.clone()]).zip(&self.statistics.inv_std);
+        scales.for_each(|((scale, gamma), inv_std)| *scale = gamma * norm.gain * inv_std);
+        self.shift[..d.c].copy_from_slice(&weights[norm.beta.clone()]);
+    }
+
+    /// Before the neurons run backward: y again.
+    pub(crate) fn restore(&mut self, run: &mut Execution) {
+        self.y.borrow(run);
+        if self.y.restore(run) {
+            self.convolve(run);
+        }
+    }
+
+    /// From ∂L/∂z and its sums Σ∂z and Σ∂z·(y − mean) to the gradients of γ, β and the bias; y becomes ∂L/∂y.
+    pub(crate) fn backward_norm(&mut self, dz: &Tensor, sums: (&[f64], &[f64]), run: &mut Execution) {
+        let d = self.y.tensor.dims();
+        let count = (d.n * d.pixels()) as f64;
+        let (sum, sum_centred) = sums;
+        let grads = &mut run.params.grads;
+        for c in 0..d.c {
+            let affine = &mut self.coefficients[c / LANES];
+            affine.a.0[c % LANES] = self.scale[c];
+            affine.mean.0[c % LANES] = self.statistics.mean[c];
+            let Some(norm) = &self.norm else {
+                if let Some(bias) = &self.bias {
+                    grads[bias.start + c] += sum[c] as f32;
+                }
+                continue;
+            };
+            let (a, inv_std) = (f64::from(self.scale[c]), f64::from(self.statistics.inv_std[c]));
+            let sum_hat = inv_std * sum_centred[c];
+            grads[norm.beta.start + c] += sum[c] as f32;
+            grads[norm.gamma.start + c] += (f64::from(norm.gain) * sum_hat) as f32;
+            affine.b.0[c % LANES] = (-a * inv_std * sum_hat / count) as f32;
+            affine.c.0[c % LANES] = (-a * sum[c] / count) as f32;
+        }
+        backward_affine(&self.coefficients, dz, &mut self.y.tensor, run.context.level, &mut run.workers);
+    }
+
+    /// From ∂L/∂y, which stands in y, to ∂L/∂W and ∂L/∂(input).
+    pub(crate) fn backward_conv(&mut self, run: &mut Execution) {
+        if let Some((mut dx, accumulate)) = run.gradients.take_to_add(self.from) {
+            let weight = &run.params.weights[self.weight.clone()];
+            self.conv.backward_input(&self.y.tensor, weight, &mut dx, accumulate, &mut run.workers);
+            run.gradients.put(self.from, dx);
+        }
+        // Last, for it may use the gradient up.
+        let (dy, dw) = (&mut self.y.tensor, &mut run.params.grads[self.weight.clone()]);
+        match run.values.get(self.from) {
+            Value::Spikes(x) => self.conv.backward_weight_spikes(x, dy, dw, &mut run.workers),
+            Value::Dense(x) => self.conv.backward_weight_dense(x, dy, dw, &mut run.workers),
+            Value::Taken => unreachable!("an op does not read what it writes"),
+        }
+    }
+}

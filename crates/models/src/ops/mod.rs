@@ -1,0 +1,109 @@
+//! The ops that nets are made of: one file an op, its settings, its planning, its forward and its backward.
+//!
+//! | op | reads | writes |
+//! |---|---|---|
+//! | [`Conv`] | an image | a current: convolution, with batch norm or without |
+//! | [`Linear`] | a vector; an image is flattened first | a current |
+//! | [`Neurons`] | one or two currents or values | spikes |
+//! | [`Add`] | two currents or values | their sum |
+//! | [`AvgPool`] | an image | means over windows |
+//! | [`Flatten`] | an image | a vector |
+//!
+//! A current that one layer of neurons reads is never written out: the neurons' kernel computes it where it needs it.
+//! Everything else that reads a current gets it as a value.
+
+mod avg_pool;
+mod conv;
+mod conv_norm;
+mod current;
+mod flatten;
+mod linear;
+mod neurons;
+mod params;
+mod window;
+
+use crate::graph::{Builder, OpSpec, Settings, ValueId};
+use spikegrad_bptt::ConfigError;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub use avg_pool::AvgPool;
+pub use conv::Conv;
+pub(crate) use current::Current;
+pub use flatten::Flatten;
+pub use linear::Linear;
+pub use neurons::{Add, Neurons};
+pub(crate) use neurons::{neuron_settings, read_neuron};
+pub use window::Window;
+
+/// A current that its reader computes itself.
+#[derive(Debug)]
+pub struct Fused(Box<Current>);
+
+impl Fused {
+    pub(crate) fn new(current: Current) -> Self {
+        Self(Box::new(current))
+    }
+
+    pub(crate) fn into_current(self) -> Current {
+        *self.0
+    }
+
+    /// Plans the op that writes the current out.
+    pub(crate) fn into_value(self, name: &str, builder: &mut Builder<'_>) -> Result<ValueId, ConfigError> {
+        match *self.0 {
+            Current::Linear { linear, .. } => linear::write_out(name, linear, builder),
+            current => neurons::write_out(name, vec![current], builder),
+        }
+    }
+}
+
+/// Makes an op from its settings in a file.
+type Factory = Arc<dyn Fn(&mut Settings) -> Result<Arc<dyn OpSpec>, ConfigError> + Send + Sync>;
+
+/// The kinds of ops that files may name.
+#[derive(Clone)]
+pub struct Kinds(BTreeMap<String, Factory>);
+
+impl std::fmt::Debug for Kinds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl Default for Kinds {
+    /// The ops of this crate.
+    fn default() -> Self {
+        Self(BTreeMap::new())
+            .with(Conv::KIND, Conv::read)
+            .with(Linear::KIND, Linear::read)
+            .with(Neurons::KIND, Neurons::read)
+            .with(Add::KIND, Add::read)
+            .with(AvgPool::KIND, AvgPool::read)
+            .with(Flatten::KIND, Flatten::read)
+    }
+}
+
+impl Kinds {
+    /// Adds a kind, or replaces it; `read` takes the settings it knows.
+    pub fn with<S: OpSpec + 'static>(
+        mut self,
+        kind: &str,
+        read: impl Fn(&mut Settings) -> Result<S, ConfigError> + Send + Sync + 'static,
+    ) -> Self {
+        let factory = move |settings: &mut Settings| read(settings).map(|op| Arc::new(op) as Arc<dyn OpSpec>);
+        self.0.insert(kind.to_string(), Arc::new(factory));
+        self
+    }
+
+    /// Makes an op of a kind.
+    pub(crate) fn read(&self, kind: &str, settings: &mut Settings) -> Result<Arc<dyn OpSpec>, ConfigError> {
+        match self.0.get(kind) {
+            Some(factory) => factory(settings),
+            None => {
+                let known = self.0.keys().cloned().collect::<Vec<_>>().join(", ");
+                Err(ConfigError(format!("no op is called {kind:?}; known: {known}")))
+            }
+        }
+    }
+}
