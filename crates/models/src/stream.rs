@@ -4,7 +4,7 @@ use crate::graph::Op;
 use crate::{Net, NetConfig};
 use spikegrad_bptt::ConfigError;
 use spikegrad_tensor::memory::{NoMemory, try_vec};
-use spikegrad_tensor::{Dims, Tensor};
+use spikegrad_tensor::Tensor;
 use std::mem::{swap, take};
 
 /// The state of a stream: membranes of every neuron, and the sum of the read-outs so far.
@@ -67,7 +67,7 @@ impl Net {
     fn allocate_stream(&self) -> Result<Stream, NoMemory> {
         let mut carried = vec![Vec::new(); self.run.values.len()];
         for op in &self.ops {
-            let mut tensors: Vec<_> = op.carries().into_iter().map(Tensor::planned).collect();
+            let mut tensors: Vec<_> = op.carries().iter().copied().map(Tensor::planned).collect();
             tensors.iter_mut().try_for_each(Tensor::allocate)?;
             carried[op.writes().index()] = tensors;
         }
@@ -78,8 +78,7 @@ impl Net {
     /// Whether a stream was made by this net, or by one of the same layers and batch.
     pub fn accepts(&self, stream: &Stream) -> bool {
         let fits = |op: &dyn Op| {
-            let carried: Vec<Dims> = stream.carried[op.writes().index()].iter().map(Tensor::dims).collect();
-            carried == op.carries()
+            stream.carried[op.writes().index()].iter().map(Tensor::dims).eq(op.carries().iter().copied())
         };
         stream.carried.len() == self.run.values.len() && self.ops.iter().all(|op| fits(&**op))
     }

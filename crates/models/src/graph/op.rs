@@ -62,8 +62,8 @@ pub trait Op: fmt::Debug + Send + Sync {
 
     /// Sizes of what the op carries from one time step to the next, one step's images each: the state that a stream
     /// holds for it ([`Execution::carried`]).
-    fn carries(&self) -> Vec<Dims> {
-        Vec::new()
+    fn carries(&self) -> &[Dims] {
+        &[]
     }
 
     /// Tensors that are kept between forward and backward as [`crate::Memory`] says.

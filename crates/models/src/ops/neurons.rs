@@ -167,6 +167,8 @@ pub(crate) struct NeuronLayer {
     to: ValueId,
     /// The size of the output.
     dims: Dims,
+    /// The size of the membranes.
+    membranes: [Dims; 1],
     steps: usize,
     sums: Vec<PlaneSums>,
     /// Sums over the batch, for each channel: Σ∂u, Σ∂u·(y − mean) of each source.
@@ -183,7 +185,8 @@ impl NeuronLayer {
         steps: usize,
     ) -> Self {
         let (sums, totals) = (Vec::new(), <[Vec<f64>; 3]>::default());
-        Self { name: name.to_string(), lif, fire, currents, to, dims, steps, sums, totals }
+        let membranes = [Dims { n: dims.n / steps, ..dims }];
+        Self { name: name.to_string(), lif, fire, currents, to, dims, membranes, steps, sums, totals }
     }
 
     /// Planes of a time step.
@@ -293,10 +296,10 @@ impl Op for NeuronLayer {
         self.currents.iter().map(|current| current.needs(values, wants)).fold(Needs::default(), Needs::most)
     }
 
-    fn carries(&self) -> Vec<Dims> {
+    fn carries(&self) -> &[Dims] {
         match self.fire {
-            Fire::Identity => Vec::new(),
-            _ => vec![Dims { n: self.dims.n / self.steps, ..self.dims }],
+            Fire::Identity => &[],
+            _ => &self.membranes,
         }
     }
 
