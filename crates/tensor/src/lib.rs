@@ -7,7 +7,7 @@
 //! | [`tensor`], [`half`], [`spikes`] | activations: dense `f32`, rounded to bfloat16, or one bit a neuron |
 //! | [`conv`] | convolution over spikes and over dense values, three passes each |
 //! | [`norm`] | batch-norm statistics and gradients |
-//! | [`pool`], [`linear`] | average pooling, flattening, fully connected layers |
+//! | [`pool`], [`max_pool`], [`linear`] | pooling, flattening, fully connected layers |
 //! | [`memory`] | allocations that may fail |
 //! | [`magnitude`] | the largest magnitude of many numbers, in which NaN shows |
 //! | [`gram`] | products of a weight with itself, for the Lipschitz term |
@@ -28,6 +28,7 @@ pub mod lanes;
 pub mod level;
 pub mod linear;
 pub mod magnitude;
+pub mod max_pool;
 pub mod memory;
 pub mod norm;
 pub mod parallel;

@@ -7,6 +7,7 @@
 //! | [`Neurons`] | one or two currents or values | spikes |
 //! | [`Add`] | two currents or values | their sum |
 //! | [`AvgPool`] | an image | means over windows |
+//! | [`MaxPool`] | an image | the largest of each window; of spikes, spikes |
 //! | [`Flatten`] | an image | a vector |
 //!
 //! A current that one layer of neurons reads is never written out: the neurons' kernel computes it where it needs it.
@@ -18,6 +19,7 @@ mod conv_norm;
 mod current;
 mod flatten;
 mod linear;
+mod max_pool;
 mod neurons;
 mod params;
 mod window;
@@ -32,6 +34,7 @@ pub use conv::Conv;
 pub(crate) use current::Current;
 pub use flatten::Flatten;
 pub use linear::Linear;
+pub use max_pool::MaxPool;
 pub use neurons::{Add, Neurons};
 pub(crate) use neurons::{neuron_settings, read_neuron};
 pub use window::Window;
@@ -80,6 +83,7 @@ impl Default for Kinds {
             .with(Neurons::KIND, Neurons::read)
             .with(Add::KIND, Add::read)
             .with(AvgPool::KIND, AvgPool::read)
+            .with(MaxPool::KIND, MaxPool::read)
             .with(Flatten::KIND, Flatten::read)
     }
 }
