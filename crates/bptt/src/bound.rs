@@ -63,6 +63,7 @@ impl Optimizer {
                 let w = w * (1.0 + decay) + decay;
                 adam(w, wide(gradient), (v, wide(second)), (lr, wide(beta1), wide(eps)), step)
             }
+            Self::Custom(_) => return false,
         };
         // Half of the range is room for the rounding of a dozen operations.
         reached.iter().all(|&x| x < wide(f32::MAX) / 2.0)

@@ -22,9 +22,9 @@ pub mod surrogate;
 
 pub use bound::Largest;
 pub use lif::{Fire, LifConfig, Reset};
-pub use loss::{LossConfig, LossKind};
-pub use optim::Optimizer;
-pub use schedule::Schedule;
+pub use loss::{LossConfig, LossKind, UserLoss};
+pub use optim::{Optimizer, UserOptimizer};
+pub use schedule::{Schedule, UserSchedule};
 pub use surrogate::{Surrogate, UserSurrogate};
 
 /// A hyper-parameter that makes no sense, with the value and what was expected.

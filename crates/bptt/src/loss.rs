@@ -7,9 +7,52 @@
 //! ```
 
 use crate::ConfigError;
+use std::fmt;
+use std::sync::Arc;
+
+/// A user's own loss on the logits of each step.
+///
+/// ```
+/// # use spikegrad_bptt::loss::{Logits, LossConfig, LossKind, UserLoss};
+/// # use std::sync::Arc;
+/// /// Half the squared distance of the mean logits to the one-hot label.
+/// #[derive(Debug)]
+/// struct Squares;
+/// impl UserLoss for Squares {
+///     fn evaluate(&self, size: Logits, logits: &[f32], labels: &[u32], grad: &mut [f32]) -> f64 {
+///         let (share, batch) = (1.0 / size.steps as f32, labels.len());
+///         let mut loss = 0.0;
+///         for (n, &label) in labels.iter().enumerate() {
+///             for k in 0..size.classes {
+///                 let at = |t: usize| (t * batch + n) * size.stride + k;
+///                 let mean: f32 = (0..size.steps).map(|t| logits[at(t)] * share).sum();
+///                 let off = mean - f32::from(u8::from(k == label as usize));
+///                 loss += f64::from(off * off) / 2.0;
+///                 (0..size.steps).for_each(|t| grad[at(t)] = off * share);
+///             }
+///         }
+///         loss
+///     }
+/// }
+/// let loss = LossConfig { kind: LossKind::Custom(Arc::new(Squares)), ..LossConfig::default() };
+/// let size = Logits { steps: 1, classes: 2, stride: 2 };
+/// let (mut grad, mut mean) = ([0.0; 2], [0.0; 2]);
+/// assert_eq!(loss.evaluate(size, &[3.0, 1.0], &[1], &mut grad, &mut mean), 4.5);
+/// assert_eq!(grad, [3.0, 0.0]);
+/// ```
+pub trait UserLoss: fmt::Debug + Send + Sync {
+    /// Computes the loss of a batch and its gradient.
+    ///
+    /// | argument | shape | access |
+    /// |---|---|---|
+    /// | `logits` | (steps, batch, classes), rows `size.stride` apart | read |
+    /// | `labels` | (batch), each below `size.classes` | read |
+    /// | `grad` | as `logits`; 0 on entry | overwritten |
+    fn evaluate(&self, size: Logits, logits: &[f32], labels: &[u32], grad: &mut [f32]) -> f64;
+}
 
 /// Which loss.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum LossKind {
     /// Cross-entropy of the logits' mean over time.
     CrossEntropy,
@@ -20,10 +63,24 @@ pub enum LossKind {
         /// φ, what logits are pulled to.
         phi: f32,
     },
+    /// A user's own.
+    Custom(Arc<dyn UserLoss>),
+}
+
+/// Losses of one's own are equal if they are the same object.
+impl PartialEq for LossKind {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::CrossEntropy, Self::CrossEntropy) => true,
+            (Self::Tet { lambda, phi }, Self::Tet { lambda: l, phi: p }) => lambda == l && phi == p,
+            (Self::Custom(own), Self::Custom(other)) => Arc::ptr_eq(own, other),
+            _ => false,
+        }
+    }
 }
 
 /// Loss and label smoothing.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LossConfig {
     /// Which loss.
     pub kind: LossKind,
@@ -47,8 +104,8 @@ impl LossConfig {
             let got = self.label_smoothing;
             return Err(ConfigError(format!("label smoothing is {got}, must be in [0, 1)")));
         }
-        if let LossKind::Tet { lambda, phi } = self.kind
-            && !((0.0..=1.0).contains(&lambda) && phi.is_finite())
+        if let LossKind::Tet { lambda, phi } = &self.kind
+            && !((0.0..=1.0).contains(lambda) && phi.is_finite())
         {
             return Err(ConfigError(format!("TET has λ {lambda} (in [0, 1]) and φ {phi} (finite)")));
         }
@@ -71,6 +128,24 @@ impl LossConfig {
         grad: &mut [f32],
         mean: &mut [f32],
     ) -> f64 {
+        self.evaluate_weighted(size, logits, labels, None, grad, mean)
+    }
+
+    /// As [`LossConfig::evaluate`], each sample's term times its weight: L = 1/N·Σ w_n·L_n. A user's own loss has no
+    /// weights.
+    ///
+    /// # Panics
+    /// There is not one weight a label.
+    pub fn evaluate_weighted(
+        &self,
+        size: Logits,
+        logits: &[f32],
+        labels: &[u32],
+        weights: Option<&[f32]>,
+        grad: &mut [f32],
+        mean: &mut [f32],
+    ) -> f64 {
+        assert!(weights.is_none_or(|weights| weights.len() == labels.len()), "a weight for each label");
         let Logits { steps, classes, stride } = size;
         let batch = labels.len();
         let row = |t: usize, n: usize| (t * batch + n) * stride;
@@ -80,17 +155,18 @@ impl LossConfig {
                 let sum: f64 = (0..steps).map(|t| f64::from(logits[row(t, n) + k])).sum();
                 *mean = (sum / steps as f64) as f32;
             }
-            let share = 1.0 / (batch * steps) as f64;
-            match self.kind {
+            let weight = weights.map_or(1.0, |weights| f64::from(weights[n]));
+            let share = weight / (batch * steps) as f64;
+            match &self.kind {
                 LossKind::CrossEntropy => {
                     let first = &mut grad[row(0, n)..][..classes];
-                    loss += self.cross_entropy(mean, label, share, first) / batch as f64;
+                    loss += weight * self.cross_entropy(mean, label, share, first) / batch as f64;
                     for t in 1..steps {
                         grad.copy_within(row(0, n)..row(0, n) + classes, row(t, n));
                     }
                 }
                 LossKind::Tet { lambda, phi } => {
-                    let (lambda, phi) = (f64::from(lambda), f64::from(phi));
+                    let (lambda, phi) = (f64::from(*lambda), f64::from(*phi));
                     for t in 0..steps {
                         let z = &logits[row(t, n)..][..classes];
                         let grad = &mut grad[row(t, n)..][..classes];
@@ -104,7 +180,12 @@ impl LossConfig {
                         }
                     }
                 }
+                LossKind::Custom(_) => {}
             }
+        }
+        if let LossKind::Custom(own) = &self.kind {
+            grad.fill(0.0);
+            return own.evaluate(size, logits, labels, grad);
         }
         loss
     }

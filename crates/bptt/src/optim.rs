@@ -3,13 +3,41 @@
 use crate::{ConfigError, Largest};
 use spikegrad_tensor::magnitude::magnitude_bits;
 use spikegrad_tensor::{Kernel, Lanes, Level, Workers};
+use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// Parameters that a task updates.
 const CHUNK: usize = 1 << 14;
 
+/// A user's own optimiser over flat vectors.
+///
+/// ```
+/// # use spikegrad_bptt::optim::{Optimizer, Parameters, UserOptimizer};
+/// # use std::sync::Arc;
+/// /// The sign of the gradient, of a fixed length.
+/// #[derive(Debug)]
+/// struct SignSgd;
+/// impl UserOptimizer for SignSgd {
+///     fn moments(&self) -> usize { 0 }
+///     fn step(&self, lr: f32, _: u64, p: Parameters<'_>) {
+///         p.weights.iter_mut().zip(p.grads).for_each(|(w, g)| *w -= lr * g.signum());
+///     }
+/// }
+/// assert_eq!(Optimizer::Custom(Arc::new(SignSgd)).moments(), 0);
+/// ```
+pub trait UserOptimizer: fmt::Debug + Send + Sync {
+    /// How many moments of the parameters' size it keeps: 0, 1 or 2.
+    fn moments(&self) -> usize;
+    /// Takes one step; `step` counts from 1. Moments begin at 0; those it does not keep are empty.
+    ///
+    /// A step that depends on where a parameter lies in the vectors is another one where parameters form groups: each
+    /// group is handed over by itself.
+    fn step(&self, lr: f32, step: u64, parameters: Parameters<'_>);
+}
+
 /// An optimiser and its constants.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Optimizer {
     /// Stochastic gradient descent: v ← μ·v + g, w ← w − lr·v (Nesterov: lr·(g + μ·v)).
     Sgd {
@@ -42,9 +70,56 @@ pub enum Optimizer {
         /// λ.
         weight_decay: f32,
     },
+    /// A user's own.
+    Custom(Arc<dyn UserOptimizer>),
+}
+
+/// Optimisers of one's own are equal if they are the same object.
+impl PartialEq for Optimizer {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Custom(own), Self::Custom(other)) => Arc::ptr_eq(own, other),
+            _ => self.kind() == other.kind() && self.constants() == other.constants(),
+        }
+    }
 }
 
 impl Optimizer {
+    /// The kind, as files spell it, and the constants by name.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Sgd { .. } => "sgd",
+            Self::Adam { .. } => "adam",
+            Self::AdamW { .. } => "adamw",
+            Self::Custom(_) => "custom",
+        }
+    }
+
+    fn constants(&self) -> [f32; 4] {
+        match *self {
+            Self::Sgd { momentum, nesterov, weight_decay } => {
+                [momentum, f32::from(u8::from(nesterov)), 0.0, weight_decay]
+            }
+            Self::Adam { beta1, beta2, eps, weight_decay }
+            | Self::AdamW { beta1, beta2, eps, weight_decay } => [beta1, beta2, eps, weight_decay],
+            Self::Custom(_) => [0.0; 4],
+        }
+    }
+
+    /// The same optimiser with another weight decay; a user's own stays as it is.
+    pub fn with_weight_decay(&self, decay: f32) -> Self {
+        let mut own = self.clone();
+        match &mut own {
+            Self::Sgd { weight_decay, .. }
+            | Self::Adam { weight_decay, .. }
+            | Self::AdamW { weight_decay, .. } => {
+                *weight_decay = decay;
+            }
+            Self::Custom(_) => {}
+        }
+        own
+    }
+
     /// Adam with PyTorch's constants.
     pub fn adam(weight_decay: f32) -> Self {
         Self::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay }
@@ -65,6 +140,7 @@ impl Optimizer {
         match self {
             Self::Sgd { .. } => 1,
             Self::Adam { .. } | Self::AdamW { .. } => 2,
+            Self::Custom(own) => own.moments(),
         }
     }
 
@@ -82,6 +158,11 @@ impl Optimizer {
             Self::Adam { beta1, beta2, .. } | Self::AdamW { beta1, beta2, .. } => {
                 [("beta1", beta1), ("beta2", beta2)]
             }
+            Self::Custom(ref own) if own.moments() > 2 => {
+                let moments = own.moments();
+                return Err(ConfigError(format!("optimiser keeps {moments} moments, at most 2 are kept")));
+            }
+            Self::Custom(_) => return Ok(()),
         };
         if let Some((what, value)) = decays.into_iter().find(|(_, x)| !(0.0..1.0).contains(x)) {
             return bad(what, value, "from 0 to below 1");
@@ -122,6 +203,9 @@ impl Optimizer {
         level: Level,
         workers: &mut Workers,
     ) -> Largest {
+        if let Self::Custom(own) = self {
+            return step_of_users(&**own, (lr, step), parameters, level);
+        }
         let Parameters { weights, grads, first, second } = parameters;
         let mut seconds = second.chunks_mut(CHUNK);
         let chunks = weights.chunks_mut(CHUNK).zip(grads.chunks(CHUNK)).zip(first.chunks_mut(CHUNK));
@@ -152,6 +236,18 @@ pub struct Parameters<'a> {
     pub first: &'a mut [f32],
     /// Mean of its square; empty for SGD.
     pub second: &'a mut [f32],
+}
+
+/// Takes a step of a user's own optimiser, and measures what it yields.
+fn step_of_users(
+    own: &dyn UserOptimizer,
+    (lr, step): (f32, u64),
+    parameters: Parameters<'_>,
+    level: Level,
+) -> Largest {
+    let Parameters { weights, grads, first, second } = parameters;
+    own.step(lr, step, Parameters { weights, grads, first, second });
+    Largest::of(level, weights, first, second)
 }
 
 /// One step of some of the parameters.
@@ -201,6 +297,7 @@ impl Kernel for Step<'_> {
                     note(2, *v);
                 }
             }
+            Optimizer::Custom(_) => unreachable!("a user's own optimiser takes its step itself"),
         }
         largest
     }

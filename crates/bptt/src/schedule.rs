@@ -1,9 +1,28 @@
 //! Learning-rate schedules, with a linear warm-up.
 
 use crate::ConfigError;
+use std::fmt;
+use std::sync::Arc;
+
+/// A user's own schedule.
+///
+/// ```
+/// # use spikegrad_bptt::schedule::{Schedule, UserSchedule};
+/// # use std::sync::Arc;
+/// #[derive(Debug)]
+/// struct Triangle;
+/// impl UserSchedule for Triangle {
+///     fn factor(&self, progress: f64) -> f64 { 1.0 - (2.0 * progress - 1.0).abs() }
+/// }
+/// assert_eq!(Schedule::Custom(Arc::new(Triangle)).at(0.5, 2.0, 8.0, 0.0), 0.25);
+/// ```
+pub trait UserSchedule: fmt::Debug + Send + Sync {
+    /// The factor on the learning rate at a progress from 0, when warm-up is over, to 1 and beyond.
+    fn factor(&self, progress: f64) -> f64;
+}
 
 /// How the learning rate moves over training.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Schedule {
     /// lr.
     Constant,
@@ -16,6 +35,23 @@ pub enum Schedule {
         /// Factor of a drop.
         factor: f32,
     },
+    /// A user's own.
+    Custom(Arc<dyn UserSchedule>),
+}
+
+/// Schedules of one's own are equal if they are the same object.
+impl PartialEq for Schedule {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Constant, Self::Constant) | (Self::Cosine, Self::Cosine) => true,
+            (
+                Self::Step { every_epochs, factor },
+                Self::Step { every_epochs: other_every, factor: other_factor },
+            ) => every_epochs == other_every && factor == other_factor,
+            (Self::Custom(own), Self::Custom(other)) => Arc::ptr_eq(own, other),
+            _ => false,
+        }
+    }
 }
 
 /// Whole intervals of `every` epochs in `epoch`.
@@ -33,8 +69,8 @@ impl Schedule {
     ///
     /// # Errors
     /// Steps without length, or a factor that is negative or not finite.
-    pub fn check(self) -> Result<(), ConfigError> {
-        let Schedule::Step { every_epochs, factor } = self else { return Ok(()) };
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let &Schedule::Step { every_epochs, factor } = self else { return Ok(()) };
         if !(every_epochs > 0.0 && every_epochs.is_finite()) {
             return Err(ConfigError(format!(
                 "schedule drops every {every_epochs} epochs, must be positive and finite"
@@ -55,17 +91,16 @@ impl Schedule {
     /// assert_eq!(Schedule::Cosine.at(0.1, 5.0, 10.0, 0.0), 0.05);
     /// assert_eq!(Schedule::Constant.at(0.1, 1.0, 10.0, 2.0), 0.05);
     /// ```
-    pub fn at(self, lr: f32, epoch: f64, epochs: f64, warmup: f64) -> f32 {
+    pub fn at(&self, lr: f32, epoch: f64, epochs: f64, warmup: f64) -> f32 {
         if epoch < warmup {
             return (f64::from(lr) * epoch / warmup) as f32;
         }
+        let progress = (epoch - warmup) / (epochs - warmup).max(f64::MIN_POSITIVE);
         let factor = match self {
             Schedule::Constant => 1.0,
-            Schedule::Cosine => {
-                let progress = ((epoch - warmup) / (epochs - warmup).max(f64::MIN_POSITIVE)).clamp(0.0, 1.0);
-                0.5 * (1.0 + (std::f64::consts::PI * progress).cos())
-            }
-            Schedule::Step { every_epochs, factor } => f64::from(factor).powi(drops(epoch, every_epochs)),
+            Schedule::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * progress.clamp(0.0, 1.0)).cos()),
+            Schedule::Step { every_epochs, factor } => f64::from(*factor).powi(drops(epoch, *every_epochs)),
+            Schedule::Custom(own) => own.factor(progress),
         };
         (f64::from(lr) * factor) as f32
     }

@@ -36,7 +36,7 @@ fn check(what: &str, optimizer: Optimizer, lr: f32, mut reference: impl FnMut(&m
     for n in 1..=STEPS {
         let mut grads = narrow(&rng.normals(SIZE));
         grads[0] = 0.0;
-        step(optimizer, lr, n, &mut weights, &grads, &mut moments);
+        step(optimizer.clone(), lr, n, &mut weights, &grads, &mut moments);
         reference(&mut want, &widen(&grads));
         // Each step rounds the weight once and its update a dozen times.
         let moved = |(w, s): (&f64, &f64)| s.abs() + 20.0 * (w - s).abs() + f64::from(lr);

@@ -20,6 +20,9 @@ pub fn config(train: &TrainConfig) -> Result<NetConfig, Failure> {
         fast::LossKind::Tet { lambda, phi } => {
             LossKind::Tet(Tet { lambda: f64::from(lambda), phi: f64::from(phi) })
         }
+        fast::LossKind::Custom(_) => {
+            return Err(Failure::Usage("the f64 reference has no loss of one's own".into()));
+        }
     };
     Ok(NetConfig {
         kind: match net.kind() {

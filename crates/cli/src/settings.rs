@@ -326,6 +326,7 @@ fn train_config(flags: &Flags, surrogate: Surrogate, shape: Shape) -> Result<Tra
         reset: name("reset", &flags.reset)?,
         surrogate,
         delta: flags.delta.unwrap_or(1e-4),
+        ..LifConfig::default()
     };
     let net = NetConfig {
         architecture: Architecture::Named(name("net", &flags.net)?),

@@ -3,8 +3,8 @@
 use crate::graph::Op;
 use crate::{Net, NetConfig};
 use spikegrad_bptt::ConfigError;
-use spikegrad_tensor::memory::{NoMemory, try_vec};
 use spikegrad_tensor::Tensor;
+use spikegrad_tensor::memory::{NoMemory, try_vec};
 use std::mem::{swap, take};
 
 /// The state of a stream: membranes of every neuron, and the sum of the read-outs so far.

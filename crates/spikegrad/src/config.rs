@@ -97,8 +97,8 @@ impl TrainConfig {
                 "warm-up takes {warmup} epochs and training ends after {epochs}: the learning rate never arrives"
             ));
         }
-        if let Schedule::Step { every_epochs, .. } = self.schedule
-            && every_epochs >= epochs as f64
+        if let Schedule::Step { every_epochs, .. } = &self.schedule
+            && *every_epochs >= epochs as f64
         {
             lines.push(format!(
                 "the first drop of the learning rate comes after {every_epochs} epochs and training ends after {epochs}"

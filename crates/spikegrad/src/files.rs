@@ -354,7 +354,7 @@ mod tests {
             with_state in any::<bool>(),
         ) {
             let optimizer = if sgd { Optimizer::sgd(0.9, false, 0.0) } else { Optimizer::adam(0.0) };
-            let mut saved = trainer(optimizer);
+            let mut saved = trainer(optimizer.clone());
             saved.step = step;
             for (list, at, x) in numbers {
                 let params = saved.net.params_mut();

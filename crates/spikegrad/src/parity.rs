@@ -62,6 +62,7 @@ pub fn check_at(path: impl AsRef<Path>, level: Level) -> Result<Parity, Error> {
         reset: file.meta("reset")?,
         surrogate: Surrogate::named(&surrogate, parameter)?,
         delta: file.meta("delta")?,
+        ..LifConfig::default()
     };
     let classes = file.entry("weight.fc2.bias")?.shape.iter().product();
     let net = NetConfig {

@@ -159,7 +159,7 @@ impl Trainer {
             optim::clip(&mut params.grads, limit);
         }
         // Hardly ever: a step that may leave the range is taken beside a copy to come back to.
-        let optimizer = self.config.optimizer;
+        let optimizer = &self.config.optimizer;
         let before = match optimizer.surely_stays_finite(lr, step, gradient, self.largest) {
             true => None,
             false => Some((params.weights.clone(), self.moments.clone())),

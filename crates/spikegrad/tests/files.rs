@@ -68,7 +68,7 @@ fn a_resumed_run_has_the_bits_of_an_uninterrupted_one() {
     ];
     for (i, optimizer) in optimizers.into_iter().enumerate() {
         for kind in [NetKind::Mlp, NetKind::LeNet, NetKind::ResNet19] {
-            let config = config(kind, optimizer);
+            let config = config(kind, optimizer.clone());
             let file = Temporary::new(&format!("resume-{i}-{kind}"));
             let mut whole = trainer(&config);
             train(&mut whole, 0..3);

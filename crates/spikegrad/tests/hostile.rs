@@ -119,7 +119,7 @@ fn a_step_that_breaks_a_number_is_told_and_undone() {
         for (lr, decay) in [(f32::MAX, 0.0), (1.0, f32::MAX), (1e20, 1e30)] {
             for optimizer in optimizers(decay) {
                 for kind in [NetKind::Mlp, NetKind::LeNet] {
-                    let config = TrainConfig { lr, clip, ..config(kind, optimizer) };
+                    let config = TrainConfig { lr, clip, ..config(kind, optimizer.clone()) };
                     let what = format!("{optimizer:?}, lr {lr}, {kind}, clip {clip:?}");
                     let mut trainer = trainer(&config);
                     // SGD at the largest rate may yield large, finite weights; the next step tells.
@@ -397,7 +397,8 @@ fn variances_below_zero_are_refused() {
 #[test]
 fn moments_from_a_file_are_checked_before_a_step() {
     for (optimizer, lr) in [(Optimizer::sgd(0.9, false, 0.0), 10.0), (Optimizer::adam(0.0), 1e-3)] {
-        let config = TrainConfig { lr, schedule: Schedule::Constant, ..config(NetKind::Mlp, optimizer) };
+        let config =
+            TrainConfig { lr, schedule: Schedule::Constant, ..config(NetKind::Mlp, optimizer.clone()) };
         let file = temporary("moments");
         let mut trainer = trainer(&config);
         trainer.save_state(&file.0, &BTreeMap::new()).unwrap();

@@ -124,7 +124,14 @@ fn what_does_not_fit_is_an_error() {
 fn fitting_stops_where_the_caller_says_and_follows_the_schedule() {
     let net = NetConfig { scale: 0.1, ..NetConfig::new(NetKind::Mlp, 1, 2, 2, 2) };
     let schedule = Schedule::Cosine;
-    let config = TrainConfig { batch: 2, lr: 1.0, epochs: 2, schedule, beta: 0.0, ..TrainConfig::new(net) };
+    let config = TrainConfig {
+        batch: 2,
+        lr: 1.0,
+        epochs: 2,
+        schedule: schedule.clone(),
+        beta: 0.0,
+        ..TrainConfig::new(net)
+    };
     let batches = |_| (0..4).map(|_| ([1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0], [0, 1]));
     let run = |stop: usize, epochs| {
         let mut trainer = Trainer::new(config.clone(), Level::detect().unwrap()).unwrap();

@@ -4,7 +4,7 @@
 //! x[t] = Σ sources                      a source: batch norm's (y[t] − mean)·scale + shift, or spikes
 //! u[t] = τ·m[t−1] + x[t]                charge
 //! o[t] = 1 if u[t] > V_th else 0        fire
-//! m[t] = (1 − o[t])·u[t]                hard reset           m[t] = u[t] − V_th·o[t]   soft reset
+//! m[t] = (1 − o[t])·u[t]                hard reset           m[t] = u[t] − R·o[t]   soft reset, R = V_th or another amount
 //! ```
 //! Backward, with e = ∂L/∂o from above, a = ∂L/∂m, a[T−1] = 0, for t = T−1 … 0:
 //!
@@ -12,7 +12,7 @@
 //! |---|---|---|
 //! | hard | e − a·u | S(G, u, o) + a·(1 − o) |
 //! | hard, detached | e | S(G, u, o) + a·(1 − o) |
-//! | soft | e − V_th·a | S(G, u, o) + a |
+//! | soft | e − R·a | S(G, u, o) + a |
 //! | soft, detached | e | S(G, u, o) + a |
 //!
 //! ∂L/∂x\[t\] = ∂L/∂u\[t\] and a\[t−1\] = τ·∂L/∂u\[t\]. Nothing but y and the spikes is kept: u is derived again.
@@ -94,10 +94,14 @@ pub struct LifConfig {
     pub surrogate: Surrogate,
     /// δ of surrogate gradient scaling.
     pub delta: f32,
+    /// What a soft reset takes off the membrane; none: the threshold.
+    pub reset_amount: Option<f32>,
+    /// A factor on the surrogate, derivative and primitive.
+    pub amplitude: f32,
 }
 
 impl Default for LifConfig {
-    /// The authors' neuron: τ = V_th = 0.5, hard reset, rectangle of half width 0.5, δ = 1e-4.
+    /// The authors' neuron: τ = V_th = 0.5, hard reset, rectangle of half width 0.5 and amplitude 1, δ = 1e-4.
     fn default() -> Self {
         Self {
             decay: 0.5,
@@ -105,6 +109,8 @@ impl Default for LifConfig {
             reset: Reset::Hard,
             surrogate: Surrogate::Rectangle { window: 0.5 },
             delta: 1e-4,
+            reset_amount: None,
+            amplitude: 1.0,
         }
     }
 }
@@ -125,8 +131,21 @@ impl LifConfig {
             }
             c if !(0.0..=1.0).contains(&c.decay) => bad("decay", c.decay, "between 0 and 1"),
             c if !c.delta.is_finite() => bad("delta", c.delta, "finite"),
-            c => c.surrogate.check(),
+            c if !(c.amplitude > 0.0 && c.amplitude.is_finite()) => {
+                bad("amplitude of the surrogate", c.amplitude, "positive and finite")
+            }
+            c => match c.reset_amount {
+                Some(amount) if !amount.is_finite() => bad("reset amount", amount, "finite"),
+                _ => c.surrogate.check(),
+            },
         }
+    }
+}
+
+impl LifConfig {
+    /// What a soft reset takes off the membrane.
+    pub fn amount(&self) -> f32 {
+        self.reset_amount.unwrap_or(self.threshold)
     }
 }
 

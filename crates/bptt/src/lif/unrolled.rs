@@ -153,12 +153,12 @@ fn charge_tile<V: Lanes, const H: usize>(
     x: &mut [Block],
     m: &mut [Block],
 ) {
-    let (decay, one, threshold) = (V::splat(lif.decay), V::splat(1.0), V::splat(lif.threshold));
+    let (decay, one, amount) = (V::splat(lif.decay), V::splat(1.0), V::splat(lif.amount()));
     for (x, m) in x.iter_mut().zip(m) {
         for from in (0..H).map(|h| h * V::WIDTH) {
             let u = decay * V::load(&m.0[from..]) + V::load(&x.0[from..]);
             let o = output(lif, fire, u);
-            let next = if hard { (one - o) * u } else { u - threshold * o };
+            let next = if hard { (one - o) * u } else { u - amount * o };
             u.store(&mut x.0[from..]);
             next.store(&mut m.0[from..]);
         }
@@ -171,7 +171,7 @@ fn output<V: Lanes>(lif: &LifConfig, fire: Fire, u: V) -> V {
     let (zero, threshold) = (V::splat(0.0), V::splat(lif.threshold));
     match fire {
         Fire::Spike => V::select(u.gt(threshold), V::splat(1.0), zero),
-        Fire::Smooth => (u - threshold).map(|d| lif.surrogate.primitive_at(d)),
+        Fire::Smooth => V::splat(lif.amplitude) * (u - threshold).map(|d| lif.surrogate.primitive_at(d)),
         Fire::Relu => u.max(zero),
         Fire::Identity => u,
     }
@@ -437,9 +437,9 @@ pub(super) fn terms<V: Lanes>(lif: &LifConfig, fire: Fire, reset: Reset, e: V, a
         return Terms { o: u.max(zero), total: e, h, factor: one, gradient: V::select(u.gt(zero), e, zero) };
     }
     let o = output(lif, fire, u);
-    let through_reset = if reset.is_hard() { a * u } else { threshold * a };
+    let through_reset = if reset.is_hard() { a * u } else { V::splat(lif.amount()) * a };
     let total = if reset.is_attached() { e - through_reset } else { e };
-    let h = lif.surrogate.derivative(u - threshold);
+    let h = V::splat(lif.amplitude) * lif.surrogate.derivative(u - threshold);
     let delta = V::splat(lif.delta);
     let (factor, spike) = match fire {
         Fire::Spike => (factor(total, u, o, delta), sgs(total, h, u, o, delta)),

@@ -69,6 +69,7 @@ fn every_setting_reaches_the_trainer() {
             reset: Reset::SoftDetached,
             surrogate: Surrogate::Triangle { window: 1.25 },
             delta: -0.0625,
+            ..LifConfig::default()
         },
         norm: Norm::TdBn,
         kernels: Kernels { input_gradient: Some(InputGradient::Winograd2), delta: DeltaKernels::On },

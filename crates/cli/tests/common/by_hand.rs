@@ -20,6 +20,7 @@ pub fn config(lr: f32, seed: u64, epochs: usize) -> TrainConfig {
         reset: Reset::Hard,
         surrogate: Surrogate::Rectangle { window: 0.5 },
         delta: 1e-4,
+        ..LifConfig::default()
     };
     let net = NetConfig { scale: 0.1, timesteps: 2, lif, ..NetConfig::new(NetKind::Mlp, 3, 16, 16, 10) };
     TrainConfig {

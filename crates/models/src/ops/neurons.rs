@@ -140,6 +140,12 @@ pub(crate) fn neuron_settings(lif: &LifConfig) -> Settings {
         settings.push("surrogate_parameter", Setting::number(parameter));
     }
     settings.push("delta", Setting::number(lif.delta));
+    if let Some(amount) = lif.reset_amount {
+        settings.push("reset_amount", Setting::number(amount));
+    }
+    if lif.amplitude != 1.0 {
+        settings.push("amplitude", Setting::number(lif.amplitude));
+    }
     settings
 }
 
@@ -150,6 +156,8 @@ pub(crate) fn read_neuron(settings: &mut Settings) -> Result<LifConfig, ConfigEr
     lif.threshold = settings.take_as("threshold")?.unwrap_or(lif.threshold);
     lif.reset = settings.take_as("reset")?.unwrap_or(lif.reset);
     lif.delta = settings.take_as("delta")?.unwrap_or(lif.delta);
+    lif.reset_amount = settings.take_as("reset_amount")?;
+    lif.amplitude = settings.take_as("amplitude")?.unwrap_or(lif.amplitude);
     let parameter = settings.take_as("surrogate_parameter")?;
     if let Some(name) = settings.take_as::<String>("surrogate")? {
         lif.surrogate = Surrogate::named(&name, parameter)?;

@@ -89,6 +89,7 @@ impl Setup {
                 LossKind::Tet { lambda, phi } => {
                     net::LossKind::Tet(testkit::loss::Tet { lambda: lambda.into(), phi: phi.into() })
                 }
+                LossKind::Custom(_) => panic!("the reference has no loss of one's own"),
             },
         }
     }
