@@ -50,15 +50,15 @@ pub struct Params {
     pub buffer_entries: Vec<Entry>,
     /// All running estimates.
     pub buffers: Vec<f32>,
-    /// What is 1 at the beginning; all else is 0.
-    ones: Ones,
+    /// What is not 0 at the beginning.
+    beginning: Beginning,
 }
 
-/// Ranges of weights and of running estimates.
+/// Ranges of weights and of running estimates, and what they begin with.
 #[derive(Clone, Debug, Default)]
-struct Ones {
-    weights: Vec<Range<usize>>,
-    buffers: Vec<Range<usize>>,
+struct Beginning {
+    weights: Vec<(Range<usize>, f32)>,
+    buffers: Vec<(Range<usize>, f32)>,
 }
 
 /// The most numbers that a tensor or all weights may have: 2⁴⁶, 281 terabytes as `f32`.
@@ -77,9 +77,14 @@ impl Params {
     ) -> Result<Range<usize>, ConfigError> {
         let range = Self::push(&mut self.entries, name, shape, role)?;
         if role == Role::Scale {
-            self.ones.weights.push(range.clone());
+            self.begin_at(&range, 1.0);
         }
         Ok(range)
+    }
+
+    /// Lets a planned parameter begin at a value.
+    pub(crate) fn begin_at(&mut self, range: &Range<usize>, value: f32) {
+        self.beginning.weights.push((range.clone(), value));
     }
 
     /// Plans a running estimate that is 0 or 1 at the beginning.
@@ -94,7 +99,7 @@ impl Params {
     ) -> Result<Range<usize>, ConfigError> {
         let range = Self::push(&mut self.buffer_entries, name, vec![len], Role::Estimate)?;
         if is_one {
-            self.ones.buffers.push(range.clone());
+            self.beginning.buffers.push((range.clone(), 1.0));
         }
         Ok(range)
     }
@@ -123,7 +128,7 @@ impl Params {
         (planned(&self.entries), planned(&self.buffer_entries))
     }
 
-    /// Gets the memory of what is planned, gradients included, and fills it in: 1 where it was planned so, else 0.
+    /// Gets the memory of what is planned, gradients included, and fills it with what it was planned to begin with.
     ///
     /// # Errors
     /// There is no memory for it.
@@ -132,8 +137,9 @@ impl Params {
         self.weights = try_vec(weights, 0.0)?;
         self.grads = try_vec(weights, 0.0)?;
         self.buffers = try_vec(buffers, 0.0)?;
-        self.ones.weights.iter().for_each(|range| self.weights[range.clone()].fill(1.0));
-        self.ones.buffers.iter().for_each(|range| self.buffers[range.clone()].fill(1.0));
+        let Beginning { weights, buffers } = &self.beginning;
+        weights.iter().for_each(|(range, value)| self.weights[range.clone()].fill(*value));
+        buffers.iter().for_each(|(range, value)| self.buffers[range.clone()].fill(*value));
         Ok(())
     }
 

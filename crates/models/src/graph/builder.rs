@@ -222,6 +222,11 @@ impl<'a> Builder<'a> {
         self.params.add(name, shape, role)
     }
 
+    /// Lets a planned parameter begin at a value, which initialisation leaves as it is for [`Role::Neuron`].
+    pub fn begin_at(&mut self, parameter: &Range<usize>, value: f32) {
+        self.params.begin_at(parameter, value);
+    }
+
     /// Plans a running estimate that begins at 0, or at 1, and returns where it lies.
     ///
     /// # Errors
