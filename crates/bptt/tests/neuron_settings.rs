@@ -1,5 +1,5 @@
-//! Settings of a neuron beyond the authors': a reset amount apart from the threshold and an amplitude of the surrogate,
-//! against the recurrences written out in f64 and, where they are smooth, against finite differences.
+//! Settings of a neuron beyond the authors': a reset amount apart from the threshold, an amplitude of the surrogate, a
+//! learned decay; against the recurrences written out in f64 and, where they are smooth, against finite differences.
 
 use spikegrad_bptt::lif::{Output, Source, Unit};
 use spikegrad_bptt::{Fire, LifConfig, Reset, Surrogate};
@@ -10,8 +10,8 @@ use spikegrad_testkit::rng::Rng;
 const STEPS: usize = 5;
 const NEURONS: usize = 37;
 
-/// One neuron unrolled in f64: outputs, and ∂L/∂u of L = Σ e·o.
-fn law(lif: &LifConfig, fire: Fire, decay: f64, x: &[f64], e: &[f64]) -> (Vec<f64>, Vec<f64>) {
+/// One neuron unrolled in f64: outputs, ∂L/∂u of L = Σ e·o, and ∂L/∂τ.
+fn law(lif: &LifConfig, fire: Fire, decay: f64, x: &[f64], e: &[f64]) -> (Vec<f64>, Vec<f64>, f64) {
     let [v, amount, amplitude, delta] =
         [lif.threshold, lif.reset_amount.unwrap_or(lif.threshold), lif.amplitude, lif.delta].map(f64::from);
     let Surrogate::Arctan { alpha } = lif.surrogate else { panic!("the law is written out for arctan") };
@@ -19,8 +19,9 @@ fn law(lif: &LifConfig, fire: Fire, decay: f64, x: &[f64], e: &[f64]) -> (Vec<f6
     let h = |d: f64| amplitude * f64::from(alpha) / 2.0 / (1.0 + (slope * d).powi(2));
     let is_hard = matches!(lif.reset, Reset::Hard | Reset::HardDetached);
     let is_attached = matches!(lif.reset, Reset::Hard | Reset::Soft);
-    let (mut m, mut u, mut o) = (0.0, Vec::new(), Vec::new());
+    let (mut m, mut u, mut o, mut before) = (0.0, Vec::new(), Vec::new(), Vec::new());
     for x in x {
+        before.push(m);
         let now: f64 = decay * m + x;
         let out = match fire {
             Fire::Spike => f64::from(u8::from(now > v)),
@@ -38,11 +39,12 @@ fn law(lif: &LifConfig, fire: Fire, decay: f64, x: &[f64], e: &[f64]) -> (Vec<f6
         du[t] = g * h(u[t] - v) * factor + if is_hard { a * (1.0 - o[t]) } else { a };
         a = decay * du[t];
     }
-    (o, du)
+    let dtau = du.iter().zip(&before).map(|(du, m)| du * m).sum();
+    (o, du, dtau)
 }
 
 /// What the kernel makes of the same neurons.
-fn kernel(lif: &LifConfig, fire: Fire, level: Level, x: &[f32], e: &[f32]) -> (Vec<f32>, Vec<f32>) {
+fn kernel(lif: &LifConfig, fire: Fire, level: Level, x: &[f32], e: &[f32]) -> (Vec<f32>, Vec<f32>, f64) {
     let dims = Dims::new(STEPS, NEURONS, 1, 1);
     let tensor = |data| Tensor::from_nchw(dims, data).unwrap();
     let (y, mut gradient) = (tensor(x), tensor(e));
@@ -59,8 +61,9 @@ fn kernel(lif: &LifConfig, fire: Fire, level: Level, x: &[f32], e: &[f32]) -> (V
         unit.forward(&sources, Output::Dense(&mut dense), &mut workers);
     }
     let mut sums = vec![[[0.0; LANES]; 3]; dims.blocks()];
-    unit.backward(&sources, &mut gradient, &mut sums, &mut workers);
-    (dense.to_nchw(), gradient.to_nchw())
+    let mut decay = vec![[f64::NAN; LANES]; dims.blocks()];
+    unit.backward_learned(&sources, &mut gradient, (&mut sums, &mut decay), &mut workers, None);
+    (dense.to_nchw(), gradient.to_nchw(), decay.iter().flatten().sum())
 }
 
 /// Neuron n of data in the order step, neuron.
@@ -79,6 +82,7 @@ fn settings() -> impl Iterator<Item = LifConfig> {
             delta: 0.3,
             reset_amount,
             amplitude,
+            learn_decay: true,
         })
     })
 }
@@ -92,10 +96,13 @@ fn amounts_and_amplitudes_follow_the_law() {
     for lif in settings() {
         for level in Level::available() {
             for fire in [Fire::Spike, Fire::Smooth] {
-                let (o, du) = kernel(&lif, fire, level, &x, &e);
+                let (o, du, dtau) = kernel(&lif, fire, level, &x, &e);
                 let mut want = (vec![0.0; o.len()], vec![0.0; o.len()]);
+                let (mut want_dtau, mut magnitude) = (0.0, 0.0);
                 for n in 0..NEURONS {
-                    let (o, du) = law(&lif, fire, lif.decay.into(), &one(&x, n), &one(&e, n));
+                    let (o, du, dtau) = law(&lif, fire, lif.decay.into(), &one(&x, n), &one(&e, n));
+                    want_dtau += dtau;
+                    magnitude += dtau.abs();
                     (0..STEPS)
                         .for_each(|t| (want.0[t * NEURONS + n], want.1[t * NEURONS + n]) = (o[t], du[t]));
                 }
@@ -103,6 +110,7 @@ fn amounts_and_amplitudes_follow_the_law() {
                 let exact = if fire == Fire::Spike { Tolerance::Bits } else { Tolerance::Forward };
                 assert_close(&format!("o {what}"), &o, &want.0, exact);
                 assert_close(&format!("du {what}"), &du, &want.1, Tolerance::Grad);
+                assert!((dtau - want_dtau).abs() < 1e-4 * magnitude, "∂L/∂τ {dtau} {want_dtau} {what}");
             }
         }
     }
@@ -121,5 +129,11 @@ fn the_law_agrees_with_finite_differences() {
         let slope: f64 = du.iter().zip(&direction).map(|(g, d)| g * d).sum();
         let want = finite_difference(loss, &x, &direction, 1e-5);
         assert!((slope - want).abs() < 1e-7 * (1.0 + want.abs()), "{lif:?}: {slope} {want}");
+        let loss = |tau: &[f64]| {
+            law(&lif, Fire::Smooth, tau[0], &x, &e).0.iter().zip(&e).map(|(o, e)| o * e).sum::<f64>()
+        };
+        let (dtau, want) =
+            (law(&lif, Fire::Smooth, 0.75, &x, &e).2, finite_difference(loss, &[0.75], &[1.0], 1e-5));
+        assert!((dtau - want).abs() < 1e-7 * (1.0 + want.abs()), "{lif:?}: ∂L/∂τ {dtau} {want}");
     }
 }

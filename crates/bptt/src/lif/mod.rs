@@ -15,7 +15,7 @@
 //! | soft | e − R·a | S(G, u, o) + a |
 //! | soft, detached | e | S(G, u, o) + a |
 //!
-//! ∂L/∂x\[t\] = ∂L/∂u\[t\] and a\[t−1\] = τ·∂L/∂u\[t\]. Nothing but y and the spikes is kept: u is derived again.
+//! ∂L/∂x\[t\] = ∂L/∂u\[t\] and a\[t−1\] = τ·∂L/∂u\[t\]; where τ is learned, ∂L/∂τ = Σ_t ∂L/∂u\[t\]·m\[t−1\]. Nothing but y and the spikes is kept: u is derived again.
 
 pub mod record;
 mod unrolled;
@@ -98,6 +98,8 @@ pub struct LifConfig {
     pub reset_amount: Option<f32>,
     /// A factor on the surrogate, derivative and primitive.
     pub amplitude: f32,
+    /// Whether the decay is learned, one for a layer: τ = σ(w), beginning at `decay` (PLIF, Fang et al. 2021).
+    pub learn_decay: bool,
 }
 
 impl Default for LifConfig {
@@ -111,6 +113,7 @@ impl Default for LifConfig {
             delta: 1e-4,
             reset_amount: None,
             amplitude: 1.0,
+            learn_decay: false,
         }
     }
 }
@@ -130,6 +133,9 @@ impl LifConfig {
                 bad("threshold", c.threshold, "positive and finite")
             }
             c if !(0.0..=1.0).contains(&c.decay) => bad("decay", c.decay, "between 0 and 1"),
+            c if c.learn_decay && [0.0, 1.0].contains(&c.decay) => {
+                bad("decay", c.decay, "between 0 and 1 and neither of them, where it is learned")
+            }
             c if !c.delta.is_finite() => bad("delta", c.delta, "finite"),
             c if !(c.amplitude > 0.0 && c.amplitude.is_finite()) => {
                 bad("amplitude of the surrogate", c.amplitude, "positive and finite")
@@ -210,6 +216,9 @@ pub struct Unit<'a> {
 /// Most sources of a unit: a convolution and its shortcut.
 pub const MAX_SOURCES: usize = 2;
 
+/// Sums over a plane, one a channel: Σ ∂L/∂u\[t\]·m\[t−1\], the gradient of the decay.
+pub type DecaySums = [f64; LANES];
+
 /// Sums over a plane for batch norm's backward: Σ∂u, then Σ∂u·(y − mean) of each source, if it is affine.
 pub type PlaneSums = [[f64; LANES]; 1 + MAX_SOURCES];
 
@@ -281,13 +290,29 @@ impl Unit<'_> {
         workers: &mut Workers,
         listener: Option<Listener<'_>>,
     ) {
+        self.backward_learned(sources, gradient, (sums, &mut []), workers, listener);
+    }
+
+    /// As [`Unit::backward_recorded`], and the decay's gradient: beside `sums` stands one [`DecaySums`] for each of them,
+    /// overwritten, or none where the decay is not learned.
+    pub fn backward_learned(
+        &self,
+        sources: &[Source<'_>],
+        gradient: &mut Tensor,
+        (sums, decay): (&mut [PlaneSums], &mut [DecaySums]),
+        workers: &mut Workers,
+        listener: Option<Listener<'_>>,
+    ) {
         assert_eq!(gradient.dims(), self.dims);
+        assert!(decay.is_empty() || decay.len() == sums.len(), "decay sums for each plane, or none");
         let sum_time = self.is_static(sources);
         let planes = timelines(gradient.blocks_mut(), self.steps, self.dims.pixels());
-        let tasks = planes.zip(sums.iter_mut()).enumerate();
-        workers.run(tasks, |(index, (gradient, sums)), scratch| {
+        let mut decay = decay.iter_mut();
+        let tasks =
+            planes.zip(sums.iter_mut()).enumerate().map(move |(index, task)| (index, task, decay.next()));
+        workers.run(tasks, |(index, (gradient, sums), decay), scratch| {
             let plane = self.plane(sources, index);
-            self.level.run(Backward { plane, gradient, sum_time, sums, listener, scratch });
+            self.level.run(Backward { plane, gradient, sum_time, sums, decay, listener, scratch });
         });
     }
 

@@ -9,7 +9,7 @@
 //! tensor is read or written once; (3) tiles to come are prefetched.
 
 use super::record::{Charged, Listener, Place, hand_over};
-use super::{Fire, LifConfig, MAX_SOURCES, PlaneSums, Reset, Source, Unit};
+use super::{DecaySums, Fire, LifConfig, MAX_SOURCES, PlaneSums, Reset, Source, Unit};
 use crate::sgs::{factor, sgs};
 use spikegrad_tensor::parallel::Timeline;
 use spikegrad_tensor::{Block, Kernel, LANES, Lanes, Scratch, Tensor};
@@ -158,11 +158,16 @@ fn charge_tile<V: Lanes, const H: usize>(
         for from in (0..H).map(|h| h * V::WIDTH) {
             let u = decay * V::load(&m.0[from..]) + V::load(&x.0[from..]);
             let o = output(lif, fire, u);
-            let next = if hard { (one - o) * u } else { u - amount * o };
             u.store(&mut x.0[from..]);
-            next.store(&mut m.0[from..]);
+            after_reset(hard, u, o, (one, amount)).store(&mut m.0[from..]);
         }
     }
+}
+
+/// m from u and o; the constants are 1 and the soft reset's amount.
+#[inline(always)]
+fn after_reset<V: Lanes>(hard: bool, u: V, o: V, (one, amount): (V, V)) -> V {
+    if hard { (one - o) * u } else { u - amount * o }
 }
 
 /// o from u.
@@ -261,6 +266,8 @@ pub(super) struct Backward<'a> {
     /// Whether step 0 takes the sum over time.
     pub sum_time: bool,
     pub sums: &'a mut PlaneSums,
+    /// Σ ∂u·m of the step before, where the decay is learned.
+    pub decay: Option<&'a mut DecaySums>,
     /// Who looks on, if anybody.
     pub listener: Option<Listener<'a>>,
     pub scratch: &'a mut Scratch,
@@ -286,6 +293,9 @@ impl Backward<'_> {
         let pixels = plane.unit.dims.pixels();
         let ([m, over_time], trace) = tiles(self.scratch, steps);
         *self.sums = [[0.0; LANES]; 1 + MAX_SOURCES];
+        if let Some(decay) = &mut self.decay {
+            decay.fill(0.0);
+        }
         for first in (0..pixels).step_by(TILE) {
             let tile = first..(first + TILE).min(pixels);
             let (m, over_time) = (&mut m[..tile.len()], &mut over_time[..tile.len()]);
@@ -302,7 +312,9 @@ impl Backward<'_> {
             let (a, mut totals) = (m, [[V::splat(0.0); H]; 1 + MAX_SOURCES]);
             a.fill(Block::default());
             over_time.fill(Block::default());
-            for (t, [u, centred @ ..]) in trace.iter_mut().enumerate().rev() {
+            for t in (0..steps).rev() {
+                let (before, now) = trace.split_at_mut(t);
+                let [u, centred @ ..] = &mut now[0];
                 let (gradient, rest) = self.gradient.at(t)[tile.start..].split_at_mut(tile.len());
                 prefetch::<V>(rest);
                 let d = &mut u[..tile.len()];
@@ -311,6 +323,9 @@ impl Backward<'_> {
                     hand_over::<V, H>(recorder, place, plane.unit, (gradient, d, a));
                 }
                 membrane_gradients::<V, H>(plane.unit, gradient, d, a);
+                if let (Some(decay), Some([u, ..])) = (&mut self.decay, before.last()) {
+                    add_decay::<V, H>(plane.unit, d, &u[..tile.len()], decay);
+                }
                 add_sums::<V, H>(plane.sources, d, centred, &mut totals);
                 if self.sum_time {
                     add::<V, H>(d, over_time);
@@ -328,6 +343,24 @@ impl Backward<'_> {
             }
         }
     }
+}
+
+/// Adds Σ ∂u[t]·m[t−1] over a tile, from ∂u[t] and u[t−1].
+#[inline(always)]
+fn add_decay<V: Lanes, const H: usize>(unit: &Unit<'_>, d: &[Block], u: &[Block], sums: &mut DecaySums) {
+    let (lif, hard) = (unit.lif, unit.lif.reset.is_hard());
+    let constants = (V::splat(1.0), V::splat(lif.amount()));
+    let mut total = [V::splat(0.0); H];
+    for (d, u) in d.iter().zip(u) {
+        for (h, from) in (0..H).map(|h| (h, h * V::WIDTH)) {
+            let u = V::load(&u.0[from..]);
+            let m = after_reset(hard, u, output(lif, unit.fire, u), constants);
+            total[h] = total[h] + V::load(&d.0[from..]) * m;
+        }
+    }
+    let mut lanes = [0.0; LANES];
+    (0..H).for_each(|h| total[h].store(&mut lanes[h * V::WIDTH..]));
+    sums.iter_mut().zip(lanes).for_each(|(sum, lane)| *sum += f64::from(lane));
 }
 
 /// sum += d.

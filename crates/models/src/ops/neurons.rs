@@ -5,7 +5,8 @@ use crate::graph::{
     Builder, Component, Execution, NeuronsPart, Node, Op, OpBytes, OpSpec, Output as Planned, Read, Saved,
     Setting, Settings, Value, ValueId, Values,
 };
-use spikegrad_bptt::lif::{MAX_SOURCES, Output, PlaneSums, Source, Unit};
+use crate::params::Role;
+use spikegrad_bptt::lif::{DecaySums, MAX_SOURCES, Output, PlaneSums, Source, Unit};
 use spikegrad_bptt::{ConfigError, Fire, LifConfig, Surrogate};
 use spikegrad_tensor::memory::{NoMemory, try_vec};
 use spikegrad_tensor::{Dims, LANES, Needs, Workers};
@@ -124,7 +125,13 @@ fn layer(
         Fire::Smooth | Fire::Relu | Fire::Identity => builder.dense(dims)?,
     };
     let steps = builder.steps();
-    builder.push(NeuronLayer::planned(name, (lif, fire), currents, (to, dims), steps))?;
+    let mut layer = NeuronLayer::planned(name, (lif, fire), currents, (to, dims), steps);
+    if layer.lif.learn_decay && matches!(fire, Fire::Spike | Fire::Smooth) {
+        let w = builder.parameter(format!("{name}.w"), vec![1], Role::Neuron)?;
+        builder.begin_at(&w, (layer.lif.decay / (1.0 - layer.lif.decay)).ln());
+        layer.decay = Some(w.start);
+    }
+    builder.push(layer)?;
     Ok(to)
 }
 
@@ -146,6 +153,9 @@ pub(crate) fn neuron_settings(lif: &LifConfig) -> Settings {
     if lif.amplitude != 1.0 {
         settings.push("amplitude", Setting::number(lif.amplitude));
     }
+    if lif.learn_decay {
+        settings.push("learn_decay", Setting::Bool(true));
+    }
     settings
 }
 
@@ -158,6 +168,7 @@ pub(crate) fn read_neuron(settings: &mut Settings) -> Result<LifConfig, ConfigEr
     lif.delta = settings.take_as("delta")?.unwrap_or(lif.delta);
     lif.reset_amount = settings.take_as("reset_amount")?;
     lif.amplitude = settings.take_as("amplitude")?.unwrap_or(lif.amplitude);
+    lif.learn_decay = settings.take_as("learn_decay")?.unwrap_or(false);
     let parameter = settings.take_as("surrogate_parameter")?;
     if let Some(name) = settings.take_as::<String>("surrogate")? {
         lif.surrogate = Surrogate::named(&name, parameter)?;
@@ -178,7 +189,10 @@ pub(crate) struct NeuronLayer {
     /// The size of the membranes.
     membranes: [Dims; 1],
     steps: usize,
+    /// Where w of the learned decay σ(w) lies.
+    decay: Option<usize>,
     sums: Vec<PlaneSums>,
+    decay_sums: Vec<DecaySums>,
     /// Sums over the batch, for each channel: Σ∂u, Σ∂u·(y − mean) of each source.
     totals: [Vec<f64>; 3],
 }
@@ -194,12 +208,33 @@ impl NeuronLayer {
     ) -> Self {
         let (sums, totals) = (Vec::new(), <[Vec<f64>; 3]>::default());
         let membranes = [Dims { n: dims.n / steps, ..dims }];
-        Self { name: name.to_string(), lif, fire, currents, to, dims, membranes, steps, sums, totals }
+        let (name, decay, decay_sums) = (name.to_string(), None, Vec::new());
+        Self { name, lif, fire, currents, to, dims, membranes, steps, decay, sums, decay_sums, totals }
+    }
+
+    /// Takes the learned decay from its parameter: τ = σ(w).
+    fn read_decay(&mut self, run: &Execution) {
+        if let Some(w) = self.decay {
+            self.lif.decay = (1.0 / (1.0 + f64::from(-run.params.weights[w]).exp())) as f32;
+        }
+    }
+
+    /// ∂L/∂w += ∂L/∂τ·τ·(1 − τ), from the planes' sums.
+    fn backward_decay(&self, run: &mut Execution) {
+        if let Some(w) = self.decay {
+            let (tau, sum) = (f64::from(self.lif.decay), self.decay_sums.iter().flatten().sum::<f64>());
+            run.params.grads[w] += (sum * tau * (1.0 - tau)) as f32;
+        }
     }
 
     /// Planes of a time step.
     fn planes(&self) -> usize {
         self.dims.planes() / self.steps
+    }
+
+    /// Planes whose share of the decay's gradient is summed up.
+    fn decay_planes(&self) -> usize {
+        if self.decay.is_some() { self.planes() } else { 0 }
     }
 
     /// Adds the planes' sums up, image by image.
@@ -238,10 +273,11 @@ impl Op for NeuronLayer {
     }
 
     fn has_weights(&self) -> bool {
-        self.currents.iter().any(Current::has_weights)
+        self.decay.is_some() || self.currents.iter().any(Current::has_weights)
     }
 
     fn forward(&mut self, run: &mut Execution) {
+        self.read_decay(run);
         self.currents.iter_mut().for_each(|current| current.forward(run));
         let mut out = run.values.take(self.to);
         let mut membranes = run.carried(self.to).and_then(|carried| carried.first_mut()).map(std::mem::take);
@@ -263,15 +299,17 @@ impl Op for NeuronLayer {
         self.currents.iter_mut().for_each(|current| current.restore(run));
         let mut du = run.gradients.take(self.to);
         let mut sums = std::mem::take(&mut self.sums);
+        let mut decay_sums = std::mem::take(&mut self.decay_sums);
         let recorder = run.recorder.clone().filter(|_| self.fire != Fire::Identity);
         let listener = recorder.as_deref().map(|recorder| (recorder, self.to.index()));
         let (unit, sources, workers) = self.kernel(run);
         let sources = &sources[..self.currents.len()];
-        unit.backward_recorded(sources, &mut du, &mut sums, workers, listener);
+        unit.backward_learned(sources, &mut du, (&mut sums, &mut decay_sums), workers, listener);
         if unit.is_static(sources) {
             du.resize(Dims { n: self.dims.n / self.steps, ..self.dims });
         }
-        self.sums = sums;
+        (self.sums, self.decay_sums) = (sums, decay_sums);
+        self.backward_decay(run);
         self.total();
         for (k, current) in self.currents.iter_mut().enumerate() {
             current.backward_beside(&du, (&self.totals[0], &self.totals[1 + k]), run);
@@ -285,6 +323,7 @@ impl Op for NeuronLayer {
 
     fn allocate(&mut self) -> Result<(), NoMemory> {
         self.sums = try_vec(self.planes(), PlaneSums::default())?;
+        self.decay_sums = try_vec(self.decay_planes(), DecaySums::default())?;
         for total in &mut self.totals {
             *total = try_vec(self.dims.blocks() * LANES, 0.0)?;
         }
@@ -293,7 +332,8 @@ impl Op for NeuronLayer {
 
     fn bytes(&self) -> OpBytes {
         let totals = 3 * self.dims.blocks() * LANES * size_of::<f64>();
-        let own = OpBytes { saved: 0, workspace: self.planes() * size_of::<PlaneSums>() + totals };
+        let decay = self.decay_planes() * size_of::<DecaySums>();
+        let own = OpBytes { saved: 0, workspace: self.planes() * size_of::<PlaneSums>() + decay + totals };
         self.currents.iter().map(Current::bytes).fold(own, |sum, bytes| OpBytes {
             saved: sum.saved + bytes.saved,
             workspace: sum.workspace + bytes.workspace,
