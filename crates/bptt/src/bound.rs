@@ -34,6 +34,16 @@ impl Largest {
         Self { weight, first, second }
     }
 
+    /// The larger of both, number by number; NaN where one is NaN.
+    pub fn or(self, other: Self) -> Self {
+        let larger = |a: f32, b: f32| if a > b || a.is_nan() { a } else { b };
+        Self {
+            weight: larger(self.weight, other.weight),
+            first: larger(self.first, other.first),
+            second: larger(self.second, other.second),
+        }
+    }
+
     /// Whether all numbers are finite.
     pub fn is_finite(&self) -> bool {
         self.weight.is_finite() && self.first.is_finite() && self.second.is_finite()

@@ -7,7 +7,7 @@ use spikegrad_bptt::lipschitz::lipschitz;
 use spikegrad_bptt::loss::Logits;
 use spikegrad_bptt::{ConfigError, LossConfig};
 use spikegrad_tensor::memory::{NoMemory, try_vec};
-use spikegrad_tensor::{LANES, Level, Needs, Scratch, Tensor, Workers};
+use spikegrad_tensor::{Dims, LANES, Level, Needs, Scratch, Tensor, Workers};
 
 /// What the loss of a batch is made of.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -158,22 +158,48 @@ impl Net {
 
     /// Computes loss and all gradients after a training forward; weight gradients are overwritten.
     ///
-    /// Panics if there is not one label a planned image, or one is no class.
+    /// # Panics
+    /// There is not one label a planned image, or one is no class.
     pub fn backward(&mut self, labels: &[u32], loss: &LossConfig, beta: f32) -> Loss {
+        self.run.params.zero_grads();
+        let cross_entropy = self.backward_loss(labels, None, loss);
+        Loss { cross_entropy, lipschitz: self.backward_lipschitz(beta) }
+    }
+
+    /// Computes the data term of the loss after a training forward and adds its gradient to the weights'; each sample
+    /// counts by its weight, if there are weights.
+    ///
+    /// # Panics
+    /// There is not one label, or weight, a planned image, or a label is no class.
+    pub fn backward_loss(&mut self, labels: &[u32], weights: Option<&[f32]>, loss: &LossConfig) -> f64 {
         assert_eq!(labels.len(), self.run.context.batch);
         assert!(labels.iter().all(|&label| (label as usize) < self.config.classes));
-        self.run.gradients.clear();
-        let (mut gradient, _) =
-            self.run.gradients.take_to_add(self.output).expect("the logits have a gradient");
+        let mut gradient = self.take_output_gradient();
         let mut mean = std::mem::take(&mut self.mean_logits);
         let (logits, size) = self.step_logits();
-        let cross_entropy = loss.evaluate(size, logits, labels, gradient.floats_mut(), &mut mean);
+        let value = loss.evaluate_weighted(size, logits, labels, weights, gradient.floats_mut(), &mut mean);
         self.mean_logits = mean;
         self.run.gradients.put(self.output, gradient);
-        self.run.params.zero_grads();
         self.backward_ops();
-        let lipschitz = if beta == 0.0 { 0.0 } else { self.lipschitz(beta) };
-        Loss { cross_entropy, lipschitz }
+        value
+    }
+
+    /// Adds the weights' gradient that follows from `gradient`, ∂L/∂(logits of every step) in their order (T, N,
+    /// classes), after a training forward.
+    ///
+    /// # Panics
+    /// There is not one number a logit.
+    pub fn backward_from(&mut self, gradient: &[f32]) {
+        let mut to = self.take_output_gradient();
+        to.copy_from_nchw(gradient);
+        self.run.gradients.put(self.output, to);
+        self.backward_ops();
+    }
+
+    fn take_output_gradient(&mut self) -> Tensor {
+        self.run.gradients.clear();
+        let (gradient, _) = self.run.gradients.take_to_add(self.output).expect("the logits have a gradient");
+        gradient
     }
 
     /// Runs the list of the forward upward.
@@ -185,8 +211,11 @@ impl Net {
         }
     }
 
-    /// Adds the Lipschitz term's gradient to every weight of two or more dimensions; returns its value.
-    fn lipschitz(&mut self, beta: f32) -> f64 {
+    /// Adds the Lipschitz term's gradient to every weight of two or more dimensions; returns its value, 0 where β is 0.
+    pub fn backward_lipschitz(&mut self, beta: f32) -> f64 {
+        if beta == 0.0 {
+            return 0.0;
+        }
         let level = self.run.context.level;
         let Params { entries, weights, grads, .. } = &mut self.run.params;
         let mut rest = &mut grads[..];
@@ -205,6 +234,29 @@ impl Net {
     /// ∂L/∂images in the images' order after a backward, if the net was planned with it.
     pub fn input_gradient(&self) -> Option<Vec<f32>> {
         self.run.gradients.get(ValueId::INPUT).map(Tensor::to_nchw)
+    }
+
+    /// The output of a layer after a forward: its size and its numbers in the order (T, N, C, H, W), T being 1 where it
+    /// is the same at every step; none where no layer of this name writes a value.
+    pub fn output_of(&self, layer: &str) -> Option<(Dims, Vec<f32>)> {
+        let op = self.ops.iter().find(|op| op.name() == layer)?;
+        let dims = self.run.values.dims(op.writes());
+        let mut unpacked = Tensor::zeros(dims);
+        Some((dims, self.run.values.get(op.writes()).floats(&mut unpacked).to_nchw()))
+    }
+
+    /// The names of the layers whose output [`Net::output_of`] gives, in the order of the forward.
+    pub fn layer_names(&self) -> impl Iterator<Item = &str> {
+        self.ops.iter().map(|op| op.name())
+    }
+
+    /// Exchanges weights, gradients and running estimates with a net of the same layers for another batch.
+    ///
+    /// # Panics
+    /// The nets differ in their parameters.
+    pub fn swap_params(&mut self, other: &mut Net) {
+        assert!(self.run.params.entries == other.run.params.entries, "the same parameters");
+        std::mem::swap(&mut self.run.params, &mut other.run.params);
     }
 
     /// What every op is made of, in the order of the forward.

@@ -38,6 +38,13 @@ impl Stream {
         &self.mean
     }
 
+    /// Membranes of a layer of neurons after the last step, in the order (batch, C, H, W); none where no layer of this
+    /// name carries any.
+    pub fn membranes_of(&self, net: &Net, layer: &str) -> Option<Vec<f32>> {
+        let op = net.ops.iter().find(|op| op.name() == layer)?;
+        self.carried.get(op.writes().index())?.first().map(Tensor::to_nchw)
+    }
+
     /// Bytes held.
     pub fn bytes(&self) -> usize {
         self.carried.iter().flatten().map(Tensor::bytes).sum::<usize>()

@@ -1,6 +1,6 @@
 //! All that decides a training run.
 
-use crate::Error;
+use crate::{Error, ParamGroup};
 use spikegrad_bptt::{ConfigError, LossConfig, Optimizer, Schedule};
 use spikegrad_models::{Init, NetConfig, PlanReport};
 use spikegrad_tensor::Level;
@@ -32,6 +32,12 @@ pub struct TrainConfig {
     pub seed: u64,
     /// How weights begin.
     pub init: Init,
+    /// Rules for some of the parameters: learning rate, weight decay, frozen.
+    pub groups: Vec<ParamGroup>,
+    /// Decay d of the exponential mean of the weights, w̄ ← d·w̄ + (1 − d)·w, if it is kept.
+    pub weight_mean: Option<f32>,
+    /// Names of the classes, one each, or none; saved files carry them.
+    pub class_names: Vec<String>,
 }
 
 impl TrainConfig {
@@ -50,6 +56,9 @@ impl TrainConfig {
             epochs: 150,
             seed: 2022,
             init: Init::Uniform,
+            groups: Vec::new(),
+            weight_mean: None,
+            class_names: Vec::new(),
         }
     }
 
@@ -61,6 +70,18 @@ impl TrainConfig {
         self.loss.check()?;
         self.optimizer.check()?;
         self.schedule.check()?;
+        self.groups.iter().try_for_each(ParamGroup::check)?;
+        if let Some(decay) = self.weight_mean
+            && !(0.0..1.0).contains(&decay)
+        {
+            return Err(ConfigError(format!(
+                "decay of the weights' mean is {decay}, must be from 0 to below 1"
+            )));
+        }
+        let (names, classes) = (self.class_names.len(), self.net.classes);
+        if names != 0 && names != classes {
+            return Err(ConfigError(format!("{names} classes have names, the net has {classes}")));
+        }
         let numbers = [
             ("learning rate", f64::from(self.lr)),
             ("beta", self.beta.into()),
@@ -85,7 +106,8 @@ impl TrainConfig {
     pub fn plan(&self, level: Level) -> Result<PlanReport, Error> {
         self.check()?;
         let moments = self.optimizer.moments();
-        Ok(with_estimates(PlanReport::of(&self.net, self.batch, level, moments, self.beta > 0.0)?))
+        let plan = PlanReport::of(&self.net, self.batch, level, moments, self.beta > 0.0)?;
+        Ok(with_copies(plan, self.weight_mean.is_some()))
     }
 
     /// Says what makes sense but is hardly meant: a line for each.
@@ -134,10 +156,12 @@ impl TrainConfig {
     }
 }
 
-/// Adds the copy of the running estimates that a trainer keeps, should a step fail.
-pub(crate) fn with_estimates(mut plan: PlanReport) -> PlanReport {
-    let estimates = plan.bytes.weights - 4 * plan.parameters;
-    plan.bytes.workspace += estimates;
-    plan.bytes.total += estimates;
+/// Adds what a trainer keeps beside the net: a copy of the running estimates, should a step fail, and the mean of the
+/// weights.
+pub(crate) fn with_copies(mut plan: PlanReport, has_mean: bool) -> PlanReport {
+    let weights = 4 * plan.parameters;
+    let copies = plan.bytes.weights - weights + if has_mean { weights } else { 0 };
+    plan.bytes.workspace += copies;
+    plan.bytes.total += copies;
     plan
 }

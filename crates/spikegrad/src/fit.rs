@@ -1,8 +1,8 @@
 //! Training on batches of the caller's own, with the caller looking on.
 
+use crate::clock::Moment;
 use crate::{Error, StepReport, Trainer};
 use std::ops::{ControlFlow, Range};
-use std::time::Instant;
 
 /// What has just happened in [`Trainer::fit`].
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -81,7 +81,7 @@ impl Trainer {
     {
         let mut finished = 0;
         for epoch in epochs {
-            let begin = Instant::now();
+            let begin = Moment::now();
             let batches = batches(epoch).into_iter();
             // Of an iterator that does not know its length, every batch stands at the epoch's beginning.
             let length = match batches.size_hint() {
@@ -102,7 +102,7 @@ impl Trainer {
             }
             sum.loss /= sum.batches.max(1) as f64;
             sum.accuracy /= sum.images.max(1) as f64;
-            sum.seconds = begin.elapsed().as_secs_f64();
+            sum.seconds = begin.seconds();
             finished += 1;
             if observe(self, Progress::Epoch(sum)).is_break() {
                 break;

@@ -42,21 +42,25 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod clock;
 mod config;
 mod error;
 pub mod files;
 mod fit;
 pub mod gradcheck;
+mod groups;
 mod inputs;
 pub mod microscope;
 pub mod parity;
 mod predictor;
+mod steps;
 mod threads;
 mod trainer;
 
 pub use config::TrainConfig;
 pub use error::Error;
 pub use fit::{EpochReport, Progress};
+pub use groups::{ParamGroup, Select};
 pub use predictor::Predictor;
 pub use spikegrad_bptt as bptt;
 #[cfg(feature = "data")]

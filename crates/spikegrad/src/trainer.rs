@@ -1,13 +1,14 @@
 //! The trainer: a net, a loss, an optimiser and a schedule.
 
-use crate::config::with_estimates;
+use crate::clock::Moment;
+use crate::config::with_copies;
+use crate::groups::{Span, spans};
 use crate::inputs::{check_input, check_logits, is_right};
 use crate::{Error, TrainConfig};
 use spikegrad_bptt::{ConfigError, Largest, optim};
 use spikegrad_models::{Net, Params, PlanReport, available};
 use spikegrad_tensor::memory::try_vec;
 use spikegrad_tensor::{Level, Workers, largest_magnitude};
-use std::time::Instant;
 
 /// What a training step did.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -42,8 +43,18 @@ pub struct Trainer {
     /// The largest weight and moments after the last step.
     largest: Largest,
     pub(crate) level: Level,
-    /// Who runs the optimiser.
+    /// The optimiser's workers.
     workers: Workers,
+    /// Parameters that learn alike.
+    spans: Vec<Span>,
+    /// Mean of the weights over the last steps, if it is kept.
+    pub(crate) mean_weights: Option<Vec<f32>>,
+    /// The same net planned for a smaller batch; its parameters are not used.
+    partial: Option<Box<Net>>,
+    /// Whether a forward waits for its backward.
+    pub(crate) is_forward: bool,
+    /// A learning rate instead of the schedule's.
+    fixed_lr: Option<f32>,
 }
 
 impl Trainer {
@@ -62,10 +73,23 @@ impl Trainer {
     ) -> Result<Self, Error> {
         available::check_net(config.plan(level)?.bytes.total)?;
         let mut net = Net::plan(&config.net, config.batch, level, wanted)?;
+        net.params_mut().initialise(config.init, config.seed);
+        Self::from_net(net, config, level)
+    }
+
+    /// Trains a net that is there, with the weights that it has; the inverse of [`Trainer::into_net`].
+    ///
+    /// # Errors
+    /// The configuration is of another net or batch, or a hyper-parameter makes no sense.
+    pub fn from_net(mut net: Net, config: TrainConfig, level: Level) -> Result<Self, Error> {
+        config.check()?;
+        if *net.config() != config.net || net.batch() != config.batch {
+            return Err(ConfigError("the net was planned for another configuration or batch".into()).into());
+        }
         if config.beta > 0.0 {
             net.reserve_lipschitz()?;
         }
-        net.params_mut().initialise(config.init, config.seed);
+        let spans = spans(net.params(), &config.groups, &config.optimizer)?;
         let len = net.params().weights.len();
         let moment = |used: bool| {
             let moment = try_vec(if used { len } else { 0 }, 0.0);
@@ -73,10 +97,51 @@ impl Trainer {
         };
         let moments = [moment(true)?, moment(config.optimizer.moments() > 1)?];
         let estimates = net.params().buffers.clone();
-        let (largest, workers) = (Largest::default(), Workers::new());
-        let mut trainer = Self { config, net, step: 0, moments, estimates, largest, level, workers };
+        let mean_weights = config.weight_mean.map(|_| net.params().weights.clone());
+        let mut trainer = Self {
+            config,
+            net,
+            step: 0,
+            moments,
+            estimates,
+            largest: Largest::default(),
+            level,
+            workers: Workers::new(),
+            spans,
+            mean_weights,
+            partial: None,
+            is_forward: false,
+            fixed_lr: None,
+        };
         trainer.measure();
         Ok(trainer)
+    }
+
+    /// Gives the net, with its weights, to train it by hand or to predict with it.
+    pub fn into_net(self) -> Net {
+        self.net
+    }
+
+    /// Fixes the learning rate from now on, whatever the schedule says, or follows the schedule again. It is not part of
+    /// a saved state.
+    ///
+    /// # Errors
+    /// It is negative or not finite.
+    pub fn set_lr(&mut self, lr: Option<f32>) -> Result<(), Error> {
+        match lr {
+            Some(lr) if !(lr >= 0.0 && lr.is_finite()) => {
+                Err(ConfigError(format!("learning rate is {lr}, must be a finite number, 0 or more")).into())
+            }
+            lr => {
+                self.fixed_lr = lr;
+                Ok(())
+            }
+        }
+    }
+
+    /// The mean of the weights over the last steps, if the configuration keeps it ([`TrainConfig::weight_mean`]).
+    pub fn mean_weights(&self) -> Option<&[f32]> {
+        self.mean_weights.as_deref()
     }
 
     /// Measures weights and moments that came from elsewhere than a step.
@@ -100,9 +165,11 @@ impl Trainer {
         self.step
     }
 
-    /// Takes one step on a full batch of images (N, C, H, W), or of frames (T, N, C, H, W) where the net reads an image
-    /// for each step; `progress_epoch` (3.25: a quarter into the fourth)
-    /// sets the learning rate.
+    /// Takes one step on up to a batch of images (N, C, H, W), or of frames (T, N, C, H, W) where the net reads an image
+    /// for each step; `progress_epoch` (3.25: a quarter into the fourth) sets the learning rate.
+    ///
+    /// A batch that is not full is planned the first time, with buffers of its own: the mean of the loss and batch
+    /// norm's statistics are over the images that there are.
     ///
     /// # Errors
     /// A batch of the wrong size, a label that is no class, a pixel that is not finite or beyond ±1e15, a number other
@@ -115,36 +182,81 @@ impl Trainer {
         labels: &[u32],
         progress_epoch: f64,
     ) -> Result<StepReport, Error> {
-        self.check_batch(images, labels)?;
+        self.train_weighted(images, labels, None, progress_epoch)
+    }
+
+    /// As [`Trainer::train_batch`], each sample's term of the loss times its weight: L = 1/N·Σ w_n·L_n.
+    ///
+    /// # Errors
+    /// As [`Trainer::train_batch`]; also a weight that is negative or not finite, or not one for each label.
+    pub fn train_weighted(
+        &mut self,
+        images: &[f32],
+        labels: &[u32],
+        weights: Option<&[f32]>,
+        progress_epoch: f64,
+    ) -> Result<StepReport, Error> {
         let lr = self.config.learning_rate(progress_epoch)?;
-        let begin = Instant::now();
+        let lr = self.fixed_lr.unwrap_or(lr);
+        self.with_batch_of(labels.len(), |trainer| {
+            trainer.check_batch(images, labels)?;
+            trainer.check_weights(labels, weights)?;
+            trainer.step(images, labels, weights, lr)
+        })
+    }
+
+    fn step(
+        &mut self,
+        images: &[f32],
+        labels: &[u32],
+        weights: Option<&[f32]>,
+        lr: f32,
+    ) -> Result<StepReport, Error> {
+        let begin = Moment::now();
         self.estimates.copy_from_slice(&self.net.params().buffers);
+        self.net.params_mut().zero_grads();
         self.net.forward(images, true);
-        let forward = begin.elapsed();
-        let loss = self.net.backward(labels, &self.config.loss, self.config.beta);
+        let forward_s = begin.seconds();
+        let cross_entropy = self.net.backward_loss(labels, weights, &self.config.loss);
+        let lipschitz = self.net.backward_lipschitz(self.config.beta);
         let correct = self.count_correct(labels);
-        let backward = begin.elapsed();
-        let total = loss.cross_entropy + loss.lipschitz;
-        if let Err(error) = self.update(total, lr) {
+        let backward_s = begin.seconds() - forward_s;
+        let loss = cross_entropy + lipschitz;
+        if let Err(error) = self.update(loss, lr) {
             self.net.params_mut().buffers.copy_from_slice(&self.estimates);
             return Err(error);
         }
-        let end = begin.elapsed();
-        Ok(StepReport {
-            loss: total,
-            cross_entropy: loss.cross_entropy,
-            lipschitz: loss.lipschitz,
-            correct,
-            lr,
-            forward_s: forward.as_secs_f64(),
-            backward_s: (backward - forward).as_secs_f64(),
-            optimizer_s: (end - backward).as_secs_f64(),
-        })
+        let optimizer_s = begin.seconds() - forward_s - backward_s;
+        Ok(StepReport { loss, cross_entropy, lipschitz, correct, lr, forward_s, backward_s, optimizer_s })
+    }
+
+    /// Runs something on the net planned for `count` images of a batch.
+    pub(crate) fn with_batch_of<R>(
+        &mut self,
+        count: usize,
+        run: impl FnOnce(&mut Self) -> Result<R, Error>,
+    ) -> Result<R, Error> {
+        if count == 0 || count >= self.config.batch {
+            return run(self);
+        }
+        if self.partial.as_ref().is_none_or(|net| net.batch() != count) {
+            self.partial = Some(Box::new(Net::plan(&self.config.net, count, self.level, false)?));
+        }
+        let Some(mut partial) = self.partial.take() else { unreachable!("it has just been planned") };
+        let exchange = |trainer: &mut Self, other: &mut Net| {
+            trainer.net.swap_params(other);
+            std::mem::swap(&mut trainer.net, other);
+        };
+        exchange(self, &mut partial);
+        let result = run(self);
+        exchange(self, &mut partial);
+        self.partial = Some(partial);
+        result
     }
 
     /// Lets the optimiser take the step of the gradients that are there, if everything is and stays finite; weights,
     /// moments and the number of steps are as before where it does not.
-    fn update(&mut self, loss: f64, lr: f32) -> Result<(), Error> {
+    pub(crate) fn update(&mut self, loss: f64, lr: f32) -> Result<(), Error> {
         let step = self.step + 1;
         let broken = |layer: String| Err(Error::NotFinite { step, layer });
         let params = self.net.params_mut();
@@ -155,19 +267,21 @@ impl Trainer {
         if let Some(entry) = params.first_estimate_not_finite() {
             return broken(entry.to_string());
         }
+        for span in self.spans.iter().filter(|span| span.lr_factor == 0.0) {
+            params.grads[span.range.clone()].fill(0.0);
+        }
         if let Some(limit) = self.config.clip {
             optim::clip(&mut params.grads, limit);
         }
         // Hardly ever: a step that may leave the range is taken beside a copy to come back to.
-        let optimizer = &self.config.optimizer;
-        let before = match optimizer.surely_stays_finite(lr, step, gradient, self.largest) {
+        let stays_finite = |span: &Span| {
+            span.optimizer.surely_stays_finite(span.lr_factor * lr, step, gradient, self.largest)
+        };
+        let before = match self.spans.iter().all(stays_finite) {
             true => None,
             false => Some((params.weights.clone(), self.moments.clone())),
         };
-        let [first, second] = &mut self.moments;
-        let parameters =
-            optim::Parameters { weights: &mut params.weights, grads: &params.grads, first, second };
-        let largest = optimizer.step(lr, step, parameters, self.level, &mut self.workers);
+        let largest = self.step_spans(lr, step);
         if let Some((weights, moments)) = before
             && !largest.is_finite()
         {
@@ -177,7 +291,41 @@ impl Trainer {
             return broken(tensor);
         }
         (self.step, self.largest) = (step, largest);
+        self.update_mean_weights();
         Ok(())
+    }
+
+    /// Lets the optimiser take a step on each span of parameters that is not frozen.
+    fn step_spans(&mut self, lr: f32, step: u64) -> Largest {
+        let Self { net, moments: [first, second], spans, largest: before, level, workers, .. } = self;
+        let Params { weights, grads, .. } = net.params_mut();
+        let mut largest = Largest::default();
+        for Span { range, lr_factor, optimizer } in spans.iter() {
+            // Frozen parameters stay below what was the largest.
+            if *lr_factor == 0.0 {
+                largest = largest.or(*before);
+                continue;
+            }
+            // A moment that is not kept is empty.
+            let of = |moment: &'_ Vec<f32>| if moment.is_empty() { 0..0 } else { range.clone() };
+            let (of_first, of_second) = (of(first), of(second));
+            let parameters = optim::Parameters {
+                weights: &mut weights[range.clone()],
+                grads: &grads[range.clone()],
+                first: &mut first[of_first],
+                second: &mut second[of_second],
+            };
+            largest = largest.or(optimizer.step(lr_factor * lr, step, parameters, *level, workers));
+        }
+        largest
+    }
+
+    /// w̄ ← d·w̄ + (1 − d)·w.
+    fn update_mean_weights(&mut self) {
+        if let (Some(mean), Some(decay)) = (&mut self.mean_weights, self.config.weight_mean) {
+            let weights = &self.net.params().weights;
+            mean.iter_mut().zip(weights).for_each(|(mean, w)| *mean += (1.0 - decay) * (w - *mean));
+        }
     }
 
     /// The mean logits (N, classes) of up to a batch of images or frames, with the running statistics.
@@ -218,7 +366,8 @@ impl Trainer {
 
     /// What the run costs.
     pub fn plan(&self) -> PlanReport {
-        with_estimates(self.net.report(self.config.optimizer.moments(), self.config.beta > 0.0))
+        let report = self.net.report(self.config.optimizer.moments(), self.config.beta > 0.0);
+        with_copies(report, self.config.weight_mean.is_some())
     }
 
     /// Name, shape and numbers of each weight.
@@ -245,6 +394,20 @@ impl Trainer {
         match labels.iter().find(|&&label| label as usize >= classes) {
             Some(label) => Err(Error::Batch(format!("label {label} is no class, the net has {classes}"))),
             None => check_input(&self.config.net, images),
+        }
+    }
+
+    pub(crate) fn check_weights(&self, labels: &[u32], weights: Option<&[f32]>) -> Result<(), Error> {
+        let Some(weights) = weights else { return Ok(()) };
+        if weights.len() != labels.len() {
+            let (got, want) = (weights.len(), labels.len());
+            return Err(Error::Batch(format!("got {got} weights of samples and {want} labels")));
+        }
+        match weights.iter().find(|w| !(**w >= 0.0 && w.is_finite())) {
+            Some(w) => {
+                Err(Error::Batch(format!("a sample's weight is {w}, must be a finite number, 0 or more")))
+            }
+            None => Ok(()),
         }
     }
 
