@@ -1,14 +1,22 @@
 //! Weights and complete states in files.
 
-use crate::{Error, Trainer};
+use crate::{Error, Position, TrainConfig, Trainer};
 use spikegrad_models::names::{canonical, shared_prefix};
+use spikegrad_models::ops::Kinds;
 use spikegrad_models::safetensors::{File, FileError, View, write};
 use spikegrad_models::{Net, NetConfig};
+use spikegrad_tensor::Level;
 use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Version of the state's layout.
 const FORMAT: &str = "spikegrad-1";
+/// The name of the net's text form in the metadata.
+const NET: &str = "net.toml";
+/// The name of the classes' names in the metadata, one a line.
+const CLASSES: &str = "class_names";
+/// The tensor of the weights' mean.
+const MEAN: &str = "mean.weights";
 /// What the metadata's names of the caller's strings begin with.
 const EXTRA: &str = "extra.";
 
@@ -34,7 +42,115 @@ fn extra_of(file: &File) -> BTreeMap<String, String> {
     file.metadata.iter().filter_map(own).collect()
 }
 
+/// Reads from a file that a trainer wrote which net its weights are for, and the names of its classes.
+///
+/// # Errors
+/// The file cannot be read, does not say what net it is for (files from elsewhere do not), or names ops that are not in
+/// `kinds`.
+pub fn net_of(path: impl AsRef<Path>, kinds: &Kinds) -> Result<(NetConfig, Vec<String>), Error> {
+    net_of_file(&File::read(path)?, kinds)
+}
+
+pub(crate) fn net_of_file(file: &File, kinds: &Kinds) -> Result<(NetConfig, Vec<String>), Error> {
+    let Some(text) = file.metadata.get(NET) else {
+        return Err(file.error("does not say what net its weights are for").into());
+    };
+    let net =
+        NetConfig::from_text_with(text, kinds).map_err(|error| file.error(format!("{NET}: {error}")))?;
+    Ok((net, class_names(file)))
+}
+
+/// The names of the classes that a file tells.
+fn class_names(file: &File) -> Vec<String> {
+    let names = file.metadata.get(CLASSES).filter(|names| !names.is_empty());
+    names.map(|names| names.split('\n').map(str::to_string).collect()).unwrap_or_default()
+}
+
 impl Trainer {
+    /// Opens a file of weights or a state that a trainer wrote: its net, with the paper's recipe for a batch of `batch`
+    /// images. [`Trainer::open_with`] takes another recipe, and ops of one's own.
+    ///
+    /// ```
+    /// use spikegrad::prelude::*;
+    ///
+    /// let net = NetConfig { scale: 0.1, ..NetConfig::new(NetKind::Mlp, 1, 2, 2, 2) };
+    /// let mut trainer = Trainer::new(TrainConfig { batch: 1, ..TrainConfig::new(net) }, Level::detect()?)?;
+    /// # let folder = std::env::temp_dir().join(format!("spikegrad-open-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&folder)?;
+    /// # let path = folder.join("weights.safetensors");
+    /// trainer.save_weights(&path)?;
+    /// let mut opened = Trainer::open(&path, 1, Level::detect()?)?;
+    /// assert_eq!(opened.predict(&[0.5; 4])?, trainer.predict(&[0.5; 4])?);
+    /// # std::fs::remove_dir_all(folder)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`net_of`] and [`Trainer::load_weights`].
+    pub fn open(path: impl AsRef<Path>, batch: usize, level: Level) -> Result<Self, Error> {
+        Self::open_with(path, &Kinds::default(), level, |config| TrainConfig { batch, ..config })
+    }
+
+    /// As [`Trainer::open`]; `recipe` changes the configuration that the file and the paper's recipe give.
+    ///
+    /// # Errors
+    /// As [`Trainer::open`].
+    pub fn open_with(
+        path: impl AsRef<Path>,
+        kinds: &Kinds,
+        level: Level,
+        recipe: impl FnOnce(TrainConfig) -> TrainConfig,
+    ) -> Result<Self, Error> {
+        let file = File::read(path)?;
+        let (net, class_names) = net_of_file(&file, kinds)?;
+        let config = recipe(TrainConfig { class_names, ..TrainConfig::new(net) });
+        let mut trainer = Self::new(config, level)?;
+        let (net, config) = (&mut trainer.net, &trainer.config);
+        load(net, Some((&config.net, &config.class_names)), &file, file.metadata.contains_key("step"))?;
+        trainer.measure();
+        Ok(trainer)
+    }
+
+    /// Writes the mean of the weights ([`TrainConfig::weight_mean`]) instead of the weights, with the running estimates
+    /// as they are.
+    ///
+    /// # Errors
+    /// As [`Trainer::save_weights`]; also a trainer that keeps no mean.
+    pub fn save_mean_weights(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        let Some(mean) = &self.mean_weights else {
+            return Err(Error::Batch("the configuration keeps no mean of the weights".into()));
+        };
+        save(path.as_ref(), &self.metadata(&BTreeMap::new()), &self.views(mean))
+    }
+
+    /// Writes a state with the place in the run, for [`Trainer::load_state_at`].
+    ///
+    /// # Errors
+    /// As [`Trainer::save_state`].
+    pub fn save_state_at(&self, path: impl AsRef<Path>, position: Position) -> Result<(), Error> {
+        let Position { epoch, batch } = position;
+        let extra = BTreeMap::from([("position".to_string(), format!("{epoch} {batch}"))]);
+        self.save_state(path, &extra)
+    }
+
+    /// Reads what [`Trainer::save_state_at`] wrote and returns the place in the run.
+    ///
+    /// # Errors
+    /// As [`Trainer::load_state`]; also a state that does not say its place.
+    pub fn load_state_at(&mut self, path: impl AsRef<Path>) -> Result<Position, Error> {
+        let file = File::read(&path)?;
+        let told = extra_of(&file).get("position").cloned().unwrap_or_default();
+        let mut numbers = told.split(' ').map(str::parse);
+        let (Some(Ok(epoch)), Some(Ok(batch)), None) = (numbers.next(), numbers.next(), numbers.next())
+        else {
+            return Err(file
+                .error(format!("its position is {told:?}, expected an epoch and a batch"))
+                .into());
+        };
+        self.load_state_of(file)?;
+        Ok(Position { epoch, batch })
+    }
+
     /// Writes weights and running estimates under PyTorch's names.
     ///
     /// Beside them the file says what they were trained for: net, time steps, neuron, normalisation.
@@ -70,6 +186,9 @@ impl Trainer {
         for (k, name) in ["moment.first", "moment.second"].into_iter().enumerate() {
             views.push(View { name, shape: &lengths[k], data: &self.moments[k] });
         }
+        let mean = self.mean_weights.as_deref();
+        let mean_length = [mean.map_or(0, <[f32]>::len)];
+        views.extend(mean.map(|data| View { name: MEAN, shape: &mean_length, data }));
         save(path.as_ref(), &metadata, &views)
     }
 
@@ -80,7 +199,8 @@ impl Trainer {
     /// disagree, or a file that says it was trained for other time steps, another decay, threshold, reset (hard or
     /// soft) or normalisation; files of other programs say nothing and are accepted. The trainer is then unchanged.
     pub fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<(), Error> {
-        load_weights(&mut self.net, &self.config.net, path.as_ref())?;
+        let file = File::read(path)?;
+        load(&mut self.net, Some((&self.config.net, &self.config.class_names)), &file, false)?;
         self.measure();
         Ok(())
     }
@@ -101,7 +221,10 @@ impl Trainer {
     /// # Errors
     /// As [`Trainer::load_weights`]; also a state of another layout or optimiser.
     pub fn load_state(&mut self, path: impl AsRef<Path>) -> Result<BTreeMap<String, String>, Error> {
-        let file = File::read(path)?;
+        self.load_state_of(File::read(path)?)
+    }
+
+    fn load_state_of(&mut self, file: File) -> Result<BTreeMap<String, String>, Error> {
         let format: String = file.meta("format")?;
         if format != FORMAT {
             return Err(file.error(format!("format is {format:?}, expected {FORMAT:?}")).into());
@@ -118,9 +241,26 @@ impl Trainer {
                     .into());
             }
         }
+        let has_mean = file.entry(MEAN).is_ok();
+        if has_mean != self.mean_weights.is_some() {
+            let (has, wants) = if has_mean { ("a", "none") } else { ("no", "one") };
+            return Err(file
+                .error(format!("has {has} mean of the weights, the trainer keeps {wants}"))
+                .into());
+        }
+        let mean = if has_mean { Some(valid(&file, MEAN)?) } else { None };
+        if let (Some(have), Some(read)) = (&self.mean_weights, &mean)
+            && have.len() != read.len()
+        {
+            let (have, read) = (have.len(), read.len());
+            return Err(file
+                .error(format!("mean of the weights has {read} numbers, expected {have}"))
+                .into());
+        }
         let step = file.meta("step")?;
-        load(&mut self.net, Some(&self.config.net), &file, true)?;
+        load(&mut self.net, Some((&self.config.net, &self.config.class_names)), &file, true)?;
         self.step = step;
+        self.mean_weights = mean;
         self.moments = moments;
         self.measure();
         Ok(extra_of(&file))
@@ -138,13 +278,22 @@ impl Trainer {
         ]);
         metadata.extend(neuron(net).into_iter().map(|(key, value)| (key.to_string(), value)));
         metadata.insert("surrogate".into(), format!("{:?}", net.lif.surrogate));
+        metadata.insert(NET.into(), net.to_text());
+        if !self.config.class_names.is_empty() {
+            metadata.insert(CLASSES.into(), self.config.class_names.join("\n"));
+        }
         metadata.extend(extra.iter().map(|(key, value)| (format!("{EXTRA}{key}"), value.clone())));
         metadata
     }
 
     fn weight_views(&self) -> Vec<View<'_>> {
+        self.views(&self.net.params().weights)
+    }
+
+    /// Names, shapes and numbers of weights and of the running estimates.
+    fn views<'a>(&'a self, weights: &'a [f32]) -> Vec<View<'a>> {
         let params = self.net.params();
-        let lists = [(&params.entries, &params.weights), (&params.buffer_entries, &params.buffers)];
+        let lists = [(&params.entries, weights), (&params.buffer_entries, &params.buffers[..])];
         let views = lists.into_iter().flat_map(|(entries, data)| {
             entries.iter().map(move |e| View { name: &e.name, shape: &e.shape, data: &data[e.range.clone()] })
         });
@@ -167,12 +316,20 @@ fn neuron(net: &NetConfig) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Checks that a file of ours was trained for what the net is.
-fn check_origin(net: &NetConfig, has_norm: bool, file: &File) -> Result<(), FileError> {
+/// Checks that a file of ours was trained for what the net is, and for classes of the same names.
+fn check_origin(
+    (net, classes): (&NetConfig, &[String]),
+    has_norm: bool,
+    file: &File,
+) -> Result<(), FileError> {
     let is_ours = file.metadata.get("format").is_some_and(|format| format.starts_with("spikegrad-"));
     let is_spiking = file.metadata.contains_key("decay");
     if !is_ours {
         return Ok(());
+    }
+    let told = class_names(file);
+    if let Some((own, told)) = classes.iter().zip(&told).find(|(own, told)| own != told) {
+        return Err(file.error(format!("its class {told:?} is the net's class {own:?}")));
     }
     let mut own = neuron(net);
     // A net of one step is stepped as often as one likes.
@@ -206,11 +363,16 @@ fn save(path: &Path, metadata: &BTreeMap<String, String>, tensors: &[View<'_>]) 
 
 /// Reads weights and running estimates into a net of `config`, which is unchanged by a file that does not fit.
 pub(crate) fn load_weights(net: &mut Net, config: &NetConfig, path: &Path) -> Result<(), Error> {
-    load(net, Some(config), &File::read(path)?, false)
+    load(net, Some((config, &[])), &File::read(path)?, false)
 }
 
 /// Reads a file into a net; where a configuration is given, the file must have been trained for it.
-fn load(net: &mut Net, config: Option<&NetConfig>, file: &File, with_moments: bool) -> Result<(), Error> {
+fn load(
+    net: &mut Net,
+    config: Option<(&NetConfig, &[String])>,
+    file: &File,
+    with_moments: bool,
+) -> Result<(), Error> {
     if let Some(config) = config {
         check_origin(config, !net.params().buffers.is_empty(), file)?;
     }
@@ -249,7 +411,8 @@ fn tensors(file: &File, with_moments: bool) -> Result<Tensors, Error> {
     let prefix = shared_prefix(file.tensors.iter().map(|entry| entry.name.as_str())).len();
     for entry in &file.tensors {
         let name = canonical(&entry.name[prefix..]);
-        let ignored = name.ends_with("num_batches_tracked") || with_moments && name.starts_with("moment.");
+        let ignored = name.ends_with("num_batches_tracked")
+            || with_moments && (name.starts_with("moment.") || name == MEAN);
         if ignored {
             continue;
         }
@@ -298,100 +461,4 @@ fn check_numbers(name: &str, data: &[f32]) -> Result<(), String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::TrainConfig;
-    use proptest::prelude::*;
-    use spikegrad_bptt::Optimizer;
-    use spikegrad_models::NetKind;
-    use spikegrad_tensor::Level;
-    use spikegrad_testkit::temporary::Temporary;
-
-    fn trainer(optimizer: Optimizer) -> Trainer {
-        let net = NetConfig { scale: 0.03, ..NetConfig::new(NetKind::LeNet, 1, 8, 8, 2) };
-        Trainer::new(TrainConfig { batch: 1, optimizer, ..TrainConfig::new(net) }, Level::BASELINE).unwrap()
-    }
-
-    /// The bits of all that a state holds.
-    fn bits(trainer: &Trainer) -> (Vec<u32>, u64) {
-        let params = trainer.net.params();
-        let lists = [&params.weights, &params.buffers, &trainer.moments[0], &trainer.moments[1]];
-        (lists.into_iter().flatten().map(|x| x.to_bits()).collect(), trainer.step)
-    }
-
-    /// Numbers that break things: by special bits and over the whole range.
-    fn hostile() -> impl Strategy<Value = f32> {
-        prop_oneof![
-            any::<u32>().prop_map(f32::from_bits),
-            prop::sample::select(vec![
-                0.0,
-                -0.0,
-                1e-45,
-                -1e-45,
-                f32::MIN_POSITIVE,
-                f32::MAX,
-                f32::MIN,
-                f32::INFINITY,
-                f32::NEG_INFINITY,
-                f32::NAN,
-                -f32::NAN,
-                -1.0,
-                1e38,
-            ]),
-        ]
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(300))]
-
-        /// Whatever is written can be read, to the bit; what could not be read is not written, and the old file stays.
-        #[test]
-        fn what_is_saved_can_be_loaded(
-            numbers in prop::collection::vec((0usize..4, any::<prop::sample::Index>(), hostile()), 0..4),
-            step in any::<u64>(),
-            extra in prop::collection::btree_map(any::<String>(), any::<String>(), 0..3),
-            sgd in any::<bool>(),
-            with_state in any::<bool>(),
-        ) {
-            let optimizer = if sgd { Optimizer::sgd(0.9, false, 0.0) } else { Optimizer::adam(0.0) };
-            let mut saved = trainer(optimizer.clone());
-            saved.step = step;
-            for (list, at, x) in numbers {
-                let params = saved.net.params_mut();
-                let [first, second] = &mut saved.moments;
-                let list = [&mut params.weights, &mut params.buffers, first, second][list].as_mut_slice();
-                if !list.is_empty() {
-                    list[at.index(list.len())] = x;
-                }
-            }
-            let file = Temporary::new("hostile");
-            std::fs::write(&file.0, b"old").unwrap();
-            let written = if with_state { saved.save_state(&file.0, &extra) } else { saved.save_weights_with(&file.0, &extra) };
-            let mut loaded = trainer(optimizer);
-            if written.is_err() {
-                prop_assert_eq!(std::fs::read(&file.0).unwrap(), b"old".to_vec());
-                // The same numbers, written by somebody else, are refused.
-                let mut views = saved.weight_views();
-                let lengths = saved.moments.each_ref().map(|moment| [moment.len()]);
-                if with_state {
-                    views.push(View { name: "moment.first", shape: &lengths[0], data: &saved.moments[0] });
-                    views.push(View { name: "moment.second", shape: &lengths[1], data: &saved.moments[1] });
-                }
-                let metadata = BTreeMap::from([("format".into(), FORMAT.into()), ("step".into(), "1".to_string())]);
-                write(&file.0, &metadata, &views).unwrap();
-                let before = bits(&loaded);
-                let read = if with_state { loaded.load_state(&file.0).map(|_| ()) } else { loaded.load_weights(&file.0) };
-                prop_assert!(read.is_err());
-                prop_assert!(bits(&loaded) == before);
-            } else if with_state {
-                prop_assert_eq!(loaded.load_state(&file.0).unwrap(), extra);
-                prop_assert!(bits(&loaded) == bits(&saved));
-            } else {
-                loaded.load_weights(&file.0).unwrap();
-                prop_assert_eq!(super::extra(&file.0).unwrap(), extra);
-                let params = |trainer: &Trainer| (trainer.net.params().weights.clone(), trainer.net.params().buffers.clone());
-                prop_assert!(params(&loaded) == params(&saved));
-            }
-        }
-    }
-}
+mod tests;

@@ -20,6 +20,15 @@ pub enum Progress {
     Epoch(EpochReport),
 }
 
+/// Where a training run stands: what is learned next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Position {
+    /// Epoch, from 0.
+    pub epoch: usize,
+    /// Batch of the epoch, from 0.
+    pub batch: usize,
+}
+
 /// An epoch in figures.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct EpochReport {
@@ -71,7 +80,7 @@ impl Trainer {
     pub fn fit<I, X, Y>(
         &mut self,
         epochs: Range<usize>,
-        mut batches: impl FnMut(usize) -> I,
+        batches: impl FnMut(usize) -> I,
         mut observe: impl FnMut(&mut Trainer, Progress) -> ControlFlow<()>,
     ) -> Result<usize, Error>
     where
@@ -79,32 +88,58 @@ impl Trainer {
         X: AsRef<[f32]>,
         Y: AsRef<[u32]>,
     {
+        let begin = Position { epoch: epochs.start, batch: 0 };
+        self.try_fit(begin, epochs.end, batches, |trainer, progress| Ok(observe(trainer, progress)))
+    }
+
+    /// As [`Trainer::fit`] from any batch of any epoch to the end of epoch `end` − 1, with an observer that may fail.
+    ///
+    /// The iterator of the first epoch still brings all its batches; those before `begin` are passed over. With
+    /// [`Trainer::save_state_at`] and [`Trainer::load_state_at`] a run that was killed goes on to the same bits, if its
+    /// iterators bring the same batches again; the report of the first epoch is over the batches that were learned.
+    ///
+    /// # Errors
+    /// As [`Trainer::train_batch`], or the observer's own; what was learned before stays.
+    pub fn try_fit<I, X, Y, E>(
+        &mut self,
+        begin: Position,
+        end: usize,
+        mut batches: impl FnMut(usize) -> I,
+        mut observe: impl FnMut(&mut Trainer, Progress) -> Result<ControlFlow<()>, E>,
+    ) -> Result<usize, E>
+    where
+        I: IntoIterator<Item = (X, Y)>,
+        X: AsRef<[f32]>,
+        Y: AsRef<[u32]>,
+        E: From<Error>,
+    {
         let mut finished = 0;
-        for epoch in epochs {
-            let begin = Moment::now();
+        for epoch in begin.epoch..end {
+            let start = Moment::now();
             let batches = batches(epoch).into_iter();
             // Of an iterator that does not know its length, every batch stands at the epoch's beginning.
             let length = match batches.size_hint() {
                 (least, Some(most)) if least == most => most.max(1) as f64,
                 _ => f64::INFINITY,
             };
+            let first = if epoch == begin.epoch { begin.batch } else { 0 };
             let mut sum = EpochReport { epoch, ..EpochReport::default() };
-            for (batch, (images, labels)) in batches.enumerate() {
+            for (batch, (images, labels)) in batches.enumerate().skip(first) {
                 let progress = epoch as f64 + batch as f64 / length;
                 let report = self.train_batch(images.as_ref(), labels.as_ref(), progress)?;
                 sum.batches += 1;
                 sum.images += labels.as_ref().len();
                 sum.loss += report.loss;
                 sum.accuracy += report.correct as f64;
-                if observe(self, Progress::Batch { epoch, batch, report }).is_break() {
+                if observe(self, Progress::Batch { epoch, batch, report })?.is_break() {
                     return Ok(finished);
                 }
             }
             sum.loss /= sum.batches.max(1) as f64;
             sum.accuracy /= sum.images.max(1) as f64;
-            sum.seconds = begin.seconds();
+            sum.seconds = start.seconds();
             finished += 1;
-            if observe(self, Progress::Epoch(sum)).is_break() {
+            if observe(self, Progress::Epoch(sum))?.is_break() {
                 break;
             }
         }

@@ -45,6 +45,7 @@
 mod clock;
 mod config;
 mod error;
+mod evaluate;
 pub mod files;
 mod fit;
 pub mod gradcheck;
@@ -59,7 +60,8 @@ mod trainer;
 
 pub use config::TrainConfig;
 pub use error::Error;
-pub use fit::{EpochReport, Progress};
+pub use evaluate::Evaluation;
+pub use fit::{EpochReport, Position, Progress};
 pub use groups::{ParamGroup, Select};
 pub use predictor::Predictor;
 pub use spikegrad_bptt as bptt;

@@ -2,6 +2,7 @@
 
 use crate::inputs::{check_input, check_logits};
 use crate::{Error, Trainer, files};
+use spikegrad_models::ops::Kinds;
 use spikegrad_models::{Net, NetConfig, Stream};
 use spikegrad_tensor::Level;
 use std::path::Path;
@@ -42,6 +43,30 @@ impl Predictor {
     /// A hyper-parameter or a size makes no sense, or the net needs more memory than there is.
     pub fn new(net: &NetConfig, batch: usize, level: Level) -> Result<Self, Error> {
         Ok(Self { net: Net::plan(&Net::stepwise(net), batch, level, false)?, config: net.clone() })
+    }
+
+    /// Opens a file of weights that a trainer wrote, for frames of `batch` streams side by side.
+    ///
+    /// # Errors
+    /// As [`files::net_of`] and [`Predictor::load_weights`].
+    pub fn open(path: impl AsRef<Path>, batch: usize, level: Level) -> Result<Self, Error> {
+        Self::open_with(path, &Kinds::default(), batch, level)
+    }
+
+    /// As [`Predictor::open`], with ops of one's own.
+    ///
+    /// # Errors
+    /// As [`Predictor::open`].
+    pub fn open_with(
+        path: impl AsRef<Path>,
+        kinds: &Kinds,
+        batch: usize,
+        level: Level,
+    ) -> Result<Self, Error> {
+        let (net, _) = files::net_of(&path, kinds)?;
+        let mut predictor = Self::new(&net, batch, level)?;
+        predictor.load_weights(path)?;
+        Ok(predictor)
     }
 
     /// Copies a trainer's net as it stands, at the trainer's level.

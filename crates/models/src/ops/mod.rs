@@ -5,6 +5,7 @@
 //! | [`Conv`] | an image | a current: convolution, with batch norm or without |
 //! | [`Linear`] | a vector; an image is flattened first | a current |
 //! | [`Neurons`] | one or two currents or values | spikes |
+//! | [`UserNeurons`] | a current or a value | what a neuron model of one's own puts out |
 //! | [`Add`] | two currents or values | their sum |
 //! | [`AvgPool`] | an image | means over windows |
 //! | [`MaxPool`] | an image | the largest of each window; of spikes, spikes |
@@ -22,6 +23,7 @@ mod linear;
 mod max_pool;
 mod neurons;
 mod params;
+mod user_neurons;
 mod window;
 
 use crate::graph::{Builder, OpSpec, Settings, ValueId};
@@ -37,6 +39,7 @@ pub use linear::Linear;
 pub use max_pool::MaxPool;
 pub use neurons::{Add, Neurons};
 pub(crate) use neurons::{neuron_settings, read_neuron};
+pub use user_neurons::{Gradients as NeuronGradients, NeuronModel, Step, UserNeurons};
 pub use window::Window;
 
 /// A current that its reader computes itself.
