@@ -44,8 +44,7 @@ fn paths_named_in_the_text_exist() {
     let mut named = 0;
     for (path, text) in pages() {
         for word in text.split('`').skip(1).step_by(2) {
-            let of_ours =
-                ["crates/", "exercises/", "docs/", "benches/"].iter().any(|top| word.starts_with(top));
+            let of_ours = ["crates/", "docs/", "benches/"].iter().any(|top| word.starts_with(top));
             if !of_ours || word.contains(char::is_whitespace) {
                 continue;
             }

@@ -1,0 +1,76 @@
+//! `cargo xtask publish-check`: packs every crate that can be published and compiles each package alone.
+
+use crate::repository::{Result, cargo, files, root, stem, succeed, write};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Packs and verifies as `cargo publish` would, without uploading, then checks all targets of each package on its own.
+pub fn run() -> Result {
+    let target = root().join("target/publish");
+    // Packages of an earlier version would be checked with today's.
+    let packed = target.join("package");
+    if packed.is_dir() {
+        std::fs::remove_dir_all(&packed).map_err(|why| format!("{}: {why}", packed.display()))?;
+    }
+    let mut publish = cargo();
+    publish.args(["publish", "--workspace", "--dry-run", "--allow-dirty", "--target-dir"]).arg(&target);
+    succeed(&mut publish)?;
+    // What a dry run leaves is packed once more where it keeps no archives.
+    let mut package = cargo();
+    package.args(["package", "--workspace", "--no-verify", "--allow-dirty", "--target-dir"]).arg(&target);
+    for name in private_packages()? {
+        package.args(["--exclude", &name]);
+    }
+    succeed(&mut package)?;
+    // Within the repository a package would count as a member of its workspace.
+    let outside = std::env::temp_dir().join(format!("spikegrad-packages-{}", std::process::id()));
+    let checked = check_all(&packed, &outside, &target);
+    std::fs::remove_dir_all(&outside).map_err(|why| format!("{}: {why}", outside.display()))?;
+    println!("{} packages compile alone", checked?);
+    Ok(())
+}
+
+fn check_all(packed: &Path, outside: &Path, target: &Path) -> Result<usize> {
+    let folders = unpack(packed, outside)?;
+    for folder in &folders {
+        println!("== {} alone", folder.file_name().unwrap_or_default().display());
+        check_alone(folder, &folders, target)?;
+    }
+    Ok(folders.len())
+}
+
+/// Returns the names of the workspace's packages that are not published.
+fn private_packages() -> Result<Vec<String>> {
+    let output = cargo().args(["metadata", "--no-deps", "--format-version", "1"]).output();
+    let output = output.map_err(|why| format!("cargo metadata: {why}"))?;
+    let metadata: serde_json::Value =
+        serde_json::from_slice(&output.stdout).map_err(|why| format!("cargo metadata: {why}"))?;
+    let packages = metadata["packages"].as_array().ok_or("cargo metadata names no packages")?;
+    let private = packages.iter().filter(|package| package["publish"].is_array());
+    Ok(private.filter_map(|package| package["name"].as_str().map(String::from)).collect())
+}
+
+fn unpack(packed: &Path, outside: &Path) -> Result<Vec<PathBuf>> {
+    std::fs::create_dir_all(outside).map_err(|why| format!("{}: {why}", outside.display()))?;
+    let mut folders = Vec::new();
+    for archive in files(packed, "crate")? {
+        succeed(Command::new("tar").arg("-xzf").arg(&archive).arg("-C").arg(outside))?;
+        folders.push(outside.join(stem(&archive)));
+    }
+    Ok(folders)
+}
+
+/// Checks library, programs, examples and unit tests of a package outside the workspace; its siblings are the unpacked ones.
+fn check_alone(folder: &Path, siblings: &[PathBuf], target: &Path) -> Result {
+    let mut patches = String::from("[patch.crates-io]\n");
+    for sibling in siblings.iter().filter(|sibling| *sibling != folder) {
+        let name = sibling.file_name().unwrap_or_default().to_string_lossy();
+        let name = name.rsplit_once('-').map_or(&name[..], |(name, _)| name);
+        patches += &format!("{name} = {{ path = {:?} }}\n", sibling.display().to_string());
+    }
+    let config = target.join("patches.toml");
+    write(&config, patches)?;
+    let mut check = cargo();
+    check.current_dir(folder).args(["check", "--quiet", "--all-targets", "--all-features", "--config"]);
+    succeed(check.arg(&config).arg("--target-dir").arg(target.join("alone")))
+}
