@@ -7,7 +7,7 @@
 //! | [`fuzz`] | fuzzes every target from small valid inputs |
 //! | [`soak`] | trains for hundreds of epochs and watches the process |
 //! | [`kill_resume`] | kills training runs, resumes them, compares bytes |
-//! | [`publish`] | packs every crate and compiles each package alone |
+//! | [`publish`] | packs every crate, compiles each package alone, builds the documentation as docs.rs does |
 //! | [`trend`] | draws the history of benchmarks |
 
 mod fuzz;
@@ -72,6 +72,8 @@ enum Task {
     },
     /// Pack every crate that can be published and compile each package alone; nothing is uploaded
     PublishCheck,
+    /// Build the documentation of every published crate as docs.rs does: all features, nightly, `--cfg docsrs`
+    DocsRs,
     /// Draw docs/figures/trend.svg from docs/benchmarks/history.json
     Trend,
 }
@@ -84,6 +86,7 @@ fn main() -> ExitCode {
         Task::Soak { epochs } => soak::run(epochs),
         Task::KillResume { kills } => kill_resume::run(kills),
         Task::PublishCheck => publish::run(),
+        Task::DocsRs => publish::docs_rs(),
         Task::Trend => trend::run(),
     };
     match result {

@@ -1,6 +1,6 @@
 //! `cargo xtask publish-check`: packs every crate that can be published and compiles each package alone.
 
-use crate::repository::{Result, cargo, files, root, stem, succeed, write};
+use crate::repository::{Result, cargo, files, nightly_cargo, root, stem, succeed, write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -37,6 +37,17 @@ fn check_all(packed: &Path, outside: &Path, target: &Path) -> Result<usize> {
         check_alone(folder, &folders, target)?;
     }
     Ok(folders.len())
+}
+
+/// Builds the documentation of the published crates as docs.rs does; a warning is an error.
+pub fn docs_rs() -> Result {
+    let mut doc = nightly_cargo();
+    doc.args(["doc", "--workspace", "--no-deps", "--all-features", "--target-dir"])
+        .arg(root().join("target/docs-rs"));
+    for name in private_packages()? {
+        doc.args(["--exclude", &name]);
+    }
+    succeed(doc.env("RUSTDOCFLAGS", "--cfg docsrs -D warnings"))
 }
 
 /// Returns the names of the workspace's packages that are not published.
