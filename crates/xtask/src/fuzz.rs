@@ -50,3 +50,23 @@ fn fuzz(target: &str, seconds: u32) -> Result<std::process::ExitStatus> {
     }
     child.wait().map_err(|why| format!("cargo fuzz: {why}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::repository::read;
+
+    /// Every target has a job of the nightly workflow, a line in the table of docs/testing.md, and seeds.
+    #[test]
+    fn every_target_is_fuzzed_by_night() {
+        let targets = files(&root().join("fuzz/fuzz_targets"), "rs").unwrap();
+        let workflow = read(&root().join(".github/workflows/nightly.yml")).unwrap();
+        let table = read(&root().join("docs/testing.md")).unwrap();
+        assert!(targets.len() >= 9, "{} targets", targets.len());
+        for target in targets.iter().map(|path| stem(path)) {
+            assert!(workflow.contains(&format!("\n          - {target}\n")), "no job for {target}");
+            assert!(table.contains(&format!("| `{target}` |")), "no row for {target}");
+            assert!(seeds::targets().contains(&&target[..]), "no seeds for {target}");
+        }
+    }
+}

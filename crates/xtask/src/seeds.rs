@@ -23,6 +23,12 @@ pub fn write(folder: &Path) -> Result {
     Ok(())
 }
 
+/// Returns the names of the targets that have seeds.
+#[cfg(test)]
+pub fn targets() -> Vec<&'static str> {
+    all().into_iter().map(|(target, _)| target).collect()
+}
+
 fn all() -> Vec<(&'static str, Vec<Vec<u8>>)> {
     let events: Vec<Event> = (0u16..40)
         .map(|i| Event { time: u32::from(10 * i), x: 7 * i % 128, y: 11 * i % 128, on: i % 2 })
