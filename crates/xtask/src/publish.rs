@@ -50,13 +50,21 @@ pub fn docs_rs() -> Result {
     succeed(doc.env("RUSTDOCFLAGS", "--cfg docsrs -D warnings"))
 }
 
-/// Returns the names of the workspace's packages that are not published.
-fn private_packages() -> Result<Vec<String>> {
+/// Returns what cargo knows of the workspace's packages.
+fn packages() -> Result<Vec<serde_json::Value>> {
     let output = cargo().args(["metadata", "--no-deps", "--format-version", "1"]).output();
     let output = output.map_err(|why| format!("cargo metadata: {why}"))?;
-    let metadata: serde_json::Value =
+    let mut metadata: serde_json::Value =
         serde_json::from_slice(&output.stdout).map_err(|why| format!("cargo metadata: {why}"))?;
-    let packages = metadata["packages"].as_array().ok_or("cargo metadata names no packages")?;
+    match metadata["packages"].take() {
+        serde_json::Value::Array(packages) => Ok(packages),
+        _ => Err("cargo metadata names no packages".into()),
+    }
+}
+
+/// Returns the names of the packages that are not published.
+fn private_packages() -> Result<Vec<String>> {
+    let packages = packages()?;
     let private = packages.iter().filter(|package| package["publish"].is_array());
     Ok(private.filter_map(|package| package["name"].as_str().map(String::from)).collect())
 }
@@ -84,4 +92,56 @@ fn check_alone(folder: &Path, siblings: &[PathBuf], target: &Path) -> Result {
     let mut check = cargo();
     check.current_dir(folder).args(["check", "--quiet", "--all-targets", "--all-features", "--config"]);
     succeed(check.arg(&config).arg("--target-dir").arg(target.join("alone")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::repository::read;
+    use std::collections::BTreeSet;
+
+    /// What crates.io and docs.rs show of a crate is there, and the licences are those of the repository.
+    #[test]
+    fn every_published_crate_is_described() {
+        let mut descriptions = BTreeSet::new();
+        let packages = packages().unwrap();
+        let published: Vec<_> = packages.iter().filter(|package| package["publish"].is_null()).collect();
+        assert!(published.len() >= 8, "{} crates", published.len());
+        for package in published {
+            let name = &package["name"];
+            for (list, most) in [("keywords", 5), ("categories", 5), ("authors", 9)] {
+                let count = package[list].as_array().map_or(0, Vec::len);
+                assert!((1..=most).contains(&count), "{name}: {count} {list}");
+            }
+            for text in ["license", "readme", "rust_version"] {
+                assert!(package[text].is_string(), "{name}: no {text}");
+            }
+            assert!(
+                descriptions.insert(package["description"].to_string()),
+                "{name}: another crate's description"
+            );
+            assert!(package["metadata"]["docs"]["rs"].is_object(), "{name}: no metadata for docs.rs");
+            let manifest = PathBuf::from(package["manifest_path"].as_str().unwrap());
+            assert!(read(&manifest).unwrap().contains("\ninclude = ["), "{name}: packs its tests");
+            for licence in ["LICENSE-MIT", "LICENSE-APACHE"] {
+                let own = read(&manifest.with_file_name(licence)).unwrap();
+                assert_eq!(own, read(&root().join(licence)).unwrap(), "{name}: {licence}");
+            }
+        }
+    }
+
+    /// The repository's top level has these entries and no others.
+    #[test]
+    fn the_top_level_is_short() {
+        let known = ".cargo .ci .github .gitignore CHANGELOG.md CITATION.cff Cargo.lock Cargo.toml LICENSE-APACHE \
+                     LICENSE-MIT README.md benches crates deny.toml docs fuzz rustfmt.toml";
+        let Ok(git) = Command::new("git").current_dir(root()).arg("ls-files").output() else {
+            println!("skipped: no git");
+            return;
+        };
+        let files = String::from_utf8(git.stdout).unwrap();
+        let entries: BTreeSet<&str> = files.lines().filter_map(|path| path.split('/').next()).collect();
+        let others: Vec<_> = entries.difference(&known.split_whitespace().collect()).copied().collect();
+        assert!(others.is_empty(), "{others:?}");
+    }
 }
