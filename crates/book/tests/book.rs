@@ -29,9 +29,20 @@ fn links(text: &str) -> Vec<String> {
     local.map(|target| target.split('#').next().unwrap_or("").to_string()).collect()
 }
 
+/// The pages beside the book: those of the repository's root, of its forge, and each crate's.
+fn pages_beside() -> Vec<(PathBuf, String)> {
+    let crates = std::fs::read_dir(root().join("crates")).unwrap();
+    let mut paths: Vec<PathBuf> = crates.map(|entry| entry.unwrap().path().join("README.md")).collect();
+    paths.retain(|path| path.is_file());
+    assert!(paths.len() >= 10, "{paths:?}");
+    let others = ["README.md", "CHANGELOG.md", ".github/CONTRIBUTING.md", ".github/SECURITY.md"];
+    paths.extend(others.iter().map(|name| root().join(name)));
+    paths.into_iter().map(|path| (path.clone(), read(&path))).collect()
+}
+
 #[test]
 fn links_lead_somewhere() {
-    for (path, text) in pages() {
+    for (path, text) in pages().into_iter().chain(pages_beside()) {
         for link in links(&text) {
             let target = path.parent().unwrap().join(&link);
             assert!(target.exists(), "{}: {link} leads nowhere", path.display());
@@ -44,8 +55,7 @@ fn paths_named_in_the_text_exist() {
     let mut named = 0;
     for (path, text) in pages() {
         for word in text.split('`').skip(1).step_by(2) {
-            let of_ours =
-                ["crates/", "exercises/", "docs/", "benches/"].iter().any(|top| word.starts_with(top));
+            let of_ours = ["crates/", "docs/", "benches/"].iter().any(|top| word.starts_with(top));
             if !of_ours || word.contains(char::is_whitespace) {
                 continue;
             }

@@ -6,6 +6,9 @@ use spikegrad_testkit::exercise::NAMES;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+/// The exercises' folder in the repository.
+const FOLDER: &str = "crates/exercises/src/bin";
+
 /// Builds and runs an exercise of the repository that the command stands in, or all of them.
 ///
 /// # Errors
@@ -42,11 +45,11 @@ fn grade_one(root: &Path, name: &str) -> Result<(), Failure> {
     if !built.status.success() {
         let errors = String::from_utf8_lossy(&built.stderr);
         // In cargo's short format an error of the file stands on a line of its own: FILE:LINE:COLUMN: error…
-        let file = format!("exercises/{name}.rs:");
+        let file = format!("{FOLDER}/{name}.rs:");
         let own = errors.lines().find(|line| line.starts_with(&file) && line.contains(": error"));
         let any = errors.lines().find(|line| line.starts_with("error"));
         let why = own.or(any).unwrap_or("cargo gives no reason");
-        return Err(Failure::Input(format!("exercises/{name}.rs does not compile: {why}")));
+        return Err(Failure::Input(format!("{FOLDER}/{name}.rs does not compile: {why}")));
     }
     let graded = cargo(root, "run", name)?;
     if graded.status.success() {
@@ -67,7 +70,7 @@ fn cargo(root: &Path, verb: &str, name: &str) -> Result<Output, Failure> {
 /// The repository that holds the exercises: the current folder, or one round it.
 fn repository() -> Result<PathBuf, Failure> {
     let here = std::env::current_dir().map_err(|why| Failure::Input(format!("the current folder: {why}")))?;
-    let is_root = |folder: &&Path| folder.join("exercises").join(format!("{}.rs", NAMES[0])).is_file();
+    let is_root = |folder: &&Path| folder.join(FOLDER).join(format!("{}.rs", NAMES[0])).is_file();
     here.ancestors().find(is_root).map(Path::to_path_buf).ok_or_else(|| {
         Failure::at(
             &here,

@@ -43,12 +43,14 @@ fn an_unknown_exercise_is_named() {
 #[test]
 fn a_file_that_does_not_compile_is_told_with_its_line() {
     let folder = Folder::new();
-    folder.write("Cargo.toml", b"[workspace]\nresolver = \"3\"\nmembers = [\"exercises\"]\n");
-    let package = "[package]\nname = \"spikegrad-exercises\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\
-                   [[bin]]\nname = \"lif_forward\"\npath = \"lif_forward.rs\"\n";
-    folder.write("exercises/Cargo.toml", package.as_bytes());
-    folder.write("exercises/lif_forward.rs", b"fn main() {\n    let x: u8 = \"seven\";\n}\n");
+    folder.write("Cargo.toml", b"[workspace]\nresolver = \"3\"\nmembers = [\"crates/exercises\"]\n");
+    let package = "[package]\nname = \"spikegrad-exercises\"\nversion = \"0.1.0\"\nedition = \"2024\"\n";
+    folder.write("crates/exercises/Cargo.toml", package.as_bytes());
+    folder.write("crates/exercises/src/bin/lif_forward.rs", b"fn main() {\n    let x: u8 = \"seven\";\n}\n");
     let (output, errors) = gradcheck(&folder.path(""), "lif_forward");
     assert_eq!(output.status.code(), Some(1), "{errors}");
-    assert!(errors.contains("does not compile: exercises/lif_forward.rs:2:17: error[E0308]"), "{errors}");
+    assert!(
+        errors.contains("does not compile: crates/exercises/src/bin/lif_forward.rs:2:17: error[E0308]"),
+        "{errors}"
+    );
 }

@@ -4,7 +4,7 @@ use spikegrad_testkit::conv::Conv;
 use spikegrad_testkit::exercise::{self, Mistake};
 
 #[allow(dead_code, reason = "their mains are programs of their own")]
-#[path = "../../../exercises"]
+#[path = "../../exercises/src/bin"]
 mod blank {
     pub mod batch_norm_backward;
     pub mod conv_input_gradient;

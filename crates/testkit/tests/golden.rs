@@ -1,7 +1,7 @@
 //! The tape's ResNet-19 against training steps that PyTorch computed in float64.
 //!
 //! Two sources: the files beside the repository (skipped with a line when absent) and the small files in
-//! `crates/models/tests/golden`, written by `tools/golden.py`.
+//! `crates/models/tests/golden`, written by `cargo xtask golden`.
 
 use spikegrad_testkit::check::{Tolerance, assert_close, narrow};
 use spikegrad_testkit::lif::{Lif, Reset, SpikeMode};

@@ -15,7 +15,7 @@ The header's metadata holds the settings and `margin`: the smallest distance of 
 to an edge of the surrogate's window. Seeds are tried until it is large enough for float32 to flip nothing.
 
     python3 -m venv venv && venv/bin/pip install torch==2.5.1 numpy safetensors
-    venv/bin/python tools/golden.py --reset soft-detached --surrogate arctan --timesteps 3 out.safetensors
+    cargo xtask golden --python venv/bin/python --reset soft-detached --surrogate arctan --timesteps 3 out.safetensors
 """
 
 import argparse
