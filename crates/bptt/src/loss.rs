@@ -16,7 +16,6 @@ use std::sync::Arc;
 /// # use spikegrad_bptt::loss::{Logits, LossConfig, LossKind, UserLoss};
 /// # use std::sync::Arc;
 /// /// Half the squared distance of the mean logits to the one-hot label.
-/// #[derive(Debug)]
 /// struct Squares;
 /// impl UserLoss for Squares {
 ///     fn evaluate(&self, size: Logits, logits: &[f32], labels: &[u32], grad: &mut [f32]) -> f64 {
@@ -40,7 +39,7 @@ use std::sync::Arc;
 /// assert_eq!(loss.evaluate(size, &[3.0, 1.0], &[1], &mut grad, &mut mean), 4.5);
 /// assert_eq!(grad, [3.0, 0.0]);
 /// ```
-pub trait UserLoss: fmt::Debug + Send + Sync {
+pub trait UserLoss: Send + Sync {
     /// Computes the loss of a batch and its gradient.
     ///
     /// | argument | shape | access |
@@ -49,6 +48,18 @@ pub trait UserLoss: fmt::Debug + Send + Sync {
     /// | `labels` | (batch), each below `size.classes` | read |
     /// | `grad` | as `logits`; 0 on entry | overwritten |
     fn evaluate(&self, size: Logits, logits: &[f32], labels: &[u32], grad: &mut [f32]) -> f64;
+}
+
+impl<F: Fn(Logits, &[f32], &[u32], &mut [f32]) -> f64 + Send + Sync> UserLoss for F {
+    fn evaluate(&self, size: Logits, logits: &[f32], labels: &[u32], grad: &mut [f32]) -> f64 {
+        self(size, logits, labels, grad)
+    }
+}
+
+impl fmt::Debug for dyn UserLoss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a user's own loss")
+    }
 }
 
 /// Which loss.
@@ -95,6 +106,11 @@ impl Default for LossConfig {
 }
 
 impl LossConfig {
+    /// A loss of one's own: a function as [`UserLoss::evaluate`], or an object with that method.
+    pub fn custom(own: impl UserLoss + 'static) -> Self {
+        Self { kind: LossKind::Custom(Arc::new(own)), label_smoothing: 0.0 }
+    }
+
     /// Checks the ranges.
     ///
     /// # Errors

@@ -13,20 +13,14 @@ const CHUNK: usize = 1 << 14;
 /// A user's own optimiser over flat vectors.
 ///
 /// ```
-/// # use spikegrad_bptt::optim::{Optimizer, Parameters, UserOptimizer};
-/// # use std::sync::Arc;
-/// /// The sign of the gradient, of a fixed length.
-/// #[derive(Debug)]
-/// struct SignSgd;
-/// impl UserOptimizer for SignSgd {
-///     fn moments(&self) -> usize { 0 }
-///     fn step(&self, lr: f32, _: u64, p: Parameters<'_>) {
-///         p.weights.iter_mut().zip(p.grads).for_each(|(w, g)| *w -= lr * g.signum());
-///     }
-/// }
-/// assert_eq!(Optimizer::Custom(Arc::new(SignSgd)).moments(), 0);
+/// # use spikegrad_bptt::Optimizer;
+/// // The sign of the gradient, without a moment.
+/// let sign = Optimizer::custom(0, |lr, _step, parameters| {
+///     parameters.weights.iter_mut().zip(parameters.grads).for_each(|(w, g)| *w -= lr * g.signum());
+/// });
+/// assert_eq!(sign.moments(), 0);
 /// ```
-pub trait UserOptimizer: fmt::Debug + Send + Sync {
+pub trait UserOptimizer: Send + Sync {
     /// How many moments of the parameters' size it keeps: 0, 1 or 2.
     fn moments(&self) -> usize;
     /// Takes one step; `step` counts from 1. Moments begin at 0; those it does not keep are empty.
@@ -34,6 +28,25 @@ pub trait UserOptimizer: fmt::Debug + Send + Sync {
     /// A step that depends on where a parameter lies in the vectors is another one where parameters form groups: each
     /// group is handed over by itself.
     fn step(&self, lr: f32, step: u64, parameters: Parameters<'_>);
+}
+
+impl fmt::Debug for dyn UserOptimizer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a user's own optimiser")
+    }
+}
+
+/// A function that is an optimiser, and the moments that it keeps.
+struct OptimizerFn<F>(usize, F);
+
+impl<F: Fn(f32, u64, Parameters<'_>) + Send + Sync> UserOptimizer for OptimizerFn<F> {
+    fn moments(&self) -> usize {
+        self.0
+    }
+
+    fn step(&self, lr: f32, step: u64, parameters: Parameters<'_>) {
+        self.1(lr, step, parameters);
+    }
 }
 
 /// An optimiser and its constants.
@@ -85,7 +98,12 @@ impl PartialEq for Optimizer {
 }
 
 impl Optimizer {
-    /// The kind, as files spell it, and the constants by name.
+    /// An optimiser of one's own: how many moments it keeps, and a function as [`UserOptimizer::step`].
+    pub fn custom(moments: usize, step: impl Fn(f32, u64, Parameters<'_>) + Send + Sync + 'static) -> Self {
+        Self::Custom(Arc::new(OptimizerFn(moments, step)))
+    }
+
+    /// The kind, as files spell it.
     fn kind(&self) -> &'static str {
         match self {
             Self::Sgd { .. } => "sgd",

@@ -7,18 +7,25 @@ use std::sync::Arc;
 /// A user's own schedule.
 ///
 /// ```
-/// # use spikegrad_bptt::schedule::{Schedule, UserSchedule};
-/// # use std::sync::Arc;
-/// #[derive(Debug)]
-/// struct Triangle;
-/// impl UserSchedule for Triangle {
-///     fn factor(&self, progress: f64) -> f64 { 1.0 - (2.0 * progress - 1.0).abs() }
-/// }
-/// assert_eq!(Schedule::Custom(Arc::new(Triangle)).at(0.5, 2.0, 8.0, 0.0), 0.25);
+/// # use spikegrad_bptt::Schedule;
+/// let triangle = Schedule::custom(|progress| 1.0 - (2.0 * progress - 1.0f64).abs());
+/// assert_eq!(triangle.at(0.5, 2.0, 8.0, 0.0), 0.25);
 /// ```
-pub trait UserSchedule: fmt::Debug + Send + Sync {
+pub trait UserSchedule: Send + Sync {
     /// The factor on the learning rate at a progress from 0, when warm-up is over, to 1 and beyond.
     fn factor(&self, progress: f64) -> f64;
+}
+
+impl<F: Fn(f64) -> f64 + Send + Sync> UserSchedule for F {
+    fn factor(&self, progress: f64) -> f64 {
+        self(progress)
+    }
+}
+
+impl fmt::Debug for dyn UserSchedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a user's own schedule")
+    }
 }
 
 /// How the learning rate moves over training.
@@ -65,6 +72,11 @@ fn drops(epoch: f64, every: f64) -> i32 {
 }
 
 impl Schedule {
+    /// A schedule of one's own: a function as [`UserSchedule::factor`], or an object with that method.
+    pub fn custom(own: impl UserSchedule + 'static) -> Self {
+        Self::Custom(Arc::new(own))
+    }
+
     /// Checks the numbers.
     ///
     /// # Errors

@@ -20,6 +20,60 @@ use std::ops::Range;
 ///
 /// Gradients of parameters are added to; gradients of inputs go through [`super::Gradients`], which knows whether
 /// another reader of the same value has already written one. After planning neither pass may fail.
+///
+/// ```
+/// use spikegrad_models::graph::{Builder, Execution, Graph, Node, Op, OpSpec, Output, Read, Value, ValueId};
+/// use spikegrad_models::ops::{Linear, Neurons};
+/// use spikegrad_models::{Net, NetConfig};
+///
+/// /// y = 2·x: the op before it is planned.
+/// #[derive(Debug)]
+/// struct Double;
+///
+/// impl OpSpec for Double {
+///     fn kind(&self) -> &str { "double" }
+///     fn plan(&self, node: Node<'_>, builder: &mut Builder<'_>) -> Result<Output, spikegrad_bptt::ConfigError> {
+///         let from = builder.value(node.only_input()?)?;
+///         let to = builder.dense(builder.dims(from))?;
+///         builder.push(DoubleOp { name: node.name.to_string(), from, to })
+///     }
+/// }
+///
+/// #[derive(Debug)]
+/// struct DoubleOp { name: String, from: ValueId, to: ValueId }
+///
+/// impl Op for DoubleOp {
+///     fn name(&self) -> &str { &self.name }
+///     fn reads(&self) -> Vec<Read> { vec![Read::new(self.from)] }
+///     fn writes(&self) -> ValueId { self.to }
+///     fn forward(&mut self, run: &mut Execution) {
+///         let Value::Dense(mut y) = run.values.take(self.to) else { return };
+///         if let Value::Dense(x) = run.values.get(self.from) {
+///             y.floats_mut().iter_mut().zip(x.floats()).for_each(|(y, x)| *y = 2.0 * x);
+///         }
+///         run.values.put(self.to, Value::Dense(y));
+///     }
+///     fn backward(&mut self, run: &mut Execution) {
+///         let Some(mut dx) = run.gradients.take_to_overwrite(self.from) else { return };
+///         let dy = run.gradients.take(self.to);
+///         dx.floats_mut().iter_mut().zip(dy.floats()).for_each(|(dx, dy)| *dx = 2.0 * dy);
+///         run.gradients.put(self.to, dy);
+///         run.gradients.put_overwritten(self.from, dx);
+///     }
+/// }
+///
+/// let mut graph = Graph::new();
+/// let image = graph.input();
+/// let doubled = graph.add("doubled", Double, [image]);
+/// let current = graph.add("fc1", Linear::new(4), [doubled]);
+/// let spikes = graph.add("spike1", Neurons::default(), [current]);
+/// graph.add("fc2", Linear::new(2), [spikes]);
+/// let config = NetConfig::of_graph(graph, 1, 1, 3, 2);
+/// let mut net = Net::plan(&config, 1, spikegrad_tensor::Level::BASELINE, false)?;
+/// net.forward(&[1.0, -2.0, 0.5], false);
+/// assert_eq!(net.output_of("doubled").map(|(_, y)| y), Some(vec![2.0, -4.0, 1.0]));
+/// # Ok::<(), spikegrad_bptt::ConfigError>(())
+/// ```
 pub trait Op: fmt::Debug + Send + Sync {
     /// The name, unique in the net.
     fn name(&self) -> &str;

@@ -5,6 +5,7 @@
 //! | [`Conv`] | an image | a current: convolution, with batch norm or without |
 //! | [`Linear`] | a vector; an image is flattened first | a current |
 //! | [`Neurons`] | one or two currents or values | spikes |
+//! | [`Elementwise`] | a value | a function of one's own of every number |
 //! | [`UserNeurons`] | a current or a value | what a neuron model of one's own puts out |
 //! | [`Add`] | two currents or values | their sum |
 //! | [`AvgPool`] | an image | means over windows |
@@ -18,6 +19,7 @@ mod avg_pool;
 mod conv;
 mod conv_norm;
 mod current;
+mod elementwise;
 mod flatten;
 mod linear;
 mod max_pool;
@@ -34,6 +36,7 @@ use std::sync::Arc;
 pub use avg_pool::AvgPool;
 pub use conv::Conv;
 pub(crate) use current::Current;
+pub use elementwise::Elementwise;
 pub use flatten::Flatten;
 pub use linear::Linear;
 pub use max_pool::MaxPool;
