@@ -1,6 +1,6 @@
 //! A planned net: every buffer it needs, forward, and the backward that reads the forward's list upward.
 
-use crate::graph::{Component, Context, Execution, Op, Planned, Value, ValueId};
+use crate::graph::{Component, Context, Execution, Op, Planned, Purpose, Value, ValueId};
 use crate::plan::{Plan, lipschitz_needs, widest};
 use crate::{NetConfig, Params, available};
 use spikegrad_bptt::lipschitz::lipschitz;
@@ -48,9 +48,36 @@ impl Net {
         level: Level,
         input_gradient: bool,
     ) -> Result<Self, ConfigError> {
-        let plan = Plan::new(config, batch, level, input_gradient)?;
+        Self::plan_for(config, batch, level, Purpose::Training { input_gradient })
+    }
+
+    /// Plans the net for predictions on `batch` images: without gradients, and with buffers that layers share. A backward
+    /// panics.
+    ///
+    /// # Errors
+    /// As [`Net::plan`].
+    pub fn plan_prediction(config: &NetConfig, batch: usize, level: Level) -> Result<Self, ConfigError> {
+        Self::plan_for(config, batch, level, Purpose::Prediction)
+    }
+
+    fn plan_for(
+        config: &NetConfig,
+        batch: usize,
+        level: Level,
+        purpose: Purpose,
+    ) -> Result<Self, ConfigError> {
+        let plan = Plan::new(config, batch, level, purpose)?;
         available::check_net(plan.report(0, false)?.bytes.total)?;
         Self::allocate(plan, level).map_err(|error| ConfigError(error.to_string()))
+    }
+
+    /// Holds the parameters of a net of the same layers together with it, until one of both changes them.
+    ///
+    /// # Panics
+    /// The nets differ in their parameters.
+    pub fn share_params(&mut self, other: &Net) {
+        assert!(self.run.params.entries == other.run.params.entries, "the same parameters");
+        self.run.params = other.run.params.clone();
     }
 
     /// Gets the memory of a plan.
@@ -72,8 +99,17 @@ impl Net {
         let steps = config.steps();
         let context = Context { steps, batch, training: true, smooth: config.smooth, level };
         let carried = Vec::new();
-        let run =
-            Execution { params, values, gradients, workers, context, carried, shared, ones, recorder: None };
+        let run = Execution {
+            params: params.into(),
+            values,
+            gradients,
+            workers,
+            context,
+            carried,
+            shared,
+            ones,
+            recorder: None,
+        };
         let mean_logits = try_vec(batch * config.classes, 0.0)?;
         let config = config.clone();
         Ok(Self { config, ops, run, output, needs, unpacked, mean_logits, lipschitz_terms })
@@ -96,6 +132,11 @@ impl Net {
     /// Images of a batch.
     pub fn batch(&self) -> usize {
         self.run.context.batch
+    }
+
+    /// The instruction set that its kernels run on.
+    pub fn level(&self) -> Level {
+        self.run.context.level
     }
 
     /// Weights, gradients, running estimates.
@@ -217,7 +258,7 @@ impl Net {
             return 0.0;
         }
         let level = self.run.context.level;
-        let Params { entries, weights, grads, .. } = &mut self.run.params;
+        let Params { entries, weights, grads, .. } = &mut *self.run.params;
         let mut rest = &mut grads[..];
         // Last layers first: they are the large ones, so that the last task to finish is a small one.
         let tasks = entries.iter().zip(&mut self.lipschitz_terms).rev().filter_map(move |(entry, term)| {

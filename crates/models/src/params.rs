@@ -4,7 +4,8 @@ use crate::Init;
 use spikegrad_bptt::ConfigError;
 use spikegrad_tensor::memory::{NoMemory, try_vec};
 use spikegrad_tensor::rng::Rng;
-use std::ops::Range;
+use std::ops::{Deref, DerefMut, Range};
+use std::sync::Arc;
 
 /// A named range of a flat vector.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +53,32 @@ pub struct Params {
     pub buffers: Vec<f32>,
     /// What is not 0 at the beginning.
     beginning: Beginning,
+    /// Whether there are no gradients: the net predicts only.
+    is_fixed: bool,
+}
+
+/// Parameters that several nets may hold together: whoever changes them first gets a copy of their own.
+#[derive(Clone, Debug, Default)]
+pub struct SharedParams(Arc<Params>);
+
+impl Deref for SharedParams {
+    type Target = Params;
+
+    fn deref(&self) -> &Params {
+        &self.0
+    }
+}
+
+impl DerefMut for SharedParams {
+    fn deref_mut(&mut self) -> &mut Params {
+        Arc::make_mut(&mut self.0)
+    }
+}
+
+impl From<Params> for SharedParams {
+    fn from(params: Params) -> Self {
+        Self(Arc::new(params))
+    }
 }
 
 /// Ranges of weights and of running estimates, and what they begin with.
@@ -123,19 +150,29 @@ impl Params {
         }
     }
 
+    /// Leaves the gradients out.
+    pub(crate) fn fix(&mut self) {
+        self.is_fixed = true;
+    }
+
+    /// Gradients that are planned.
+    pub(crate) fn planned_gradients(&self) -> usize {
+        if self.is_fixed { 0 } else { planned(&self.entries) }
+    }
+
     /// Planned weights and running estimates.
     pub(crate) fn planned(&self) -> (usize, usize) {
         (planned(&self.entries), planned(&self.buffer_entries))
     }
 
-    /// Gets the memory of what is planned, gradients included, and fills it with what it was planned to begin with.
+    /// Gets the memory of what is planned, gradients included where there are any, and fills it with what it was planned to begin with.
     ///
     /// # Errors
     /// There is no memory for it.
     pub(crate) fn allocate(&mut self) -> Result<(), NoMemory> {
         let (weights, buffers) = self.planned();
         self.weights = try_vec(weights, 0.0)?;
-        self.grads = try_vec(weights, 0.0)?;
+        self.grads = try_vec(if self.is_fixed { 0 } else { weights }, 0.0)?;
         self.buffers = try_vec(buffers, 0.0)?;
         let Beginning { weights, buffers } = &self.beginning;
         weights.iter().for_each(|(range, value)| self.weights[range.clone()].fill(*value));

@@ -5,7 +5,7 @@
 //! product takes and gives back.
 
 use crate::config::check_most;
-use crate::graph::{Component, NormPart, Op, Planned, ProductPart, Values, build};
+use crate::graph::{Component, NormPart, Op, Planned, ProductPart, Purpose, Values, build};
 use crate::net::Net;
 use crate::params::Entry;
 use crate::{Memory, NetConfig, Params};
@@ -85,7 +85,7 @@ impl PlanReport {
         moments: usize,
         lipschitz: bool,
     ) -> Result<Self, ConfigError> {
-        Plan::new(net, batch, level, false)?.report(moments, lipschitz)
+        Plan::new(net, batch, level, Purpose::Training { input_gradient: false })?.report(moments, lipschitz)
     }
 }
 
@@ -104,7 +104,7 @@ impl<'a> Plan<'a> {
         config: &'a NetConfig,
         batch: usize,
         level: Level,
-        input_gradient: bool,
+        purpose: Purpose,
     ) -> Result<Self, ConfigError> {
         config.check()?;
         if batch == 0 {
@@ -112,7 +112,7 @@ impl<'a> Plan<'a> {
         }
         check_most("batch", batch, MOST_IMAGES)?;
         start_threads().map_err(ConfigError)?;
-        let planned = build(config, batch, level, input_gradient)?;
+        let planned = build(config, batch, level, purpose)?;
         let unpacked = match planned.values.is_spikes(planned.output) {
             true => Tensor::planned(planned.values.dims(planned.output)),
             false => Tensor::default(),
@@ -175,7 +175,8 @@ impl Held<'_> {
             workspace += wide(bytes.workspace);
         }
         let weights = 4 * wide(parameters);
-        let parts = [weights + 4 * wide(buffers), weights, wide(moments) * weights, saved, workspace];
+        let gradients = 4 * wide(self.params.planned_gradients());
+        let parts = [weights + 4 * wide(buffers), gradients, wide(moments) * weights, saved, workspace];
         let total: u128 = parts.iter().sum();
         let narrow = |bytes: u128| {
             usize::try_from(bytes).map_err(|_| {

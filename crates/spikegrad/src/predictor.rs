@@ -42,7 +42,7 @@ impl Predictor {
     /// # Errors
     /// A hyper-parameter or a size makes no sense, or the net needs more memory than there is.
     pub fn new(net: &NetConfig, batch: usize, level: Level) -> Result<Self, Error> {
-        Ok(Self { net: Net::plan(&Net::stepwise(net), batch, level, false)?, config: net.clone() })
+        Ok(Self { net: Net::plan_prediction(&Net::stepwise(net), batch, level)?, config: net.clone() })
     }
 
     /// Opens a file of weights that a trainer wrote, for frames of `batch` streams side by side.
@@ -88,6 +88,17 @@ impl Predictor {
     /// unchanged.
     pub fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<(), Error> {
         files::load_weights(&mut self.net, &self.config, path.as_ref())
+    }
+
+    /// Makes another predictor that holds the weights together with this one, for another thread: memory is that of the
+    /// activations of one step.
+    ///
+    /// # Errors
+    /// There is no memory for it.
+    pub fn try_clone(&self) -> Result<Self, Error> {
+        let mut own = Self::new(&self.config, self.net.batch(), self.net.level())?;
+        own.net.share_params(&self.net);
+        Ok(own)
     }
 
     /// Begins a stream.

@@ -264,3 +264,30 @@ fn a_net_and_a_trainer_turn_into_each_other() {
     let net = back.into_net();
     assert!(Trainer::from_net(net, TrainConfig { batch: 3, ..config }, Level::BASELINE).is_err());
 }
+
+#[test]
+fn predictors_hold_their_weights_together() {
+    let mut trainer = trainer(mlp(1));
+    let want = trainer.predict(&images(1)).unwrap();
+    let mut first = Predictor::of(&trainer, 1).unwrap();
+    let mut second = first.try_clone().unwrap();
+    let place = |predictor: &Predictor| predictor.net().params().weights.as_ptr();
+    assert_eq!(place(&first), place(&second));
+    assert!(first.net().params().grads.is_empty(), "who predicts has no gradients");
+    let bytes = first.net().report(0, false).bytes;
+    // The trainer has a gradient and a moment for each of the weights.
+    assert!(
+        bytes.gradients == 0 && bytes.total + 2 * bytes.weights < trainer.plan().bytes.total,
+        "{bytes:?}"
+    );
+    for predictor in [&mut first, &mut second] {
+        let mut stream = predictor.stream();
+        (0..3).for_each(|_| drop(predictor.step(&images(1), &mut stream).map(<[f32]>::to_vec).unwrap()));
+        assert_eq!(stream.mean_logits(), want);
+    }
+    // Another file for one of them leaves the other as it is.
+    let file = Temporary::new("other-weights");
+    Trainer::new(TrainConfig { seed: 5, ..mlp(1) }, Level::BASELINE).unwrap().save_weights(&file.0).unwrap();
+    second.load_weights(&file.0).unwrap();
+    assert!(place(&first) != place(&second) && first.net().params().weights == weights(&trainer));
+}

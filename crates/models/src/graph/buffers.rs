@@ -100,13 +100,18 @@ impl Pool {
 
 #[cfg(test)]
 mod tests {
-    use crate::graph::build;
+    use crate::graph::{Purpose, build};
     use crate::{LayerSpec, NetConfig, NetKind};
     use spikegrad_tensor::Level;
 
     /// Buffers beside that of the output's gradient.
     fn buffers(config: &NetConfig) -> usize {
-        build(config, 1, Level::BASELINE, false).unwrap().gradients.buffers.len() - 1
+        build(config, 1, Level::BASELINE, Purpose::Training { input_gradient: false })
+            .unwrap()
+            .gradients
+            .buffers
+            .len()
+            - 1
     }
 
     #[test]

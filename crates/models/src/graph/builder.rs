@@ -8,7 +8,7 @@ use super::spec::{Graph, NodeId, Output};
 use super::{Op, Value, ValueId, Values};
 use crate::ops::{Current, Fused};
 use crate::params::Role;
-use crate::{Input, NetConfig, Params};
+use crate::{Input, Memory, NetConfig, Params};
 use spikegrad_bptt::ConfigError;
 use spikegrad_tensor::conv::{Conv, ConvConfig};
 use spikegrad_tensor::{Dims, Level, Needs, ShapeError, Spikes, Tensor};
@@ -26,12 +26,21 @@ pub(crate) struct Planned {
     pub needs: Needs,
 }
 
+/// What a net is planned for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Forward and backward; whether the images' gradient is wanted too.
+    Training { input_gradient: bool },
+    /// Forward alone: no gradients, and nothing is kept.
+    Prediction,
+}
+
 /// Plans the net of a configuration.
 pub(crate) fn build(
     config: &NetConfig,
     batch: usize,
     level: Level,
-    input_gradient: bool,
+    purpose: Purpose,
 ) -> Result<Planned, ConfigError> {
     let graph = config.graph()?;
     graph.check()?;
@@ -42,11 +51,21 @@ pub(crate) fn build(
         builder.names.push(node.name.to_string());
     }
     let output = builder.finish(&graph)?;
-    let Builder { mut ops, params, values, .. } = builder;
-    let shared = plan_saved(&mut ops, config.memory);
-    let wants = needs_gradient(&ops, values.len(), input_gradient);
+    let Builder { mut ops, mut params, values, .. } = builder;
+    let (shared, wants) = match purpose {
+        Purpose::Training { input_gradient } => {
+            (plan_saved(&mut ops, config.memory), needs_gradient(&ops, values.len(), input_gradient))
+        }
+        Purpose::Prediction => {
+            params.fix();
+            (plan_saved(&mut ops, Memory::Recompute), vec![false; values.len()])
+        }
+    };
     let needs = ops.iter().map(|op| op.needs(&values, &wants)).fold(Needs::default(), Needs::most);
-    let gradients = share_gradients(&ops, values.all_dims(), output, &wants);
+    let gradients = match purpose {
+        Purpose::Training { .. } => share_gradients(&ops, values.all_dims(), output, &wants),
+        Purpose::Prediction => Gradients::none(values.len()),
+    };
     Ok(Planned { ops, params, values, output, gradients, shared, needs })
 }
 

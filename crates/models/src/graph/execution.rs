@@ -1,7 +1,7 @@
 //! What ops share while a pass runs.
 
 use super::{Value, ValueId, Values};
-use crate::Params;
+use crate::params::SharedParams;
 use spikegrad_bptt::lif::record::Recorder;
 use spikegrad_tensor::memory::NoMemory;
 use spikegrad_tensor::{Dims, Level, Tensor, Workers};
@@ -12,7 +12,7 @@ use std::sync::Arc;
 #[non_exhaustive]
 pub struct Execution {
     /// Weights, their gradients, running estimates.
-    pub params: Params,
+    pub params: SharedParams,
     /// Activations.
     pub values: Values,
     /// Gradients of activations.
@@ -77,6 +77,11 @@ pub struct Gradients {
 }
 
 impl Gradients {
+    /// Plans no gradient for any of so many values.
+    pub(super) fn none(values: usize) -> Self {
+        Self { buffer_of: vec![None; values], written: vec![false; values], ..Self::default() }
+    }
+
     /// Gets the memory of all buffers.
     pub(crate) fn allocate(&mut self) -> Result<(), NoMemory> {
         self.buffers.iter_mut().try_for_each(Tensor::allocate)?;

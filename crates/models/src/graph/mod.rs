@@ -23,7 +23,7 @@ mod spec;
 mod text;
 mod values;
 
-pub(crate) use builder::{Planned, build};
+pub(crate) use builder::{Planned, Purpose, build};
 pub(crate) use text::parse;
 
 pub use builder::Builder;

@@ -155,14 +155,15 @@ fn share_all(ops: &mut [Box<dyn Op>], memory: Memory) -> Vec<Tensor> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::build;
+    use crate::graph::{Purpose, build};
     use crate::{NetConfig, NetKind};
     use spikegrad_tensor::Level;
 
     #[test]
     fn what_is_cheap_to_convolve_lies_where_the_next_layer_writes() {
         let config = NetConfig { scale: 0.1, ..NetConfig::new(NetKind::ResNet19, 3, 16, 16, 10) };
-        let mut planned = build(&config, 1, Level::BASELINE, false).unwrap();
+        let mut planned =
+            build(&config, 1, Level::BASELINE, Purpose::Training { input_gradient: false }).unwrap();
         assert_eq!(planned.shared.len(), 4, "the image, and a shortcut for each stage");
         let mut cheap = 0;
         for saved in planned.ops.iter_mut().flat_map(|op| op.saved()) {

@@ -6,6 +6,7 @@
 //! | none | 0, 1, the convolution's bias or 0 | ∂z |
 
 use super::params::two;
+use crate::Params;
 use crate::graph::{
     Component, Execution, GradientUse, NormPart, OpBytes, ProductPart, Read, Saved, Value, ValueId, Values,
 };
@@ -192,8 +193,8 @@ impl ConvNorm {
         }
         self.y.save(run);
         let d = self.y.tensor.dims();
-        let (weights, buffers) = (&run.params.weights, &mut run.params.buffers);
         if run.context.training {
+            let Params { weights, buffers, .. } = &mut *run.params;
             let frames = if d.n == run.context.batch { run.context.steps } else { 1 };
             let (mean, var) = two(buffers, &norm.mean, &norm.var);
             self.statistics.update_running(frames * d.n * d.pixels(), mean, var);
@@ -202,12 +203,14 @@ impl ConvNorm {
                 mean.iter_mut().zip(bias).for_each(|(mean, bias)| *mean += MOMENTUM * bias);
             }
         } else {
+            let Params { weights, buffers, .. } = &*run.params;
             self.statistics.set(&buffers[norm.mean.clone()], &buffers[norm.var.clone()]);
             if let Some(bias) = &self.bias {
                 let bias = &weights[bias.clone()];
                 self.statistics.mean.iter_mut().zip(bias).for_each(|(mean, bias)| *mean -= bias);
             }
         }
+        let weights = &run.params.weights;
         let scales = self.scale.iter_mut().zip(&weights[norm.gamma.clone()]).zip(&self.statistics.inv_std);
         scales.for_each(|((scale, gamma), inv_std)| *scale = gamma * norm.gain * inv_std);
         self.shift[..d.c].copy_from_slice(&weights[norm.beta.clone()]);
