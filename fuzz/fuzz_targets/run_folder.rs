@@ -88,7 +88,10 @@ fuzz_target!(|changes: Vec<Change>| {
         fs::write(run.folder.join(name), bytes).expect("the file is ours");
     }
     match spikegrad_lab::run::taken_up(&run.folder) {
-        Err(why) => assert!(!why.is_empty() && why.lines().count() == 1, "{why}"),
+        Err(why) => {
+            let why = why.to_string();
+            assert!(!why.is_empty() && why.lines().count() == 1, "{why}");
+        }
         Ok((state, told)) => assert!(!told.is_empty() || state == run.state, "another run goes on"),
     }
 });

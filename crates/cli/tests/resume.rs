@@ -269,6 +269,7 @@ fn bits_flipped_in_any_file_of_a_run_are_told_or_harmless() {
             fs::write(flipped.join(&name), &bad).unwrap();
             match spikegrad_lab::run::taken_up(&flipped) {
                 Err(why) => {
+                    let why = why.to_string();
                     // Flipped data or cache settings name what is no place, in whatever words fit it.
                     let is_place = why.contains("data set") || why.contains("events");
                     assert!(

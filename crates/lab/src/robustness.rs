@@ -12,7 +12,7 @@ use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use spikegrad::Trainer;
 use spikegrad::data::{Loader, Noise, NoiseKind, Source, Space, Spread};
-use spikegrad_report::escape;
+use spikegrad_report::csv::Csv;
 use spikegrad_report::plot::{Chart, Line, document};
 use spikegrad_report::row;
 use std::path::Path;
@@ -135,18 +135,17 @@ pub struct CurveScores {
     pub accuracy: Vec<Vec<f64>>,
 }
 
-/// What [`CurveScores::csv_lines`] hold.
-pub const SCORE_COLUMNS: &str = "noise,space,spread,level,noise_seed,accuracy";
+/// What [`CurveScores::csv_rows`] hold.
+pub const SCORE_COLUMNS: [&str; 6] = ["noise", "space", "spread", "level", "noise_seed", "accuracy"];
 
 impl CurveScores {
-    /// Every score, one line each.
-    pub fn csv_lines(&self) -> impl Iterator<Item = String> {
+    /// Every score, the fields of a row each.
+    pub fn csv_rows(&self) -> impl Iterator<Item = Vec<String>> {
         let Curve { kind, space, spread, levels, .. } = &self.curve;
         let scores = levels.iter().zip(&self.accuracy).flat_map(|(level, accuracies)| {
             accuracies.iter().enumerate().map(move |(seed, accuracy)| (level, seed, accuracy))
         });
-        scores
-            .map(move |(level, seed, accuracy)| format!("{kind},{space},{spread},{level},{seed},{accuracy}"))
+        scores.map(move |(level, seed, accuracy)| row![kind, space, spread, level, seed, accuracy])
     }
 
     /// Scores a net along a curve; none where the monitor asks to stop.
@@ -324,14 +323,13 @@ pub fn rows(scores: &[RunScores]) -> Vec<Vec<String>> {
 
 /// Every score as CSV, one line each.
 pub fn csv(scores: &[RunScores]) -> String {
-    let mut text = format!("run,beta,{SCORE_COLUMNS}\n");
+    let mut csv = Csv::with_head(&[&["run", "beta"][..], &SCORE_COLUMNS].concat());
     for run in scores {
-        let (name, beta) = (escape::csv(&run.run), run.beta);
-        for line in run.noise.iter().flat_map(CurveScores::csv_lines) {
-            text += &format!("{name},{beta},{line}\n");
+        for row in run.noise.iter().flat_map(CurveScores::csv_rows) {
+            csv.row(row![run.run, run.beta].into_iter().chain(row));
         }
     }
-    text
+    csv.finish()
 }
 
 /// Draws accuracy over noise, a line for each run.

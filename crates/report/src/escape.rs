@@ -5,7 +5,6 @@
 //! | [`html`] | HTML and SVG, text and attributes |
 //! | [`markdown`] | a cell of a Markdown table |
 //! | [`script`] | JSON in a script element of HTML |
-//! | [`csv`] | a field of a CSV line |
 //! | [`visible`] | a terminal |
 //! | [`shell`], [`shell_path`] | a command that a person may copy into a POSIX shell |
 
@@ -57,16 +56,6 @@ pub fn markdown(text: &str) -> String {
     out
 }
 
-/// Puts a field of a CSV line in quotes where it has to be (RFC 4180); what could command a terminal is shown as in
-/// [`visible`].
-pub fn csv(field: &str) -> String {
-    let field = visible(field);
-    match field.contains([',', '"', '\n', '\r']) {
-        true => format!("\"{}\"", field.replace('"', "\"\"")),
-        false => field,
-    }
-}
-
 /// Shows control characters, line ends and tabs excepted, and marks that turn the direction of writing as `\u{…}`: a
 /// name cannot move the cursor, change colours or hide what stands beside it.
 pub fn visible(text: &str) -> String {
@@ -99,9 +88,6 @@ mod tests {
         assert_eq!(html(name), "R&amp;D &lt;img src=x onerror=&#39;a(&quot;b&quot;)&#39;&gt;|\u{fffd}[31m");
         assert_eq!(markdown(name), "R&amp;D &lt;img src=x onerror='a(\"b\")'&gt;\\| \\[31m");
         assert_eq!(markdown("a|b`c`\nd_e"), "a\\|b\\`c\\` d\\_e");
-        assert_eq!(csv("a,\"b\""), "\"a,\"\"b\"\"\"");
-        assert_eq!(csv("plain"), "plain");
-        assert_eq!(csv("\u{1b}[31m\u{202e}"), "\\u{1b}[31m\\u{202e}");
         assert_eq!(html("a\u{202e}b\tü"), "a\u{fffd}b\tü");
         assert_eq!(markdown("a\u{2067}b ü"), "a b ü");
         let value = serde_json::json!("</script><!--<script>&");

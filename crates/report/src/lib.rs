@@ -7,6 +7,7 @@
 //! | [`run_page`], [`doctor_page`], [`trace_page`] | self-contained HTML pages of a run, an examination, a trace |
 //! | [`render`] | a recording of events as PNG, GIF or HTML |
 //! | [`thumbnails`] | a sample as an element of a page |
+//! | [`csv`](mod@csv) | tables as CSV |
 //! | [`table`](mod@table) | tables for a terminal and in Markdown |
 //! | [`escape`] | foreign text made safe where it goes |
 //!
@@ -19,6 +20,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod csv;
 pub mod doctor_page;
 pub mod dot_plot;
 mod error;

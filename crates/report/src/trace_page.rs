@@ -1,5 +1,6 @@
 //! A trace as a page (one file, nothing to fetch), as CSV and as text.
 
+use crate::csv::Csv;
 use crate::table::table;
 use crate::{escape, row};
 use serde_json::{Value, json};
@@ -124,26 +125,30 @@ impl TracePage<'_> {
 
 /// Writes chosen neurons as CSV, one line a step; numbers read back to the same bits.
 pub fn neurons_csv(neurons: &[(Neuron, Vec<Instant>)]) -> String {
-    let mut csv = String::from("layer,image,channel,row,column,t,x,u,o,m,e,a,G,h,factor,dL_du,dL_dx\n");
+    let mut csv = Csv::with_head(&[
+        "layer", "image", "channel", "row", "column", "t", "x", "u", "o", "m", "e", "a", "G", "h", "factor",
+        "dL_du", "dL_dx",
+    ]);
     for (n, steps) in neurons {
         let Neuron { layer, image, channel, row, column } = n;
         for (t, Instant { x, u, o, m, e, a, total, h, factor, du }) in steps.iter().enumerate() {
-            let place = format!("{layer},{image},{channel},{row},{column},{t}");
-            let _ = writeln!(csv, "{place},{x},{u},{o},{m},{e},{a},{total},{h},{factor},{du},{du}");
+            let mut fields = row![layer, image, channel, row, column, t];
+            fields.extend([x, u, o, m, e, a, total, h, factor, du, du].map(f32::to_string));
+            csv.row(fields);
         }
     }
-    csv
+    csv.finish()
 }
 
 /// Writes every layer as CSV, one line a step.
 pub fn layers_csv(layers: &[LayerView]) -> String {
-    let mut csv = String::from("layer,t,gradient_norm,share_inside_window,firing_rate\n");
+    let mut csv = Csv::with_head(&["layer", "t", "gradient_norm", "share_inside_window", "firing_rate"]);
     for layer in layers {
         for (t, step) in layer.steps.iter().enumerate() {
-            let _ = writeln!(csv, "{},{t},{},{},{}", layer.name, step.gradient_norm, step.inside, step.rate);
+            csv.row(row![layer.name, t, step.gradient_norm, step.inside, step.rate]);
         }
     }
-    csv
+    csv.finish()
 }
 
 fn layer(layer: &LayerView) -> Value {

@@ -4,8 +4,8 @@ use super::cell::CellResult;
 use super::grid::Cell;
 use crate::statistics::Summary;
 use serde_json::{Value, json};
+use spikegrad_report::csv::Csv;
 use spikegrad_report::dot_plot::{self, Dots, Panel};
-use spikegrad_report::escape;
 use spikegrad_report::{row, table};
 
 /// All points of a grid.
@@ -116,23 +116,36 @@ impl Table {
 
     /// The table with all digits; accuracies and differences are shares of 1.
     pub fn csv(&self) -> String {
-        let mut text =
-            "point,seeds,accuracy_mean,accuracy_sd,best_mean,best_sd,difference_mean,t_low,t_high,\
-                        bootstrap_low,bootstrap_high,inside_mean,scaling_mean\n"
-                .to_string();
-        let bounds = |interval: Option<(f64, f64)>| interval.map_or(",".into(), |(a, b)| format!("{a},{b}"));
+        let mut csv = Csv::with_head(&[
+            "point",
+            "seeds",
+            "accuracy_mean",
+            "accuracy_sd",
+            "best_mean",
+            "best_sd",
+            "difference_mean",
+            "t_low",
+            "t_high",
+            "bootstrap_low",
+            "bootstrap_high",
+            "inside_mean",
+            "scaling_mean",
+        ]);
+        let bounds = |interval: Option<(f64, f64)>| interval.map_or(row!["", ""], |(a, b)| row![a, b]);
         for Row { label, accuracy, best, differences, inside, scaling, .. } in &self.rows {
-            let (label, n) = (escape::csv(label), accuracy.n);
-            let values =
-                [accuracy.mean, accuracy.deviation, best.mean, best.deviation].map(|x| x.to_string());
-            let rest = match differences {
-                Some((_, s)) => format!("{},{},{}", s.mean, bounds(s.t_interval), bounds(s.bootstrap)),
-                None => ",,,,".into(),
-            };
-            let (inside, scaling) = (inside.mean, scaling.mean);
-            text += &format!("{label},{n},{},{rest},{inside},{scaling}\n", values.join(","));
+            let mut fields =
+                row![label, accuracy.n, accuracy.mean, accuracy.deviation, best.mean, best.deviation];
+            match differences {
+                Some((_, s)) => {
+                    fields.push(s.mean.to_string());
+                    fields.extend([s.t_interval, s.bootstrap].into_iter().flat_map(bounds));
+                }
+                None => fields.extend([""; 5].map(String::from)),
+            }
+            fields.extend(row![inside.mean, scaling.mean]);
+            csv.row(fields);
         }
-        text
+        csv.finish()
     }
 
     /// The table as JSON.
@@ -201,12 +214,19 @@ pub(super) fn span(interval: Option<(f64, f64)>) -> String {
 
 /// Every cell, one line each.
 pub fn cells_csv(results: &[(Cell, CellResult)]) -> String {
-    let mut text =
-        "point,seed,accuracy,best_accuracy,test_loss,train_loss,train_accuracy,mean_rate\n".to_string();
+    let mut csv = Csv::with_head(&[
+        "point",
+        "seed",
+        "accuracy",
+        "best_accuracy",
+        "test_loss",
+        "train_loss",
+        "train_accuracy",
+        "mean_rate",
+    ]);
     for (cell, r) in results {
         let figures = [r.accuracy, r.best_accuracy, r.test_loss, r.train_loss, r.train_accuracy, r.mean_rate];
-        let figures: Vec<String> = figures.iter().map(f64::to_string).collect();
-        text += &format!("{},{},{}\n", escape::csv(&cell.label()), cell.seed, figures.join(","));
+        csv.row(row![cell.label(), cell.seed].into_iter().chain(figures.map(|figure| figure.to_string())));
     }
-    text
+    csv.finish()
 }

@@ -5,7 +5,7 @@ use super::grid::Cell;
 use super::table::{Table, percent, span};
 use crate::robustness::{self, CurveScores, NamedScores, SCORE_COLUMNS};
 use crate::statistics::Summary;
-use spikegrad_report::escape;
+use spikegrad_report::csv::Csv;
 use spikegrad_report::row;
 
 /// Accuracy at one kind of noise's strongest level, and what is lost against clean images.
@@ -58,14 +58,13 @@ pub fn cells(table: &Table) -> Option<Vec<Vec<String>>> {
 
 /// Every score, one line each.
 pub fn csv(results: &[(Cell, CellResult)]) -> String {
-    let mut text = format!("point,seed,{SCORE_COLUMNS}\n");
+    let mut csv = Csv::with_head(&[&["point", "seed"][..], &SCORE_COLUMNS].concat());
     for (cell, result) in results {
-        let point = escape::csv(&cell.label());
-        for line in result.noise.iter().flat_map(CurveScores::csv_lines) {
-            text += &format!("{point},{},{line}\n", cell.seed);
+        for row in result.noise.iter().flat_map(CurveScores::csv_rows) {
+            csv.row(row![cell.label(), cell.seed].into_iter().chain(row));
         }
     }
-    text
+    csv.finish()
 }
 
 /// Mean accuracy of each point over the level, with intervals over the seeds, a panel for each kind.

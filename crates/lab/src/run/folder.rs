@@ -206,12 +206,10 @@ mod tests {
 
     #[test]
     fn leftovers_of_a_start_make_room_and_nothing_else_does() {
-        let folder = std::env::temp_dir().join(format!("spikegrad-vacant-{}", std::process::id()));
         let vacant = |names: &[&str]| {
-            let _ = fs::remove_dir_all(&folder);
-            fs::create_dir_all(&folder).unwrap();
-            names.iter().for_each(|name| fs::write(folder.join(name), b"x").unwrap());
-            is_vacant(&folder).unwrap()
+            let folder = tempfile::tempdir().unwrap();
+            names.iter().for_each(|name| fs::write(folder.path().join(name), b"x").unwrap());
+            is_vacant(folder.path()).unwrap()
         };
         assert!(vacant(&[]));
         assert!(vacant(&[".lock"]));
@@ -220,6 +218,5 @@ mod tests {
         for name in ["state.safetensors", "metrics.jsonl", "mine.123.part", "notes.txt", "best.safetensors"] {
             assert!(!vacant(&[".lock", "config.toml", name]), "{name}");
         }
-        fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -10,6 +10,7 @@
 
 use super::median;
 use spikegrad::data::rng::Rng;
+use statrs::distribution::{ContinuousCDF, Normal};
 
 /// Draws of the bootstrap.
 const DRAWS: usize = 10_000;
@@ -89,12 +90,9 @@ fn normal(ranks: &[usize], n: usize, sum: usize) -> f64 {
     if deviation == 0.0 { 1.0 } else { (2.0 * upper_tail(distance / deviation)).min(1.0) }
 }
 
-/// P(Z > z) for z ≥ 0, to 7.5e-8 (Abramowitz and Stegun 26.2.17).
+/// P(Z > z).
 fn upper_tail(z: f64) -> f64 {
-    const FACTORS: [f64; 5] = [0.319381530, -0.356563782, 1.781477937, -1.821255978, 1.330274429];
-    let t = 1.0 / (1.0 + 0.2316419 * z);
-    let series = FACTORS.iter().rev().fold(0.0, |sum, factor| (sum + factor) * t);
-    (-z * z / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt() * series
+    Normal::standard().sf(z)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 //! With five seeds the bootstrap interval is too narrow (it knows no spread but the five numbers'); both are shown.
 
 use spikegrad::data::rng::Rng;
+use statrs::distribution::{ContinuousCDF, StudentsT};
 
 /// Draws of the bootstrap.
 const DRAWS: usize = 10_000;
@@ -56,32 +57,9 @@ fn bootstrap(sample: &[f64]) -> (f64, f64) {
     (at(0.025), at(0.975))
 }
 
-/// t such that P(|T| ≤ t) = 0.95 for Student's T with so many degrees of freedom.
+/// t such that P(|T| ≤ t) = 0.95 for Student's T with so many degrees of freedom, 1 or more.
 fn t_quantile(freedom: usize) -> f64 {
-    let (mut low, mut high) = (0.0, 13.0);
-    while high - low > 1e-10 {
-        let middle = (low + high) / 2.0;
-        if central_probability(middle, freedom) < 0.95 { low = middle } else { high = middle }
-    }
-    low
-}
-
-/// P(|T| ≤ t), by the finite sums for whole degrees of freedom (Abramowitz and Stegun 26.7.3 and 26.7.4).
-fn central_probability(t: f64, freedom: usize) -> f64 {
-    let angle = (t / (freedom as f64).sqrt()).atan();
-    let (sine, square) = (angle.sin(), angle.cos().powi(2));
-    let odd = freedom % 2 == 1;
-    // Odd: cos θ·(1 + 2/3·cos² θ + 2·4/(3·5)·cos⁴ θ + …); even: 1 + 1/2·cos² θ + 1·3/(2·4)·cos⁴ θ + …
-    let (mut term, mut sum) = (if odd { angle.cos() } else { 1.0 }, 0.0);
-    let first = if odd { 1 } else { 0 };
-    for k in (first..freedom.saturating_sub(1)).step_by(2) {
-        sum += term;
-        term *= square * (k + 1) as f64 / (k + 2) as f64;
-    }
-    match odd {
-        true => (angle + sine * sum) * 2.0 / std::f64::consts::PI,
-        false => sine * sum,
-    }
+    StudentsT::new(0.0, 1.0, freedom as f64).map_or(f64::NAN, |t| t.inverse_cdf(0.975))
 }
 
 #[cfg(test)]
