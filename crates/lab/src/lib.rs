@@ -9,7 +9,7 @@
 //! | [`ablate`], [`robustness`], [`energy`] | the paper's experiments |
 //! | [`gradcheck`], [`adjoint`], [`oracle`] | gradients against an f64 reference, differences and identities |
 //! | [`doctor`], [`trace`] | neurons and gradients, step by step; what stands out |
-//! | [`bench`], [`statistics`] | speed, and whether a difference is chance |
+//! | [`mod@bench`], [`statistics`] | speed, and whether a difference is chance |
 //! | [`film`], [`recording`] | event recordings: made, summed up |
 //!
 //! An experiment hears from and tells the program around it by a [`Monitor`]; [`Silent`] is one that does neither. Charts and

@@ -14,7 +14,7 @@ pub struct Score {
     pub loss: f64,
     /// `confusion[label][answer]`: how many images.
     pub confusion: Vec<Vec<u64>>,
-    /// Answers to the first images, up to [`EXAMPLES`].
+    /// Answers to the first images, twelve at most.
     pub answers: Vec<usize>,
 }
 

@@ -21,7 +21,7 @@ pub fn threads() -> usize {
 /// The most steps or rounds; each keeps its time.
 pub const MOST_ROUNDS: usize = 1_000_000;
 
-/// Checks that a count of steps or rounds is from `least` to [`MOST_ROUNDS`].
+/// Checks that a count of steps or rounds is from `least` to a million.
 ///
 /// # Errors
 /// It is not.

@@ -2,9 +2,9 @@
 //!
 //! | file | |
 //! |---|---|
-//! | `.png` | eight parts of the recording, equal in time, side by side ([`png`]) |
-//! | `.gif` | the recording as a film of forty parts ([`gif`]) |
-//! | `.html` | the same film with a slider, on a page that needs nothing else ([`page`]) |
+//! | `.png` | eight parts of the recording, equal in time, side by side |
+//! | `.gif` | the recording as a film of forty parts |
+//! | `.html` | the same film with a slider, on a page that needs nothing else |
 //!
 //! A pixel shows what it had more of: ON orange, OFF blue, stronger for more; none of both, or as much, is the ground.
 
