@@ -157,7 +157,7 @@ fn run_layers(args: LayersArgs) -> Result<()> {
         json.is_apart_from(&[chart])?;
     }
     let plan = LayersPlan {
-        settings: resnet_on_cifar(args.flags.into(), args.config.as_deref())?,
+        settings: settings_of(args.flags.into(), args.config.as_deref())?,
         density: args.density,
         repeat: args.repeat,
         only: args.only,
@@ -179,7 +179,7 @@ fn run_step(args: StepArgs) -> Result<()> {
     if args.trained > 0 && config.data.is_none() {
         return Err(Error::setting("--trained needs --data, whose images it trains on"));
     }
-    let settings = resnet_on_cifar(config, args.config.as_deref())?;
+    let settings = settings_of(config, args.config.as_deref())?;
     let level = level(args.level)?;
     let measured = step(&StepPlan { settings, steps: args.steps, trained: args.trained, level })?;
     json.report(&measured.figures, &measured.text)
@@ -191,12 +191,19 @@ fn run_compare(args: &CompareArgs) -> Result<()> {
     json.report(&measured.figures, &measured.text)
 }
 
-/// The settings of a measurement: where nobody says otherwise, ResNet-19 on images of CIFAR-10's shape.
-fn resnet_on_cifar(config: RunConfig, file: Option<&Path>) -> Result<Settings> {
+/// What is measured where nobody says: ResNet-19 on images of CIFAR-10's shape.
+pub fn usual() -> RunConfig {
     let mut usual = RunConfig::default();
-    usual.data = Some("cifar10:random".parse()?);
-    if file.is_none() {
-        usual.net = Some(NetKind::ResNet19);
+    usual.data = "cifar10:random".parse().ok();
+    usual.net = Some(NetKind::ResNet19);
+    usual
+}
+
+/// The settings of a measurement; a file's net wins over the usual one.
+fn settings_of(config: RunConfig, file: Option<&Path>) -> Result<Settings> {
+    let mut usual = usual();
+    if file.is_some() {
+        usual.net = None;
     }
     Settings::resolve(config.over(usual), file)
 }

@@ -7,6 +7,7 @@ use crate::terminal::print;
 use clap::Args;
 use serde_json::json;
 use spikegrad::tensor::Level;
+pub use spikegrad_lab::gradcheck::usual;
 use spikegrad_lab::gradcheck::{Worst, check, tiny};
 use spikegrad_lab::settings::level;
 use spikegrad_lab::{Error, Result};

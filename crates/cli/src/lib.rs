@@ -152,19 +152,33 @@ pub fn check_settings(text: &str) -> Result<(), String> {
     config.and_then(Settings::check).map(drop).map_err(|why| why.to_string())
 }
 
-/// Writes into the help of commands that take all settings what a setting is when nobody gives it.
+/// Writes into the help of commands that take settings what a setting is when nobody gives it.
 fn with_defaults(command: clap::Command) -> clap::Command {
-    let texts = defaults::texts();
-    ["train", "ablate", "plan"].into_iter().fold(command, |command, name| {
-        command.mut_subcommand(name, |command| {
-            command.mut_args(|arg| {
-                let flag = arg.get_id().as_str().replace('_', "-");
-                match (texts.get(&flag), arg.get_help().map(ToString::to_string)) {
-                    (Some(default), Some(help)) => arg.help(format!("{help} [default: {default}]")),
-                    _ => arg,
-                }
-            })
+    let none = RunConfig::default();
+    let command = ["train", "ablate", "plan"].into_iter().fold(command, |command, name| {
+        command.mut_subcommand(name, |command| with_defaults_of(command, &none))
+    });
+    let usual = bench::usual();
+    command
+        .mut_subcommand("gradcheck", |command| with_defaults_of(command, &gradcheck::usual()))
+        .mut_subcommand("trace", |command| with_defaults_of(command, &trace::usual()))
+        .mut_subcommand("bench", |command| {
+            command
+                .mut_subcommand("step", |command| with_defaults_of(command, &usual))
+                .mut_subcommand("layers", |command| with_defaults_of(command, &usual))
         })
+}
+
+/// Writes defaults into the help of a command's settings, which stand under a heading; `usual` are the command's own.
+fn with_defaults_of(command: clap::Command, usual: &RunConfig) -> clap::Command {
+    let texts = defaults::texts(usual);
+    command.mut_args(|arg| {
+        let flag = arg.get_id().as_str().replace('_', "-");
+        let default = texts.get(&flag).filter(|_| arg.get_help_heading().is_some());
+        match (default, arg.get_help().map(ToString::to_string)) {
+            (Some(default), Some(help)) => arg.help(format!("{help} [default: {default}]")),
+            _ => arg,
+        }
     })
 }
 

@@ -9,6 +9,7 @@ use spikegrad::models::{NetKind, Norm};
 use spikegrad_lab::run::RunFolder;
 use spikegrad_lab::settings::RunConfig;
 use spikegrad_lab::settings::names::SurrogateName;
+pub use spikegrad_lab::trace::usual;
 use spikegrad_lab::trace::{Wanted, files, fresh, trace};
 use spikegrad_lab::{Checkpoint, Result};
 use std::path::PathBuf;

@@ -94,13 +94,17 @@ fn against_adjoint(level: Level, seed: u64) -> Result<Vec<Worst>> {
     Ok(identities.into_iter().map(worst).collect())
 }
 
+/// What the net of a check is where nobody says.
+pub fn usual() -> RunConfig {
+    RunConfig { width: Some(0.0625), batch: Some(4), ..RunConfig::default() }
+}
+
 /// The training configuration of a check: `config` over `file` over a tiny net.
 ///
 /// # Errors
 /// Settings that make no sense.
 pub fn tiny(config: RunConfig, file: Option<&Path>) -> Result<TrainConfig> {
-    let small = RunConfig { width: Some(0.0625), batch: Some(4), ..RunConfig::default() };
-    let config = if file.is_some() { config } else { config.over(small) };
+    let config = if file.is_some() { config } else { config.over(usual()) };
     let settings = Settings::resolve(config, file)?;
     let is_vgg = matches!(settings.train_config(SHAPE).net.kind, NetKind::VggSnn | NetKind::VggSnnStride);
     Ok(settings.train_config(if is_vgg { VGG_SHAPE } else { SHAPE }))

@@ -140,11 +140,13 @@ const KINDS: [&str; 8] = [
     "synthetic:motion",
 ];
 
-/// Every setting's default in words, under the flag's name: one value, or one for each group of data sets.
-pub fn texts() -> BTreeMap<String, String> {
+/// Every setting's default in words, under the flag's name: the value of `usual` where that has one, else one value, or
+/// one for each group of data sets.
+pub fn texts(usual: &RunConfig) -> BTreeMap<String, String> {
     let of_kind = |name: &&str| -> Option<(String, Map<String, Value>)> {
         let source: Source = name.parse().ok()?;
-        let entries = serde_json::from_str(&serde_json::to_string(&of(&source)).ok()?).ok()?;
+        let config = usual.clone().over(of(&source));
+        let entries = serde_json::from_str(&serde_json::to_string(&config).ok()?).ok()?;
         Some((name.trim_end_matches(":DIR").trim_start_matches("synthetic:").to_string(), entries))
     };
     let kinds: Vec<(String, Map<String, Value>)> = KINDS.iter().filter_map(of_kind).collect();
@@ -152,7 +154,7 @@ pub fn texts() -> BTreeMap<String, String> {
         kinds.iter().flat_map(|(_, entries)| entries.keys()).collect();
     let text = |name: &String| {
         if name == "data" {
-            return DATA.to_string();
+            return usual.data.clone().unwrap_or(DATA).to_string();
         }
         let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
         for (kind, entries) in kinds.iter().filter(|(_, entries)| entries.contains_key(name)) {
@@ -230,7 +232,7 @@ mod tests {
 
     #[test]
     fn defaults_are_told_as_they_are() {
-        let texts = texts();
+        let texts = super::texts(&RunConfig::default());
         assert_eq!(texts["decay"], "0.5");
         assert_eq!(texts["delta"], "0.0001");
         assert_eq!(texts["data"], "synthetic:shapes");
@@ -245,5 +247,8 @@ mod tests {
             "2 for arctan; 4 for sigmoid; 2 for gaussian; 10 for fast-sigmoid; 3 for dspike"
         );
         assert!(!texts.contains_key("limit"));
+        let usual = RunConfig { batch: Some(20), net: Some(NetKind::Mlp), ..RunConfig::default() };
+        let texts = super::texts(&usual);
+        assert_eq!((&texts["batch"][..], &texts["net"][..], &texts["decay"][..]), ("20", "mlp", "0.5"));
     }
 }

@@ -93,13 +93,10 @@ pub fn files(page: &TracePage<'_>) -> [(&'static str, String); 3] {
     ]
 }
 
-/// A net trained for a moment, until it knows something: small and with many time steps, so that there is something to
-/// see.
-///
-/// # Errors
-/// Settings that make no sense, bad data; what the net reports.
-pub fn fresh(config: RunConfig, file: Option<&Path>, steps: usize, level: Level) -> Result<Checkpoint> {
-    let small = RunConfig {
+/// What a net that is trained for a trace is where nobody says: small and with many time steps, so that there is
+/// something to see.
+pub fn usual() -> RunConfig {
+    RunConfig {
         net: Some(NetKind::LeNet),
         width: Some(0.25),
         timesteps: Some(8),
@@ -107,10 +104,17 @@ pub fn fresh(config: RunConfig, file: Option<&Path>, steps: usize, level: Level)
         lr: Some(5e-3),
         schedule: Some(ScheduleName::Constant),
         ..RunConfig::default()
-    };
+    }
+}
+
+/// Trains a net for a moment, until it knows something.
+///
+/// # Errors
+/// Settings that make no sense, bad data; what the net reports.
+pub fn fresh(config: RunConfig, file: Option<&Path>, steps: usize, level: Level) -> Result<Checkpoint> {
     let settings = match file {
         Some(_) => Settings::resolve(config, file)?,
-        None => Settings::check(config.over(small))?,
+        None => Settings::check(config.over(usual()))?,
     };
     let data = Dataset::load(&settings)?;
     let mut trainer = Trainer::new(settings.train_config(data.shape()), level)?;
