@@ -2,7 +2,7 @@
 
 use super::{PALETTE, Picture};
 use crate::Error;
-use png::{BitDepth, ColorType, Encoder};
+use png::{BitDepth, ColorType, Compression, Encoder, Filter};
 
 /// Encodes a picture of palette indices.
 ///
@@ -28,8 +28,11 @@ fn file((width, height): (usize, usize), pixels: &[u8], palette: Option<&[u8]>) 
     let mut encoder = Encoder::new(&mut bytes, columns, rows);
     encoder.set_depth(BitDepth::Eight);
     encoder.set_color(if palette.is_some() { ColorType::Indexed } else { ColorType::Rgb });
+    encoder.set_compression(Compression::High);
     if let Some(palette) = palette {
         encoder.set_palette(palette);
+        // Differences of palette indices mean nothing.
+        encoder.set_filter(Filter::NoFilter);
     }
     let mut writer = encoder.write_header()?;
     writer.write_image_data(pixels)?;
