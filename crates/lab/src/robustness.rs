@@ -52,7 +52,7 @@ pub struct NoiseConfig {
 }
 
 impl NoiseConfig {
-    /// Lays these flags over others.
+    /// Lays these settings over others.
     pub fn over(self, below: Self) -> Self {
         Self {
             kinds: self.kinds.or(below.kinds),
@@ -386,9 +386,9 @@ mod tests {
     }
 
     #[test]
-    fn flags_say_which_noise_is_measured() {
-        let flags = |kinds: &str| NoiseConfig { kinds: Some(kinds.into()), ..NoiseConfig::default() };
-        let [curve] = &flags("salt-and-pepper").curves().unwrap()[..] else { panic!("one curve") };
+    fn settings_say_which_noise_is_measured() {
+        let of = |kinds: &str| NoiseConfig { kinds: Some(kinds.into()), ..NoiseConfig::default() };
+        let [curve] = &of("salt-and-pepper").curves().unwrap()[..] else { panic!("one curve") };
         // Ten levels, evenly from 0.02 to 0.1, rounded to four digits.
         let levels = [0.02, 0.0289, 0.0378, 0.0467, 0.0556, 0.0644, 0.0733, 0.0822, 0.0911, 0.1];
         assert_eq!((&curve.levels[..], curve.seeds), (&levels[..], 3));
@@ -401,9 +401,9 @@ mod tests {
             space: Some(Space::Normalised),
             spread: Some(Spread::Variance),
             seeds: Some(7),
-            ..flags("gaussian")
+            ..of("gaussian")
         };
-        let below = NoiseConfig { levels: Some("0.25".into()), seeds: Some(5), ..flags("salt-and-pepper") };
+        let below = NoiseConfig { levels: Some("0.25".into()), seeds: Some(5), ..of("salt-and-pepper") };
         let [curve] = &upper.over(below.clone()).curves().unwrap()[..] else { panic!("one curve") };
         let want = Curve {
             kind: "gaussian".into(),
@@ -416,7 +416,7 @@ mod tests {
         let [curve] = &NoiseConfig::default().over(below).curves().unwrap()[..] else { panic!("one curve") };
         assert_eq!((&curve.levels[..], curve.seeds), (&[0.25][..], 5));
         assert!(NoiseConfig::default().curves().unwrap().is_empty());
-        assert!(NoiseConfig { seeds: Some(0), ..flags("gaussian") }.curves().is_err());
+        assert!(NoiseConfig { seeds: Some(0), ..of("gaussian") }.curves().is_err());
     }
 
     #[test]

@@ -82,7 +82,7 @@ const SEEDS: u64 = 3;
 const MOST_CELLS: u128 = 10_000;
 
 impl Plan {
-    /// Lays flags over the file, and checks that every cell makes sense.
+    /// Lays what is given over the file, and checks that every cell makes sense.
     ///
     /// # Errors
     /// A file that cannot be read or used, an axis that is no setting, a cell with a setting out of range.
@@ -161,9 +161,9 @@ impl Plan {
         place.reverse();
         let label: Vec<String> = place.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let explain = |why: Error| Error::setting(format!("cell {}: {why}", label.join(" ")));
-        let mut flags = parse(settings, None).map_err(explain)?;
-        flags.seed = Some(seed);
-        Ok(Cell { point: place, seed, settings: Settings::check(flags).map_err(explain)? })
+        let mut config = parse(settings, None).map_err(explain)?;
+        config.seed = Some(seed);
+        Ok(Cell { point: place, seed, settings: Settings::check(config).map_err(explain)? })
     }
 }
 
@@ -188,8 +188,8 @@ fn parse(settings: Table, path: Option<&Path>) -> Result<RunConfig> {
 }
 
 /// Settings as a table.
-fn table(flags: &RunConfig) -> Result<Table> {
-    Table::try_from(flags).map_err(Error::input)
+fn table(config: &RunConfig) -> Result<Table> {
+    Table::try_from(config).map_err(Error::input)
 }
 
 fn explain(path: Option<&Path>, why: String) -> Error {
@@ -288,9 +288,9 @@ mod tests {
     #[test]
     fn each_surrogate_of_an_axis_has_its_own_parameter() {
         let axes = vec![axis_of_flag("surrogate=rectangle,arctan").unwrap()];
-        let flags =
+        let config =
             RunConfig { surrogate: "rectangle".parse().ok(), window: Some(0.75), ..RunConfig::default() };
-        let (title, settings) = ("t".to_string(), table(&flags).unwrap());
+        let (title, settings) = ("t".to_string(), table(&config).unwrap());
         let plan = Plan { title, settings, axes, seeds: vec![1], noise: Vec::new() };
         let parameters: Vec<_> = plan
             .cells()
@@ -305,15 +305,15 @@ mod tests {
     fn cells_are_the_product_of_axes_and_seeds() {
         let axes = ["delta=0,0.5", "reset=hard,soft,soft-detached"];
         let axes = axes.into_iter().map(|text| axis_of_flag(text).unwrap()).collect();
-        let flags = RunConfig { lr: Some(0.25), ..RunConfig::default() };
-        let (title, settings) = ("t".to_string(), table(&flags).unwrap());
+        let config = RunConfig { lr: Some(0.25), ..RunConfig::default() };
+        let (title, settings) = ("t".to_string(), table(&config).unwrap());
         let plan = Plan { title, settings, axes, seeds: vec![4, 9], noise: Vec::new() };
         let cells = plan.cells().unwrap();
         assert_eq!(cells.len(), 12);
         assert_eq!(cells[0].label(), "delta=0 reset=hard");
         assert_eq!(cells[4].name(), "delta=0.5_reset=soft_seed=4");
-        let flags = &cells[10].settings.config;
-        assert_eq!((flags.seed, flags.delta, flags.lr), (Some(9), Some(0.5), Some(0.25)));
-        assert_eq!(flags.reset, "soft".parse().ok());
+        let config = &cells[10].settings.config;
+        assert_eq!((config.seed, config.delta, config.lr), (Some(9), Some(0.5), Some(0.25)));
+        assert_eq!(config.reset, "soft".parse().ok());
     }
 }

@@ -1,4 +1,11 @@
-//! From flags to a checked configuration: every setting has a value, and the value makes sense.
+//! From settings that are given to a checked configuration: every setting has a value, and the value makes sense.
+//!
+//! | module | what |
+//! |---|---|
+//! | `run_config` | [`RunConfig`]: every setting, given or not, as flags and files have them |
+//! | [`names`] | choices that have a name |
+//! | [`defaults`] | the one table of defaults |
+//! | `events` | [`EventSettings`]: how recordings become frames |
 
 pub(crate) mod by_name;
 pub mod defaults;
@@ -74,7 +81,7 @@ impl Shape {
 }
 
 impl Settings {
-    /// Lays flags over an optional file over the defaults, and checks the result.
+    /// Lays `config` over an optional file over the defaults, and checks the result.
     ///
     /// # Errors
     /// A file that cannot be read, an unknown name, a number out of range (with the range).
@@ -82,7 +89,7 @@ impl Settings {
         let Some(path) = file else { return Self::check(config) };
         let saved = RunConfig::read(path)?;
         let alone = saved.clone();
-        // What is wrong with the file alone is the file's fault, not that of a flag.
+        // What is wrong with the file alone is the file's fault, not that of `config`.
         Self::check(config.over_saved(saved)).map_err(|why| match Self::check(alone) {
             Err(same) if same.to_string() == why.to_string() => why.of_file(path),
             _ => why,

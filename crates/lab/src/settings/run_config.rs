@@ -263,14 +263,14 @@ mod tests {
 
     #[test]
     fn toml_comes_back() {
-        let mut flags =
+        let mut config =
             RunConfig { weight_decay: Some(1e-4), net: Some(NetKind::Mlp), ..RunConfig::default() };
-        assert_eq!(flags.to_toml().unwrap(), "net = \"mlp\"\nweight-decay = 0.0001\n");
+        assert_eq!(config.to_toml().unwrap(), "net = \"mlp\"\nweight-decay = 0.0001\n");
         let mut rng = spikegrad::data::rng::Rng::new(3);
         for _ in 0..10_000 {
             let number = f32::from_bits(rng.u64() as u32);
-            flags.lr = Some(number).filter(|number| number.is_finite());
-            assert_eq!(toml::from_str::<RunConfig>(&flags.to_toml().unwrap()).unwrap(), flags);
+            config.lr = Some(number).filter(|number| number.is_finite());
+            assert_eq!(toml::from_str::<RunConfig>(&config.to_toml().unwrap()).unwrap(), config);
         }
     }
 }

@@ -5,24 +5,24 @@ use spikegrad::bptt::Reset;
 use spikegrad::data::events::{FrameConfig, Resample, Sensor, Slicing, Values};
 use spikegrad::models::{Init, Memory, NetKind, Norm};
 
-fn wrong(flags: RunConfig) -> String {
-    Settings::resolve(flags, None).unwrap_err().to_string()
+fn wrong(config: RunConfig) -> String {
+    Settings::resolve(config, None).unwrap_err().to_string()
 }
 
 #[test]
 fn numbers_out_of_range_show_both_numbers() {
-    let flags = RunConfig { lr: Some(-1.0), ..RunConfig::default() };
-    assert_eq!(wrong(flags), "--lr is -1, must be above 0");
-    let flags = RunConfig { timesteps: Some(0), ..RunConfig::default() };
-    assert_eq!(wrong(flags), "--timesteps is 0, must be at least 1");
-    let flags = RunConfig { decay: Some(f32::NAN), ..RunConfig::default() };
-    assert_eq!(wrong(flags), "--decay is NaN, must be from 0 to 1");
+    let config = RunConfig { lr: Some(-1.0), ..RunConfig::default() };
+    assert_eq!(wrong(config), "--lr is -1, must be above 0");
+    let config = RunConfig { timesteps: Some(0), ..RunConfig::default() };
+    assert_eq!(wrong(config), "--timesteps is 0, must be at least 1");
+    let config = RunConfig { decay: Some(f32::NAN), ..RunConfig::default() };
+    assert_eq!(wrong(config), "--decay is NaN, must be from 0 to 1");
 }
 
 #[test]
 fn resolved_settings_resolve_to_themselves() {
-    let flags = RunConfig { surrogate: "arctan".parse().ok(), ..RunConfig::default() };
-    let once = Settings::resolve(flags, None).unwrap();
+    let config = RunConfig { surrogate: "arctan".parse().ok(), ..RunConfig::default() };
+    let once = Settings::resolve(config, None).unwrap();
     let again = Settings::resolve(once.config.clone(), None).unwrap();
     assert_eq!(once.config, again.config);
     assert_eq!(once.config.alpha, Some(2.0));
@@ -30,8 +30,8 @@ fn resolved_settings_resolve_to_themselves() {
 
 #[test]
 fn a_surrogate_takes_its_own_parameter() {
-    let flags = RunConfig { alpha: Some(1.0), ..RunConfig::default() };
-    assert_eq!(wrong(flags), "the rectangle surrogate takes --window, not --alpha");
+    let config = RunConfig { alpha: Some(1.0), ..RunConfig::default() };
+    assert_eq!(wrong(config), "the rectangle surrogate takes --window, not --alpha");
 }
 
 /// Settings from TOML, under the names that flags have.
