@@ -35,7 +35,7 @@ static RUN: LazyLock<Run> = LazyLock::new(|| {
     let mut words: Vec<String> = command.split(' ').map(String::from).collect();
     words.push(folder.display().to_string());
     spikegrad_cli::run(words);
-    let (state, told) = spikegrad_cli::taken_up(&folder).expect("the run is whole");
+    let (state, told) = spikegrad_lab::run::taken_up(&folder).expect("the run is whole");
     assert!(told.is_empty(), "{told:?}");
     let files = fs::read_dir(&folder).expect("the folder is there").map(|entry| {
         let entry = entry.expect("an entry");
@@ -87,8 +87,11 @@ fuzz_target!(|changes: Vec<Change>| {
     for (name, bytes) in &files {
         fs::write(run.folder.join(name), bytes).expect("the file is ours");
     }
-    match spikegrad_cli::taken_up(&run.folder) {
-        Err(why) => assert!(!why.is_empty() && why.lines().count() == 1, "{why}"),
+    match spikegrad_lab::run::taken_up(&run.folder) {
+        Err(why) => {
+            let why = why.to_string();
+            assert!(!why.is_empty() && why.lines().count() == 1, "{why}");
+        }
         Ok((state, told)) => assert!(!told.is_empty() || state == run.state, "another run goes on"),
     }
 });

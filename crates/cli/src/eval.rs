@@ -1,14 +1,14 @@
 //! `spikegrad eval`: accuracy, loss and confusion matrix of a run.
 
-use crate::checkpoint::{Checkpoint, CheckpointArgs};
-use crate::failure::Failure;
-use crate::files::{print, table};
+use crate::opening::OpeningArgs;
 use crate::outputs::JsonTarget;
-use crate::row;
-use crate::score::{Score, score};
 use clap::Args;
 use serde_json::json;
 use spikegrad::data::SampleSet;
+use spikegrad_lab::score::{Score, score};
+use spikegrad_lab::{Checkpoint, Result, Silent};
+use spikegrad_report::row;
+use spikegrad_report::table::table;
 use std::path::{Path, PathBuf};
 
 /// Classes up to which the confusion matrix is printed.
@@ -20,7 +20,7 @@ pub struct EvalArgs {
     /// Run folder, or a checkpoint
     run: PathBuf,
     #[command(flatten)]
-    checkpoint: CheckpointArgs,
+    opening: OpeningArgs,
     /// Write the figures as JSON to a new file, or to stdout for -
     #[arg(long, value_name = "FILE")]
     json: Option<String>,
@@ -30,22 +30,19 @@ pub struct EvalArgs {
 ///
 /// # Errors
 /// A missing or damaged file, weights that do not fit the settings, bad data.
-pub fn run(args: EvalArgs) -> Result<(), Failure> {
+pub fn run(args: EvalArgs) -> Result<()> {
     let json = JsonTarget::claim(args.json.as_deref())?;
-    let path = args.checkpoint.weights(&args.run)?;
-    let Checkpoint { settings, data, mut trainer } = Checkpoint::load(&path, &args.checkpoint)?;
+    let Checkpoint { weights, settings, data, mut trainer } = args.opening.open(&args.run)?;
     let test = data.test_loader(&settings)?;
-    let Some(score) = score(&mut trainer, &test, None, false)? else { return Ok(()) };
-    if !json.is_stdout() {
-        print(&(data.note.clone() + &show(&path, &score, &data.test)));
-    }
-    json.write(&json!({
-        "checkpoint": path.display().to_string(),
+    let Some(score) = score(&mut trainer, &test, None, &Silent)? else { return Ok(()) };
+    let figures = json!({
+        "checkpoint": weights.display().to_string(),
         "images": data.test.len(),
         "accuracy": score.accuracy,
         "loss": score.loss,
         "confusion": score.confusion,
-    }))
+    });
+    json.report(&figures, &(data.note.clone() + &show(&weights, &score, &data.test)))
 }
 
 /// Puts the score in words.

@@ -1,46 +1,19 @@
 //! `spikegrad gradcheck`: the trainer's gradients on a tiny net, against four witnesses.
-//!
-//! | witness | what it proves |
-//! |---|---|
-//! | `tape`: f64 reverse mode with the same surrogate rule | the spiking backward, SGS included |
-//! | `smooth tape`: the same with the surrogate's primitive for spikes | the same code on a differentiable net |
-//! | `differences`: f64 finite differences of the smooth loss | that both are the gradient, not only equal |
-//! | `adjoint`: ⟨W ∗ x, g⟩ = ⟨x, dx⟩ = ⟨W, dW⟩ | that the three passes of a convolution belong together |
-//!
-//! A spike flips when f32 and f64 fall on either side of the threshold, which no tolerance could forgive: of a few
-//! random inputs, the one whose membranes keep the largest distance to such points is used.
 
-use crate::failure::Failure;
-use crate::files::{print, table};
+use crate::exercise;
 use crate::flags::Flags;
 use crate::outputs::JsonTarget;
-use crate::settings::{Settings, Shape, level};
-use crate::{adjoint, exercise, oracle, row};
+use crate::terminal::print;
 use clap::Args;
 use serde_json::json;
-use spikegrad::data::rng::Rng;
-use spikegrad::gradcheck::gradients;
-use spikegrad::models::{Input, NetKind};
 use spikegrad::tensor::Level;
-use spikegrad::{TrainConfig, Trainer};
-use spikegrad_testkit::check::{dot, largest};
-use spikegrad_testkit::layout::{NetConfig, buffers};
-use spikegrad_testkit::net::{StepResult, step};
-use std::collections::BTreeMap;
+pub use spikegrad_lab::gradcheck::usual;
+use spikegrad_lab::gradcheck::{Worst, check, tiny};
+use spikegrad_lab::settings::level;
+use spikegrad_lab::{Error, Result};
+use spikegrad_report::row;
+use spikegrad_report::table::table;
 use std::path::PathBuf;
-
-/// The images of the check: as small as most nets allow.
-const SHAPE: Shape = Shape { channels: 3, height: 8, width: 8, classes: 5 };
-/// The same for VGGSNN.
-const VGG_SHAPE: Shape = Shape { height: 16, width: 16, ..SHAPE };
-/// Random inputs to choose from.
-const TRIES: u64 = 12;
-/// Distance of membranes to a flip that is surely enough.
-const SAFE: f64 = 2e-5;
-/// Step of the finite differences, relative to the norm of the weights.
-const STEP: f64 = 1e-6;
-/// Gradients below this share of the net's largest count as that share when errors become relative.
-const FLOOR: f64 = 1e-3;
 
 /// What `gradcheck` takes.
 #[derive(Args, Clone, Debug)]
@@ -59,210 +32,31 @@ pub struct GradcheckArgs {
     tolerance: f64,
     /// SIMD level: baseline, avx2 or avx512; default: the best
     #[arg(long, value_name = "NAME")]
-    level: Option<String>,
+    level: Option<Level>,
     /// Write the errors as JSON to a new file, or to stdout for -
     #[arg(long, value_name = "FILE")]
     json: Option<String>,
-}
-
-/// The worst element of a comparison.
-#[derive(Clone, Debug)]
-struct Worst {
-    check: &'static str,
-    tensor: String,
-    index: usize,
-    got: f64,
-    want: f64,
-    error: f64,
-}
-
-/// A batch, and what the f64 reference makes of it.
-struct Case {
-    images: Vec<f32>,
-    labels: Vec<u32>,
-    reference: StepResult,
-    margin: f64,
 }
 
 /// Checks.
 ///
 /// # Errors
 /// Settings that make no sense, or an error above the tolerance.
-pub fn run(args: GradcheckArgs) -> Result<(), Failure> {
+pub fn run(args: GradcheckArgs) -> Result<()> {
     if let Some(name) = &args.exercise {
         return exercise::grade(name);
     }
-    if args.tolerance.is_nan() || args.tolerance <= 0.0 {
-        return Err(Failure::Usage(format!("--tolerance is {}, must be above 0", args.tolerance)));
+    let tolerance = args.tolerance;
+    if tolerance.is_nan() || tolerance <= 0.0 {
+        return Err(Error::setting(format!("--tolerance is {tolerance}, must be above 0")));
     }
     let json = JsonTarget::claim(args.json.as_deref())?;
-    let config = tiny(&args)?;
-    let level = level(args.level.as_deref())?;
-    let mut rows = Vec::new();
-    let mut trainer = Trainer::new(config.clone(), level)?;
-    rows.extend(against_tape(&mut trainer, &config, "tape")?.0);
-    if !config.net.twin {
-        let mut smooth = config.clone();
-        smooth.net.smooth = true;
-        let mut trainer = Trainer::new(smooth.clone(), level)?;
-        let (errors, got, case) = against_tape(&mut trainer, &smooth, "smooth tape")?;
-        rows.extend(errors);
-        let detached = smooth.net.lif.reset.to_string().ends_with("detached");
-        if !detached {
-            rows.extend(against_differences(&trainer, &smooth, &got, &case)?);
-        }
-    }
-    rows.extend(against_adjoint(level, config.seed)?);
-    finish(&args, &json, &rows)
-}
-
-/// The convolution kernels against each other.
-fn against_adjoint(level: Level, seed: u64) -> Result<Vec<Worst>, Failure> {
-    let identities = adjoint::identities(level, seed).map_err(|error| Failure::Input(error.to_string()))?;
-    let worst = |row: adjoint::Identity| {
-        let adjoint::Identity { name, got, want, error } = row;
-        Worst { check: "adjoint", tensor: name, index: 0, got, want, error }
-    };
-    Ok(identities.into_iter().map(worst).collect())
-}
-
-/// The settings, on a tiny net.
-fn tiny(args: &GradcheckArgs) -> Result<TrainConfig, Failure> {
-    let small = Flags { width: Some(0.0625), batch: Some(4), ..Flags::default() };
-    let flags = match args.config.is_some() {
-        true => args.flags.clone(),
-        false => args.flags.clone().over(small),
-    };
-    let settings = Settings::resolve(flags, args.config.as_deref())?;
-    let is_vgg =
-        matches!(settings.train_config(SHAPE).net.kind(), Some(NetKind::VggSnn | NetKind::VggSnnStride));
-    Ok(settings.train_config(if is_vgg { VGG_SHAPE } else { SHAPE }))
-}
-
-/// The weights and the fresh running statistics, in f64.
-fn values(trainer: &Trainer, net: &NetConfig) -> BTreeMap<String, Vec<f64>> {
-    let wide = |values: Vec<f32>| values.into_iter().map(f64::from).collect();
-    let mut all: BTreeMap<String, Vec<f64>> =
-        trainer.parameters().into_iter().map(|(name, _, values)| (name, wide(values))).collect();
-    for entry in buffers(net) {
-        let start = if entry.name.ends_with("running_var") { 1.0 } else { 0.0 };
-        all.insert(entry.name.clone(), vec![start; entry.len()]);
-    }
-    all
-}
-
-/// One step of the reference.
-fn reference(
-    net: &NetConfig,
-    values: &BTreeMap<String, Vec<f64>>,
-    images: &[f32],
-    labels: &[u32],
-) -> StepResult {
-    let images: Vec<f64> = images.iter().map(|&x| f64::from(x)).collect();
-    let labels: Vec<usize> = labels.iter().map(|&label| label as usize).collect();
-    step(net, &|name| values.get(name).cloned().unwrap_or_default(), &images, &labels)
-}
-
-/// Finds an input whose membranes stay away from every point where the gradient jumps.
-fn case(trainer: &Trainer, train: &TrainConfig, net: &NetConfig) -> Case {
-    let values = values(trainer, net);
-    let mut best: Option<Case> = None;
-    for seed in 0..TRIES {
-        let mut rng = Rng::keyed(&[train.seed, seed]);
-        let count = trainer.net().images_len();
-        let number = |x: f32| if train.net.input == Input::Spikes { f32::from(x > 0.5) } else { x };
-        let images: Vec<f32> = (0..count).map(|_| number(rng.normal())).collect();
-        let labels: Vec<u32> = (0..train.batch).map(|_| rng.below(SHAPE.classes) as u32).collect();
-        let reference = reference(net, &values, &images, &labels);
-        let margin = margin(net, train.net.smooth, &reference);
-        if best.as_ref().is_none_or(|best| margin > best.margin) {
-            best = Some(Case { images, labels, reference, margin });
-        }
-        if margin > SAFE {
-            break;
-        }
-    }
-    best.unwrap_or_else(|| unreachable!("at least one input was tried"))
-}
-
-/// The least distance of a membrane to the threshold or a kink of the surrogate.
-fn margin(net: &NetConfig, smooth: bool, reference: &StepResult) -> f64 {
-    let mut points = if net.ann { vec![-net.lif.threshold] } else { net.lif.surrogate.kinks() };
-    if !smooth && !net.ann {
-        points.push(0.0);
-    }
-    let distance = |u: &f64| {
-        let d = u - net.lif.threshold;
-        points.iter().map(|p| (d - p).abs()).fold(f64::INFINITY, f64::min)
-    };
-    reference.membranes.values().flatten().map(distance).fold(f64::INFINITY, f64::min)
-}
-
-/// The trainer's gradients by name.
-type Gradients = Vec<(String, Vec<f32>)>;
-
-/// Compares every element with the tape.
-fn against_tape(
-    trainer: &mut Trainer,
-    train: &TrainConfig,
-    check: &'static str,
-) -> Result<(Vec<Worst>, Gradients, Case), Failure> {
-    let net = oracle::config(train)?;
-    let case = case(trainer, train, &net);
-    let got = gradients(trainer, &case.images, &case.labels)?;
-    let top = case.reference.grads.values().flatten().fold(0.0f64, |top, g| top.max(g.abs()));
-    let mut rows = Vec::new();
-    for (tensor, got) in &got {
-        let Some(want) = case.reference.grads.get(tensor).filter(|want| want.len() == got.len()) else {
-            return Err(Failure::Input(format!("{tensor}: the reference has no such gradient")));
-        };
-        let scale = largest(want).max(FLOOR * top).max(f64::MIN_POSITIVE);
-        let error = |i: usize| {
-            let error = (f64::from(got[i]) - want[i]).abs() / scale;
-            if error.is_nan() { f64::INFINITY } else { error }
-        };
-        let index = (0..got.len()).fold(0, |worst, i| if error(i) > error(worst) { i } else { worst });
-        let (tensor, got, want) = (tensor.clone(), f64::from(got[index]), want[index]);
-        rows.push(Worst { check, tensor, index, got, want, error: error(index) });
-    }
-    Ok((rows, got, case))
-}
-
-/// Compares the derivative along a random direction of each tensor with finite differences of the f64 loss.
-fn against_differences(
-    trainer: &Trainer,
-    train: &TrainConfig,
-    got: &Gradients,
-    case: &Case,
-) -> Result<Vec<Worst>, Failure> {
-    let net = oracle::config(train)?;
-    let mut values = values(trainer, &net);
-    let top = case.reference.grads.values().map(|g| dot(g, g).sqrt()).fold(0.0, f64::max);
-    let mut rows = Vec::new();
-    for (k, (tensor, gradient)) in got.iter().enumerate() {
-        let mut rng = Rng::keyed(&[train.seed, TRIES, k as u64]);
-        let direction: Vec<f64> = gradient.iter().map(|_| f64::from(rng.normal())).collect();
-        let length = dot(&direction, &direction).sqrt();
-        let start = values.get(tensor).cloned().unwrap_or_default();
-        let mut loss_at = |h: f64| {
-            let moved = start.iter().zip(&direction).map(|(w, d)| w + h * d / length).collect();
-            values.insert(tensor.clone(), moved);
-            reference(&net, &values, &case.images, &case.labels).loss
-        };
-        let want = (loss_at(STEP) - loss_at(-STEP)) / (2.0 * STEP);
-        values.insert(tensor.clone(), start);
-        let gradient: Vec<f64> = gradient.iter().map(|&g| f64::from(g)).collect();
-        let got = dot(&gradient, &direction) / length;
-        let scale = dot(&gradient, &gradient).sqrt().max(FLOOR * top).max(f64::MIN_POSITIVE);
-        let error = (got - want).abs() / scale;
-        let error = if error.is_nan() { f64::INFINITY } else { error };
-        rows.push(Worst { check: "differences", tensor: tensor.clone(), index: 0, got, want, error });
-    }
-    Ok(rows)
+    let config = tiny(args.flags.into(), args.config.as_deref())?;
+    finish(tolerance, &json, &check(&config, level(args.level)?)?)
 }
 
 /// Prints the table and gives the verdict.
-fn finish(args: &GradcheckArgs, json: &JsonTarget, rows: &[Worst]) -> Result<(), Failure> {
+fn finish(tolerance: f64, json: &JsonTarget, rows: &[Worst]) -> Result<()> {
     let figures: Vec<_> = rows
         .iter()
         .map(|w| json!({ "check": w.check, "tensor": w.tensor, "index": w.index, "got": w.got, "want": w.want, "error_relative": w.error }))
@@ -282,8 +76,8 @@ fn finish(args: &GradcheckArgs, json: &JsonTarget, rows: &[Worst]) -> Result<(),
     let Worst { check, tensor, index, got, want, error } = worst;
     let what =
         format!("{check}, {tensor}[{index}]: got {got:.6e}, want {want:.6e}, relative error {error:.1e}");
-    if *error > args.tolerance {
-        return Err(Failure::Input(format!("above the tolerance {:.0e}: {what}", args.tolerance)));
+    if *error > tolerance {
+        return Err(Error::input(format!("above the tolerance {:.0e}: {what}", tolerance)));
     }
     if !json.is_stdout() {
         print(&format!("ok; worst: {what}\n"));

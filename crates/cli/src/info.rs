@@ -1,17 +1,18 @@
 //! `spikegrad info`: what a checkpoint, a run folder, a data set or a recording of events holds.
 
-use crate::failure::Failure;
-use crate::files::{self, print, table};
-use crate::metrics;
 use crate::outputs::{JsonTarget, NewFile};
-use crate::recording::{Wanted, summarise};
-use crate::row;
-use crate::run_folder::{METRICS, SETTINGS, STATE, check_is_run};
-use crate::run_state::RunState;
+use crate::terminal::print;
 use clap::Args;
-use spikegrad::data::events::{Sample, Sensor};
+use spikegrad::data::events::{Events, Sample, Sensor};
 use spikegrad::data::{ImageSet, Source};
 use spikegrad::models::safetensors::File;
+use spikegrad_lab::recording::{Wanted, summarise};
+use spikegrad_lab::run::folder::{METRICS, SETTINGS, STATE, check_is_run};
+use spikegrad_lab::run::{RunState, metrics};
+use spikegrad_lab::{Error, Result, files};
+use spikegrad_report::render::{Kind, render};
+use spikegrad_report::row;
+use spikegrad_report::table::table;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -38,7 +39,7 @@ pub struct InfoArgs {
 ///
 /// # Errors
 /// A file that is missing or damaged.
-pub fn run(args: InfoArgs) -> Result<(), Failure> {
+pub fn run(args: InfoArgs) -> Result<()> {
     let path = Path::new(&args.file);
     let source = args.file.parse::<Source>();
     if source.is_err() && is_recording(path)? {
@@ -51,13 +52,13 @@ pub fn run(args: InfoArgs) -> Result<(), Failure> {
         ("sensor", args.sensor.is_some()),
     ];
     if let Some((name, _)) = for_recordings.iter().find(|(_, given)| *given) {
-        return Err(Failure::Usage(format!("--{name} is for a recording of events")));
+        return Err(Error::setting(format!("--{name} is for a recording of events")));
     }
     let text = match source {
         Ok(source) if source.is_events() => event_set(&source)?,
         Ok(source) => data_set(&source)?,
         Err(_) if path.is_dir() => folder(path)?,
-        Err(why) if args.file.contains(':') && !path.exists() => return Err(Failure::input(why)),
+        Err(why) if args.file.contains(':') && !path.exists() => return Err(Error::input(why)),
         Err(_) => checkpoint(path)?,
     };
     print(&text);
@@ -65,40 +66,51 @@ pub fn run(args: InfoArgs) -> Result<(), Failure> {
 }
 
 /// Tells whether a path is to be read as a recording: stdin, or what is there and is neither a folder nor a checkpoint.
-fn is_recording(path: &Path) -> Result<bool, Failure> {
+fn is_recording(path: &Path) -> Result<bool> {
     let there = path.exists() && !path.is_dir();
     Ok(path == Path::new("-") || (there && !(path.is_file() && is_safetensors(path)?)))
 }
 
 /// Tells whether a file is named, or begins, like a checkpoint: the length of a header that fits the file, and an object.
-fn is_safetensors(path: &Path) -> Result<bool, Failure> {
+fn is_safetensors(path: &Path) -> Result<bool> {
     if path.extension().is_some_and(|ending| ending == "safetensors") {
         return Ok(true);
     }
     let mut head = Vec::new();
-    let file = std::fs::File::open(path).map_err(|why| Failure::at(path, why))?;
-    let size = file.metadata().map_err(|why| Failure::at(path, why))?.len();
-    file.take(9).read_to_end(&mut head).map_err(|why| Failure::at(path, why))?;
+    let file = std::fs::File::open(path).map_err(|why| Error::at(path, why))?;
+    let size = file.metadata().map_err(|why| Error::at(path, why))?.len();
+    file.take(9).read_to_end(&mut head).map_err(|why| Error::at(path, why))?;
     let length = head.first_chunk::<8>().map(|bytes| u64::from_le_bytes(*bytes));
     Ok(head.get(8) == Some(&b'{') && length.is_some_and(|length| length <= size))
 }
 
 /// Sums a recording up.
-fn recording(path: &Path, args: &InfoArgs) -> Result<(), Failure> {
+fn recording(path: &Path, args: &InfoArgs) -> Result<()> {
     let json = JsonTarget::claim(args.json.as_deref())?;
     let picture = NewFile::wanted("--render", args.render.as_ref())?;
     json.is_apart_from(args.render.as_deref().as_slice())?;
-    let wanted = Wanted { picture: picture.as_ref(), sensor: args.sensor, stream: args.stream };
-    let summary = summarise(path, wanted)?;
-    if !json.is_stdout() {
-        print(&summary.text);
+    let summary = summarise(path, Wanted { sensor: args.sensor, stream: args.stream })?;
+    if let Some(picture) = &picture {
+        draw(&summary.events, picture)?;
     }
-    json.write(&summary.figures)
+    json.report(&summary.figures, &summary.text)
+}
+
+/// Draws a recording into a new file, whose ending says how.
+fn draw(events: &Events, picture: &NewFile) -> Result<()> {
+    let target = picture.path();
+    let Some(kind) = Kind::of(target) else {
+        let why = format!("--render {}: the name must end in .png, .gif or .html", target.display());
+        return Err(Error::setting(why));
+    };
+    picture.write(render(events, kind).map_err(|why| Error::at(target, why))?)?;
+    print(&format!("wrote {}\n", target.display()));
+    Ok(())
 }
 
 /// The tensors and the metadata of a file.
-fn checkpoint(path: &Path) -> Result<String, Failure> {
-    let file = File::read(path).map_err(Failure::input)?;
+fn checkpoint(path: &Path) -> Result<String> {
+    let file = File::read(path).map_err(Error::input)?;
     let mut rows = vec![row!["tensor", "type", "shape", "values"]];
     let mut total = 0usize;
     for entry in &file.tensors {
@@ -118,10 +130,10 @@ fn checkpoint(path: &Path) -> Result<String, Failure> {
 }
 
 /// The settings and the last epoch of a run; nothing of it is changed, whether a trainer is at work there or not.
-fn folder(path: &Path) -> Result<String, Failure> {
+fn folder(path: &Path) -> Result<String> {
     check_is_run(path)?;
     let config = path.join(SETTINGS);
-    let mut text = files::read_text(&config).map_err(|why| Failure::at(&config, why))?;
+    let mut text = files::read_text(&config).map_err(|why| Error::at(&config, why))?;
     let lines = path.join(METRICS);
     let mut found = metrics::read_text(&lines)?;
     let state = path.join(STATE);
@@ -143,8 +155,8 @@ fn folder(path: &Path) -> Result<String, Failure> {
 }
 
 /// The recordings and the classes of a data set of events.
-fn event_set(source: &Source) -> Result<String, Failure> {
-    let split = source.list_events(0).map_err(Failure::input)?;
+fn event_set(source: &Source) -> Result<String> {
+    let split = source.list_events(0).map_err(Error::input)?;
     let sensor = split.fit.sensor.map_or("as each says".into(), |s| format!("{}×{}", s.width, s.height));
     let mut text = format!(
         "training: {} recordings\ntest: {} recordings ({})\nsensor: {sensor}\n",
@@ -162,8 +174,8 @@ fn event_set(source: &Source) -> Result<String, Failure> {
 }
 
 /// The sizes and the classes of a data set.
-fn data_set(source: &Source) -> Result<String, Failure> {
-    let split = source.load(0).map_err(Failure::input)?;
+fn data_set(source: &Source) -> Result<String> {
+    let split = source.load(0).map_err(Error::input)?;
     let mut text = String::new();
     for (name, set) in [("training", &split.train), ("test", &split.test)] {
         let ImageSet { channels, height, width, classes, .. } = set;

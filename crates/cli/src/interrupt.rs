@@ -9,8 +9,8 @@
 //! A signal that is ignored when the program starts stays ignored: that is how `nohup` and shells that start jobs in
 //! the background want it.
 
-use crate::failure::Failure;
 use crate::terminal::warn;
+use spikegrad_lab::{Error, Result};
 use std::sync::atomic::{AtomicI32, Ordering};
 
 /// Number of the first signal; 0 before it.
@@ -31,9 +31,9 @@ fn note(signal: i32) {
 /// # Errors
 /// The system refuses the handler.
 #[cfg(unix)]
-pub fn listen() -> Result<(), Failure> {
+pub fn listen() -> Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    let refused = |why: std::io::Error| Failure::Input(format!("cannot listen for signals: {why}"));
+    let refused = |why: std::io::Error| Error::input(format!("cannot listen for signals: {why}"));
     let ignored = ignored_signals();
     let signals = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0);
     let mut signals = signal_hook::iterator::Signals::new(signals).map_err(refused)?;
@@ -54,10 +54,10 @@ fn ignored_signals() -> u64 {
 /// # Errors
 /// The system refuses the handler.
 #[cfg(not(unix))]
-pub fn listen() -> Result<(), Failure> {
+pub fn listen() -> Result<()> {
     const SIGINT: i32 = 2;
     ctrlc::set_handler(|| note(SIGINT))
-        .map_err(|why| Failure::Input(format!("cannot listen for Ctrl-C: {why}")))
+        .map_err(|why| Error::input(format!("cannot listen for Ctrl-C: {why}")))
 }
 
 /// Tells whether a signal came.
@@ -65,7 +65,7 @@ pub fn asked() -> bool {
     ASKED.load(Ordering::Relaxed) != 0
 }
 
-/// The outcome of a command that has put its work in order after a signal: the status that the signal asks for.
-pub fn stopped() -> Failure {
-    Failure::Stopped((STATUS_BASE + ASKED.load(Ordering::Relaxed)) as u8)
+/// The status of a command that has put its work in order after a signal: the one that the signal asks for.
+pub fn status() -> u8 {
+    (STATUS_BASE + ASKED.load(Ordering::Relaxed)) as u8
 }

@@ -1,72 +1,52 @@
 //! The `spikegrad` command: train spiking neural networks on a CPU, every gradient proven.
 //!
+//! This crate has arguments and printing alone; the work is done by `spikegrad-lab`, charts and pages by
+//! `spikegrad-report`.
+//!
 //! | module | what |
 //! |---|---|
-//! | `flags`, `defaults`, `settings`, `event_settings` | from flags and a TOML file to a checked configuration |
-//! | `dataset`, `score`, `train`, `resume`, `when`, `eval` | training and scoring |
-//! | `run_folder`, `run_state`, `identity`, `metrics` | what a run leaves behind, and what makes it the same run again |
-//! | `report`, `thumbnails`, `provenance`, `plot`, `dot_plot`, `log_dots` | pages and charts |
-//! | `terminal`, `outputs`, `files`, `escape`, `interrupt` | what goes out and comes in: text, new files, foreign names, signals |
-//! | `checkpoint` | a trained net that a command looks at |
-//! | `ablate`, `robustness`, `energy` | the paper's experiments |
-//! | `gradcheck`, `parity`, `exercise` | proofs; a reader's gradients graded |
-//! | `trace`, `doctor` | neurons and gradients, step by step; what stands out |
-//! | `figures` | the book's drawings |
-//! | `plan`, `info`, `bench` | sizes and times |
-//! | `film`, `recording`, `render` | event recordings: made, summed up, drawn |
+//! | `flags`, `opening`, `noise` | arguments that several commands share: settings, which trained net, which noise |
+//! | `terminal`, `host`, `progress`, `interrupt` | what goes out and comes in: text, progress, signals |
+//! | `outputs` | new files, claimed before the work and written after it |
+//! | the others | a command each, under its name; `exercise` grades a reader's gradients |
 #![forbid(unsafe_code)]
 
 mod ablate;
-mod adjoint;
 mod bench;
-mod checkpoint;
-mod dataset;
-mod defaults;
 mod doctor;
-mod dot_plot;
 mod energy;
-mod escape;
 mod eval;
-mod event_settings;
 mod exercise;
-mod failure;
+mod export;
 mod figures;
-mod files;
 mod film;
 mod flags;
 mod gradcheck;
-mod identity;
+mod host;
 mod info;
 mod interrupt;
-mod log_dots;
-mod metrics;
-mod oracle;
+mod noise;
+mod opening;
 mod outputs;
 mod parity;
 mod plan;
-mod plot;
 mod progress;
-mod provenance;
-mod recording;
-mod render;
-mod report;
-mod resume;
 mod robustness;
-mod run_folder;
-mod run_state;
-mod score;
-mod settings;
 mod terminal;
-mod thumbnails;
 mod trace;
 mod train;
-mod when;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use failure::Failure;
+use spikegrad_lab::settings::{RunConfig, Settings, defaults};
+use spikegrad_lab::{Error, Result};
 use std::ffi::OsString;
 use std::process::ExitCode;
 use terminal::warn;
+
+/// The status of a bad input or a failed check.
+const FAILED: u8 = 1;
+/// The status of wrong usage: a flag or a setting that makes no sense.
+const WRONG_USAGE: u8 = 2;
 
 /// Train spiking neural networks on a CPU, every gradient proven.
 #[derive(Parser, Debug)]
@@ -115,7 +95,7 @@ enum Command {
     Trace(Box<trace::TraceArgs>),
     /// Examine a run's neurons, gradients, normalisation and Lipschitz constants, with a suggestion each
     #[command(after_help = "Example: spikegrad doctor runs/lenet-shapes-1 --html doctor.html")]
-    Doctor(Box<doctor::DoctorArgs>),
+    Doctor(doctor::DoctorArgs),
     /// Show parameters, operations and memory before training
     #[command(
         after_help = "Example: spikegrad plan --net resnet19 --data cifar10:any --batch 100 --timesteps 2"
@@ -124,6 +104,9 @@ enum Command {
     /// Show what a checkpoint, a run, a data set or a recording of events holds
     #[command(after_help = "Example: spikegrad info runs/lenet-shapes-1/best.safetensors")]
     Info(info::InfoArgs),
+    /// Write a run's weights to a new file for other programs
+    #[command(after_help = "Example: spikegrad export runs/lenet-shapes-1 --best --out lenet.safetensors")]
+    Export(export::ExportArgs),
     /// Film an image data set with a simulated event camera
     #[command(
         after_help = "Example: spikegrad film --data cifar10:data/cifar-10-batches-bin --limit 1000 --out filmed"
@@ -139,7 +122,7 @@ enum Command {
 
 impl Command {
     /// Runs the command.
-    fn run(self) -> Result<(), Failure> {
+    fn run(self) -> Result<()> {
         match self {
             Self::Train(args) => train::run(*args),
             Self::Eval(args) => eval::run(args),
@@ -149,9 +132,10 @@ impl Command {
             Self::Parity(args) => parity::run(args),
             Self::Gradcheck(args) => gradcheck::run(*args),
             Self::Trace(args) => trace::run(*args),
-            Self::Doctor(args) => doctor::run(*args),
+            Self::Doctor(args) => doctor::run(args),
             Self::Plan(args) => plan::run(*args),
             Self::Info(args) => info::run(args),
+            Self::Export(args) => export::run(args),
             Self::Film(args) => film::run(args),
             Self::Figures(args) => figures::run(args),
             Self::Bench(args) => bench::run(args),
@@ -164,25 +148,37 @@ impl Command {
 /// # Errors
 /// The line that a user would see.
 pub fn check_settings(text: &str) -> Result<(), String> {
-    let flags = flags::Flags::parse(text, std::path::Path::new("settings.toml"));
-    flags.and_then(settings::Settings::check).map(drop).map_err(|why| why.to_string())
+    let config = RunConfig::parse(text, std::path::Path::new("settings.toml"));
+    config.and_then(Settings::check).map(drop).map_err(|why| why.to_string())
 }
 
-pub use resume::taken_up;
-
-/// Writes into the help of commands that take all settings what a setting is when nobody gives it.
+/// Writes into the help of commands that take settings what a setting is when nobody gives it.
 fn with_defaults(command: clap::Command) -> clap::Command {
-    let texts = defaults::texts();
-    ["train", "ablate", "plan"].into_iter().fold(command, |command, name| {
-        command.mut_subcommand(name, |command| {
-            command.mut_args(|arg| {
-                let flag = arg.get_id().as_str().replace('_', "-");
-                match (texts.get(&flag), arg.get_help().map(ToString::to_string)) {
-                    (Some(default), Some(help)) => arg.help(format!("{help} [default: {default}]")),
-                    _ => arg,
-                }
-            })
+    let none = RunConfig::default();
+    let command = ["train", "ablate", "plan"].into_iter().fold(command, |command, name| {
+        command.mut_subcommand(name, |command| with_defaults_of(command, &none))
+    });
+    let usual = bench::usual();
+    command
+        .mut_subcommand("gradcheck", |command| with_defaults_of(command, &gradcheck::usual()))
+        .mut_subcommand("trace", |command| with_defaults_of(command, &trace::usual()))
+        .mut_subcommand("bench", |command| {
+            command
+                .mut_subcommand("step", |command| with_defaults_of(command, &usual))
+                .mut_subcommand("layers", |command| with_defaults_of(command, &usual))
         })
+}
+
+/// Writes defaults into the help of a command's settings, which stand under a heading; `usual` are the command's own.
+fn with_defaults_of(command: clap::Command, usual: &RunConfig) -> clap::Command {
+    let texts = defaults::texts(usual);
+    command.mut_args(|arg| {
+        let flag = arg.get_id().as_str().replace('_', "-");
+        let default = texts.get(&flag).filter(|_| arg.get_help_heading().is_some());
+        match (default, arg.get_help().map(ToString::to_string)) {
+            (Some(default), Some(help)) => arg.help(format!("{help} [default: {default}]")),
+            _ => arg,
+        }
     })
 }
 
@@ -209,7 +205,7 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
                 && why.kind() != clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand =>
         {
             warn(&format!("{}\n", usage(&why)));
-            return ExitCode::from(2);
+            return ExitCode::from(WRONG_USAGE);
         }
         Err(why) => {
             terminal::keep(why.print());
@@ -218,14 +214,14 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
     };
     if cli.threads == Some(0) {
         warn("error: --threads is 0, must be at least 1\n");
-        return ExitCode::from(2);
+        return ExitCode::from(WRONG_USAGE);
     }
     match spikegrad::with_threads(cli.threads, || cli.command.run()).unwrap_or_else(|why| Err(why.into())) {
         Ok(()) => status(0),
-        Err(Failure::Stopped(code)) => status(code),
+        Err(Error::Stopped) => status(interrupt::status()),
         Err(why) => {
             warn(&format!("error: {why}\n"));
-            ExitCode::from(why.status())
+            ExitCode::from(if why.is_setting() { WRONG_USAGE } else { FAILED })
         }
     }
 }
@@ -235,7 +231,7 @@ fn status(code: u8) -> ExitCode {
     match terminal::failure() {
         Some(why) => {
             warn(&format!("error: standard output: {why}\n"));
-            ExitCode::from(Failure::input(why).status())
+            ExitCode::from(FAILED)
         }
         None => ExitCode::from(code),
     }

@@ -3,10 +3,10 @@
 //! A long run must not end in "exists already". So a command claims each output first, which finds out that the name
 //! is free and that the folder takes files; and where writing fails after all, the figures are printed instead of lost.
 
-use crate::failure::Failure;
-use crate::files::write;
-use crate::terminal;
+use crate::terminal::{self, print};
 use serde_json::Value;
+use spikegrad_lab::files::write;
+use spikegrad_lab::{Error, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -27,7 +27,7 @@ impl JsonTarget {
     ///
     /// # Errors
     /// A file that exists, or a folder that does not exist or takes no files.
-    pub fn claim(argument: Option<&str>) -> Result<Self, Failure> {
+    pub fn claim(argument: Option<&str>) -> Result<Self> {
         match argument {
             None => Ok(Self::Nowhere),
             Some("-") => {
@@ -42,10 +42,10 @@ impl JsonTarget {
     ///
     /// # Errors
     /// Names the path that would be written twice.
-    pub fn is_apart_from(&self, others: &[&Path]) -> Result<(), Failure> {
+    pub fn is_apart_from(&self, others: &[&Path]) -> Result<()> {
         let Self::File(NewFile { path, .. }) = self else { return Ok(()) };
         match others.iter().any(|other| place(other) == place(path)) {
-            true => Err(Failure::Usage(format!("--json {} names another output, too", path.display()))),
+            true => Err(Error::setting(format!("--json {} names another output, too", path.display()))),
             false => Ok(()),
         }
     }
@@ -55,11 +55,22 @@ impl JsonTarget {
         matches!(self, Self::Stdout)
     }
 
+    /// Writes the figures, and prints `text` unless they go to standard output.
+    ///
+    /// # Errors
+    /// As [`JsonTarget::write`].
+    pub fn report(&self, figures: &Value, text: &str) -> Result<()> {
+        if !self.is_stdout() {
+            print(text);
+        }
+        self.write(figures)
+    }
+
     /// Writes the figures.
     ///
     /// # Errors
     /// Whatever the file system says; the figures then go to standard output.
-    pub fn write(&self, figures: &Value) -> Result<(), Failure> {
+    pub fn write(&self, figures: &Value) -> Result<()> {
         let text = format!("{figures:#}\n");
         match self {
             Self::Nowhere => Ok(()),
@@ -69,7 +80,7 @@ impl JsonTarget {
             }
             Self::File(file) => file.write(&text).map_err(|why| {
                 terminal::to_stdout(&text);
-                Failure::Input(format!("{why}; the figures were printed instead"))
+                Error::input(format!("{why}; the figures were printed instead"))
             }),
         }
     }
@@ -87,12 +98,12 @@ impl NewFile {
     ///
     /// # Errors
     /// Something of that name exists, or its folder does not exist or takes no files.
-    pub fn claim(flag: &'static str, path: &Path) -> Result<Self, Failure> {
+    pub fn claim(flag: &'static str, path: &Path) -> Result<Self> {
         let file = Self { flag, path: path.to_path_buf() };
         file.check_name()?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         if !folder.is_dir() {
-            return Err(Failure::at(
+            return Err(Error::at(
                 folder,
                 format!("is no folder that {flag} {} could go to", path.display()),
             ));
@@ -105,7 +116,7 @@ impl NewFile {
     ///
     /// # Errors
     /// As [`NewFile::claim`].
-    pub fn wanted(flag: &'static str, path: Option<&PathBuf>) -> Result<Option<Self>, Failure> {
+    pub fn wanted(flag: &'static str, path: Option<&PathBuf>) -> Result<Option<Self>> {
         path.map(|path| Self::claim(flag, path)).transpose()
     }
 
@@ -118,18 +129,18 @@ impl NewFile {
     ///
     /// # Errors
     /// Something took the name since it was claimed; whatever the file system says.
-    pub fn write(&self, text: impl AsRef<[u8]>) -> Result<(), Failure> {
+    pub fn write(&self, text: impl AsRef<[u8]>) -> Result<()> {
         self.check_name()?;
         write(&self.path, text)
     }
 
-    fn check_name(&self) -> Result<(), Failure> {
+    fn check_name(&self) -> Result<()> {
         if self.path.file_name().is_none() {
-            return Err(Failure::at(&self.path, format!("is no name of a file; {} writes one", self.flag)));
+            return Err(Error::at(&self.path, format!("is no name of a file; {} writes one", self.flag)));
         }
         // A dangling link is something, too.
         match fs::symlink_metadata(&self.path) {
-            Ok(_) => Err(Failure::at(&self.path, format!("exists already; {} writes a new file", self.flag))),
+            Ok(_) => Err(Error::at(&self.path, format!("exists already; {} writes a new file", self.flag))),
             Err(_) => Ok(()),
         }
     }
@@ -146,16 +157,16 @@ impl NewFiles {
     ///
     /// # Errors
     /// A file of these that exists; a folder that takes no files; a place where no folder can be made.
-    pub fn claim(folder: &Path, names: &[&str]) -> Result<Self, Failure> {
+    pub fn claim(folder: &Path, names: &[&str]) -> Result<Self> {
         if let Some(taken) =
             names.iter().map(|name| folder.join(name)).find(|path| path.symlink_metadata().is_ok())
         {
-            return Err(Failure::at(&taken, "exists already; choose another folder"));
+            return Err(Error::at(&taken, "exists already; choose another folder"));
         }
         let there = folder.ancestors().find(|folder| folder.symlink_metadata().is_ok());
         let there = there.unwrap_or(Path::new("."));
         if !there.is_dir() {
-            return Err(Failure::at(there, "is no folder"));
+            return Err(Error::at(there, "is no folder"));
         }
         probe(there)?;
         Ok(Self { folder: folder.to_path_buf() })
@@ -165,10 +176,22 @@ impl NewFiles {
     ///
     /// # Errors
     /// Something took the name since it was claimed; whatever the file system says.
-    pub fn write(&self, name: &str, text: &str) -> Result<(), Failure> {
-        fs::create_dir_all(&self.folder).map_err(|why| Failure::at(&self.folder, why))?;
+    pub fn write(&self, name: &str, text: &str) -> Result<()> {
+        fs::create_dir_all(&self.folder).map_err(|why| Error::at(&self.folder, why))?;
         NewFile::claim("--out", &self.folder.join(name))?.write(text)
     }
+}
+
+/// Claims the files of `--out FOLDER`, none of which the JSON may be.
+///
+/// # Errors
+/// As [`NewFiles::claim`] and [`JsonTarget::is_apart_from`].
+pub fn claim_folder(folder: Option<&Path>, names: &[&str], json: &JsonTarget) -> Result<Option<NewFiles>> {
+    let Some(folder) = folder else { return Ok(None) };
+    let files = NewFiles::claim(folder, names)?;
+    json.is_apart_from(&[folder])?;
+    names.iter().try_for_each(|name| json.is_apart_from(&[&folder.join(name)]))?;
+    Ok(Some(files))
 }
 
 /// The folder of a path without links and detours, and the name in it; the path itself where there is no such folder.
@@ -181,9 +204,9 @@ fn place(path: &Path) -> PathBuf {
 }
 
 /// Finds out whether a folder takes files, by making one and removing it.
-fn probe(folder: &Path) -> Result<(), Failure> {
+fn probe(folder: &Path) -> Result<()> {
     let path = folder.join(format!(".spikegrad-probe.{}.part", std::process::id()));
-    let made = fs::File::create(&path).map_err(|why| Failure::at(folder, format!("takes no file: {why}")));
+    let made = fs::File::create(&path).map_err(|why| Error::at(folder, format!("takes no file: {why}")));
     if made.is_ok() {
         let _ = fs::remove_file(&path);
     }

@@ -1,13 +1,15 @@
 //! `spikegrad parity`: one training step against reference files that PyTorch wrote.
 
-use crate::failure::Failure;
-use crate::files::{print, table};
 use crate::outputs::JsonTarget;
-use crate::row;
-use crate::settings::level;
+use crate::terminal::print;
 use clap::Args;
 use serde_json::json;
 use spikegrad::parity::{Parity, TOLERANCE, check_at};
+use spikegrad::tensor::Level;
+use spikegrad_lab::settings::level;
+use spikegrad_lab::{Error, Result};
+use spikegrad_report::row;
+use spikegrad_report::table::table;
 use std::path::PathBuf;
 
 /// What `parity` takes.
@@ -21,7 +23,7 @@ pub struct ParityArgs {
     all: bool,
     /// SIMD level: baseline, avx2 or avx512; default: the best
     #[arg(long, value_name = "NAME")]
-    level: Option<String>,
+    level: Option<Level>,
     /// Write the errors as JSON to a new file, or to stdout for -
     #[arg(long, value_name = "FILE")]
     json: Option<String>,
@@ -31,9 +33,9 @@ pub struct ParityArgs {
 ///
 /// # Errors
 /// A file that cannot be used, or an error above the tolerance.
-pub fn run(args: ParityArgs) -> Result<(), Failure> {
+pub fn run(args: ParityArgs) -> Result<()> {
     let json = JsonTarget::claim(args.json.as_deref())?;
-    let level = level(args.level.as_deref())?;
+    let level = level(args.level)?;
     let mut figures = Vec::new();
     let mut failed = Vec::new();
     for path in &args.files {
@@ -64,7 +66,7 @@ pub fn run(args: ParityArgs) -> Result<(), Failure> {
     json.write(&json!(figures))?;
     match failed.is_empty() {
         true => Ok(()),
-        false => Err(Failure::Input(format!("above the tolerance {TOLERANCE:.0e}: {}", failed.join("; ")))),
+        false => Err(Error::input(format!("above the tolerance {TOLERANCE:.0e}: {}", failed.join("; ")))),
     }
 }
 

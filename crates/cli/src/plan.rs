@@ -1,14 +1,14 @@
 //! `spikegrad plan`: what training will cost, before it starts.
 
-use crate::failure::Failure;
-use crate::files::{print, table};
 use crate::flags::Flags;
 use crate::outputs::JsonTarget;
-use crate::row;
-use crate::settings::{Settings, level};
 use clap::Args;
 use serde_json::json;
 use spikegrad::models::PlanReport;
+use spikegrad_lab::Result;
+use spikegrad_lab::settings::{Settings, level};
+use spikegrad_report::row;
+use spikegrad_report::table::table;
 use std::path::PathBuf;
 
 /// What `plan` takes.
@@ -29,16 +29,13 @@ pub struct PlanArgs {
 ///
 /// # Errors
 /// Settings that make no sense.
-pub fn run(args: PlanArgs) -> Result<(), Failure> {
+pub fn run(args: PlanArgs) -> Result<()> {
     let json = JsonTarget::claim(args.json.as_deref())?;
-    let settings = Settings::resolve(args.flags, args.config.as_deref())?;
+    let settings = Settings::resolve(args.flags.into(), args.config.as_deref())?;
     let config = settings.train_config(settings.shape());
     let (plan, warnings) = (config.plan(level(None)?)?, config.warnings());
-    if !json.is_stdout() {
-        print(&show(&plan));
-        warnings.iter().for_each(|line| print(&format!("note: {line}\n")));
-    }
-    json.write(&figures(&plan))
+    let notes: String = warnings.iter().map(|line| format!("note: {line}\n")).collect();
+    json.report(&figures(&plan), &(show(&plan) + &notes))
 }
 
 /// The plan as JSON.

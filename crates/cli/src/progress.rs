@@ -1,10 +1,9 @@
 //! What training shows: a bar on a terminal, one plain line per epoch elsewhere.
 
-use crate::files::print;
-use crate::metrics::Metrics;
-use crate::run_state::Position;
-use crate::settings::Settings;
+use crate::terminal::print;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use spikegrad_lab::Outline;
+use spikegrad_lab::run::{Metrics, Position};
 use std::io::IsTerminal;
 
 /// The progress of a run.
@@ -17,9 +16,9 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Starts at batch `done` of a run with so many `batches` an epoch.
-    pub fn new(settings: &Settings, batches: usize, done: usize) -> Self {
-        let (epochs, scored) = (settings.epochs(), settings.scored_on());
+    /// Starts where the training stands.
+    pub fn new(outline: &Outline) -> Self {
+        let Outline { epochs, batches, done, scored_on } = *outline;
         let target = match std::io::stderr().is_terminal() {
             true => ProgressDrawTarget::stderr_with_hz(10),
             false => ProgressDrawTarget::hidden(),
@@ -31,7 +30,7 @@ impl Progress {
         }
         bar.set_position(done as u64);
         bar.reset_eta();
-        Self { bar, epochs, scored }
+        Self { bar, epochs, scored: scored_on }
     }
 
     /// Shows the state after a batch, of so many an epoch.

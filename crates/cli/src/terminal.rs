@@ -3,7 +3,7 @@
 //! Nothing here panics. A reader that went away (`| head`) is no error; any other failure of standard output is kept,
 //! and ends the command with status 1 after its work is done. A failure of standard error has nowhere to be told.
 
-use crate::escape::visible;
+use spikegrad_report::escape::visible;
 use std::io::{self, ErrorKind, Write};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -44,6 +44,17 @@ fn help_shows_what_a_setting_is_by_default() {
             assert!(help.contains(words), "{command}: {words:?} is missing in {help}");
         }
     }
+    // Commands with defaults of their own tell those.
+    for (command, words) in [
+        ("trace", "Time steps T [default: 8]"),
+        ("gradcheck", "Factor on the number of channels [default: 0.0625]"),
+        ("bench step", "or eventnet [default: resnet19]"),
+        ("bench layers", "[default: cifar10:random]"),
+    ] {
+        let help = folder.succeed(&format!("{command} --help"));
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(help.contains(words), "{command}: {words:?} is missing in {help}");
+    }
     // What is told is what is used.
     folder.succeed("train --limit 50 --epochs 1 --out run");
     let config = String::from_utf8(folder.read("run/config.toml")).unwrap();

@@ -139,7 +139,11 @@ fn what_is_wrong_is_told_in_one_line() {
     fs::create_dir_all(folder.path("empty/Train")).unwrap();
     folder.fail(1, "train --data events:empty", &["empty", "two classes"]);
     folder.fail(2, "train --data synthetic:shapes --values binary", &["--values is for events"]);
-    folder.fail(2, "train --data synthetic:motion --frames bins", &["--frames bins", "window:MICROSECONDS"]);
+    folder.fail(
+        2,
+        "train --data synthetic:motion --frames bins",
+        &["'bins' for '--frames", "window:MICROSECONDS"],
+    );
     folder.fail(
         2,
         "train --data synthetic:motion --augment crop",

@@ -8,7 +8,7 @@ use std::fs;
 use std::time::SystemTime;
 
 /// Commands that look at a run.
-const LOOKS: [&str; 8] = [
+const LOOKS: [&str; 9] = [
     "info run",
     "info run/checkpoint.safetensors",
     "info run/state.safetensors",
@@ -17,6 +17,7 @@ const LOOKS: [&str; 8] = [
     "energy run --images 5",
     "robustness run --noise-levels 0.1 --noise-seeds 1",
     "trace run --out traced",
+    "export run --out exported.safetensors",
 ];
 
 /// Every file of a folder: its bytes and when it was last changed.
@@ -43,6 +44,7 @@ fn looking_at_a_run_writes_nothing() {
     let before = snapshot(&folder, "run");
     for look in LOOKS {
         let _ = fs::remove_dir_all(folder.path("traced"));
+        let _ = fs::remove_file(folder.path("exported.safetensors"));
         folder.succeed(look);
         assert_eq!(snapshot(&folder, "run"), before, "{look}");
         assert_eq!(folder.read("target.txt"), b"precious", "{look}");

@@ -68,7 +68,11 @@ fn the_sensor_of_a_run_stays_and_events_outside_are_told() {
     assert!(String::from_utf8(folder.read("parts/config.toml")).unwrap().contains("sensor = \"30x30\""));
     folder.fail(2, &format!("{TRAIN} --data nmnist:one --sensor 30x30"), &["--sensor is for events:DIR"]);
     folder.fail(2, "train --sensor 30x30", &["--sensor is for events"]);
-    folder.fail(2, &format!("{TRAIN} --data events:one --sensor 70000x3"), &["--sensor 70000x3", "65536"]);
+    folder.fail(
+        2,
+        &format!("{TRAIN} --data events:one --sensor 70000x3"),
+        &["'70000x3' for '--sensor", "65536"],
+    );
     folder.fail(2, "train --data synthetic:motion --stream 1", &["--stream is for recordings"]);
 }
 

@@ -255,7 +255,7 @@ fn bits_flipped_in_any_file_of_a_run_are_told_or_harmless() {
         .succeed("train --net mlp --width 0.02 --limit 100 --batch 20 --epochs 3 --stop-after 2.5 --out run");
     let (whole, flipped) = (folder.path("run"), folder.path("flipped"));
     copy(&whole, &flipped);
-    let (want, nothing) = spikegrad_cli::taken_up(&flipped).unwrap();
+    let (want, nothing) = spikegrad_lab::run::taken_up(&flipped).unwrap();
     assert_eq!(nothing, Vec::<String>::new());
     let (mut told, mut harmless) = (0, 0);
     for name in folder.list("run") {
@@ -267,8 +267,9 @@ fn bits_flipped_in_any_file_of_a_run_are_told_or_harmless() {
             let mut bad = good.clone();
             bad[bit / 8] ^= 1 << (bit % 8);
             fs::write(flipped.join(&name), &bad).unwrap();
-            match spikegrad_cli::taken_up(&flipped) {
+            match spikegrad_lab::run::taken_up(&flipped) {
                 Err(why) => {
+                    let why = why.to_string();
                     // Flipped data or cache settings name what is no place, in whatever words fit it.
                     let is_place = why.contains("data set") || why.contains("events");
                     assert!(

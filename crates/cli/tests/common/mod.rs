@@ -5,24 +5,20 @@ pub mod browser;
 pub mod by_hand;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Output};
-use std::sync::atomic::{AtomicU32, Ordering};
+use tempfile::{Builder, TempDir};
 
 /// An empty folder, removed at the end.
-pub struct Folder(PathBuf);
+pub struct Folder(TempDir);
 
 impl Folder {
     pub fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let n = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("cli-{}-{n}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
+        Self(Builder::new().prefix("cli-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap())
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+        self.0.path().join(name)
     }
 
     pub fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
@@ -63,7 +59,7 @@ impl Folder {
     /// Runs the command here; arguments are split at spaces.
     pub fn run(&self, arguments: &str) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_spikegrad"));
-        command.current_dir(&self.0).args(arguments.split_whitespace()).output().unwrap()
+        command.current_dir(self.0.path()).args(arguments.split_whitespace()).output().unwrap()
     }
 
     /// Runs the command, which must succeed, and gives its output.
@@ -86,12 +82,6 @@ impl Folder {
         for word in words {
             assert!(errors.contains(word), "{arguments}: {word:?} is missing in {errors}");
         }
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 
