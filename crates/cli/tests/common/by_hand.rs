@@ -24,7 +24,6 @@ pub fn config(lr: f32, seed: u64, epochs: usize) -> TrainConfig {
     };
     let net = NetConfig { scale: 0.1, timesteps: 2, lif, ..NetConfig::new(NetKind::Mlp, 3, 16, 16, 10) };
     TrainConfig {
-        net,
         batch: BATCH,
         loss: LossConfig { kind: LossKind::CrossEntropy, label_smoothing: 0.0 },
         beta: 1e-4,
@@ -36,6 +35,7 @@ pub fn config(lr: f32, seed: u64, epochs: usize) -> TrainConfig {
         epochs,
         seed,
         init: Init::Uniform,
+        ..TrainConfig::new(net)
     }
 }
 
