@@ -93,6 +93,9 @@ flags! {
     /// Share τ of the membrane kept from step to step
     #[arg(long, value_name = "TAU", allow_negative_numbers = true, help_heading = "Neuron")]
     decay: f32,
+    /// Learn the decay, one for each layer, beginning at --decay (PLIF)
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", help_heading = "Neuron")]
+    learn_decay: bool,
     /// Reset: hard, hard-detached, soft or soft-detached
     #[arg(long, value_name = "NAME", help_heading = "Neuron")]
     reset: Reset,

@@ -340,6 +340,7 @@ fn train_config(config: &RunConfig, surrogate: Surrogate, shape: Shape) -> Resul
         reset: given("reset", config.reset)?,
         surrogate,
         delta: given("delta", config.delta)?,
+        learn_decay: config.learn_decay.unwrap_or(false),
         ..LifConfig::default()
     };
     let net = NetConfig {

@@ -102,6 +102,8 @@ settings! {
     /// Share τ of the membrane kept from step to step
     #[serde(serialize_with = "shortest")]
     decay: f32,
+    /// Learn the decay, one for each layer, beginning at --decay (PLIF)
+    learn_decay: bool,
     /// Reset: hard, hard-detached, soft or soft-detached
     #[serde(with = "by_name")]
     reset: Reset,
