@@ -84,7 +84,7 @@ impl Checkpoint {
             monitor.say(&format!("reading {}, which {} names\n", settings.source, weights.display()));
         }
         let data = Dataset::load(&settings)?;
-        let mut trainer = Trainer::new(settings.train_config(data.shape()), opening.level)?;
+        let mut trainer = Trainer::new(data.train_config(&settings), opening.level)?;
         // Who gives other settings knows that they are others.
         match opening.config.is_some() {
             true => trainer.load_weights_of_any_neuron(&weights)?,

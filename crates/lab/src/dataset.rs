@@ -2,6 +2,7 @@
 
 use crate::settings::{EventSettings, Settings, Shape};
 use crate::{Error, Result};
+use spikegrad::TrainConfig;
 use spikegrad::data::events::{EventAugment, EventSplit, Fit, FrameOptions, FrameSet, Sample, Sensor, Tally};
 use spikegrad::data::{Augment, Loader, LoaderConfig, Normalise, SampleSet};
 use std::sync::Arc;
@@ -26,6 +27,14 @@ pub struct Dataset {
 }
 
 impl Dataset {
+    /// The trainer's configuration for these data, with the names of their classes, one each.
+    pub fn train_config(&self, settings: &Settings) -> TrainConfig {
+        let names = self.train.class_names();
+        let are_lines = names.len() == self.shape().classes && !names.iter().any(|name| name.contains('\n'));
+        let class_names = if are_lines { names.to_vec() } else { Vec::new() };
+        TrainConfig { class_names, ..settings.train_config(self.shape()) }
+    }
+
     /// Reads the data set that the settings name; `holdout` first, then `limit`.
     ///
     /// # Errors

@@ -82,6 +82,7 @@ impl Net {
 
     /// Gets the memory of a plan.
     fn allocate(plan: Plan<'_>, level: Level) -> Result<Self, NoMemory> {
+        let mut workers = Workers::of(plan.workers());
         let Plan { config, batch, planned, mut unpacked } = plan;
         let Planned { mut ops, mut params, mut values, output, mut gradients, mut shared, needs } = planned;
         params.allocate()?;
@@ -93,7 +94,6 @@ impl Net {
         let widest = widest(values.all_dims());
         let mut ones = try_vec(2 * widest, 1.0)?;
         ones[widest..].fill(0.0);
-        let mut workers = Workers::new();
         workers.reserve(&needs)?;
         let lipschitz_terms = vec![0.0; params.entries.len()];
         let steps = config.steps();

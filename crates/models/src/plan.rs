@@ -89,6 +89,10 @@ impl PlanReport {
     }
 }
 
+/// Multiply-adds of a forward below which a net runs on one thread: it takes less time than threads take to agree on
+/// who does what, on a machine that is busy.
+const FEW_PRODUCTS: u128 = 1 << 25;
+
 /// A net's ops and buffers, all planned, none allocated.
 pub(crate) struct Plan<'a> {
     pub config: &'a NetConfig,
@@ -125,7 +129,20 @@ impl<'a> Plan<'a> {
         let Planned { ops, params, values, gradients, shared, needs, .. } = &self.planned;
         let held = Held { config: self.config, batch: self.batch, ops, params, values };
         let fixed = gradients.bytes() + self.unpacked.bytes() as u128;
-        held.report(fixed, shared, *needs, (moments, lipschitz, threads()))
+        held.report(fixed, shared, *needs, (moments, lipschitz, self.workers()))
+    }
+
+    /// How many workers run the net: one for each thread, or a single one for little work.
+    pub(crate) fn workers(&self) -> usize {
+        let products = self.planned.ops.iter().flat_map(|op| op.components(&self.planned.values));
+        let macs: u128 = products
+            .map(|component| match component {
+                Component::Product(part) => u128::from(part.macs),
+                _ => 0,
+            })
+            .sum();
+        let all = macs.saturating_mul(self.config.steps() as u128).saturating_mul(self.batch as u128);
+        if all < FEW_PRODUCTS { 1 } else { threads() }
     }
 }
 

@@ -10,6 +10,9 @@ use spikegrad_models::{Net, Params, PlanReport, available};
 use spikegrad_tensor::memory::try_vec;
 use spikegrad_tensor::{Level, Workers, largest_magnitude};
 
+/// Weights below which the optimiser runs on one thread.
+const FEW_WEIGHTS: usize = 1 << 18;
+
 /// What a training step did.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StepReport {
@@ -106,7 +109,7 @@ impl Trainer {
             estimates,
             largest: Largest::default(),
             level,
-            workers: Workers::new(),
+            workers: if len < FEW_WEIGHTS { Workers::of(1) } else { Workers::new() },
             spans,
             mean_weights,
             partial: None,

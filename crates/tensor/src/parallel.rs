@@ -167,7 +167,12 @@ impl Default for Workers {
 impl Workers {
     /// Makes a worker for each thread of the current rayon pool (one without the feature `parallel`).
     pub fn new() -> Self {
-        let scratch = (0..threads()).map(|_| Scratch::default()).collect();
+        Self::of(threads())
+    }
+
+    /// Makes so many workers; a single one runs on the caller's thread, without a word to any pool.
+    pub fn of(count: usize) -> Self {
+        let scratch = (0..count.max(1)).map(|_| Scratch::default()).collect();
         Self { scratch, shared: Shared::default(), changes: Vec::new(), moments: Vec::new() }
     }
 

@@ -375,7 +375,7 @@ impl Prepared {
         let data = Dataset::load(&settings)?;
         data.settle(&mut settings);
         let (train, test) = (data.train_loader(&settings)?, data.test_loader(&settings)?);
-        let trainer = Trainer::new(settings.train_config(data.shape()), level)?;
+        let trainer = Trainer::new(data.train_config(&settings), level)?;
         trainer.config().warnings().iter().for_each(|line| monitor.say(&format!("note: {line}\n")));
         monitor.say(&(data.note.clone() + &data.rest(&settings)));
         let identity = DataIdentity::of(&settings.source, &data);
