@@ -15,8 +15,8 @@
 //!
 //! What moves in from outside is grey, 128. Pixels move without interpolation (nearest).
 
-use crate::augment::Size;
 use crate::rng::Rng;
+use crate::size::Size;
 
 /// What fills the space that a moved image leaves.
 const GREY: u8 = 128;

@@ -53,6 +53,7 @@ pub mod noise;
 mod sample_set;
 pub use spikegrad_tensor::rng;
 pub mod shapes;
+mod size;
 mod source;
 mod switches;
 

@@ -1,6 +1,7 @@
 //! What an experiment tells the program around it, and asks it.
 
-use crate::run::{Metrics, Position};
+use crate::run::metrics::Metrics;
+use crate::run::state::Position;
 
 /// The training that is about to begin or to go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,7 +15,7 @@
 //!
 //! A recording of another size or time is read anew, as is one whose cells do not have their hash.
 
-use super::frame_set::Cells;
+use super::cells::Cells;
 use super::{Fit, FrameConfig, Origin, Sample, Tally};
 use std::collections::HashMap;
 use std::fs::{self, File};

@@ -2,6 +2,7 @@
 
 use super::augment::{self, EventChoice};
 use super::cache::Cache;
+use super::cells::Cells;
 use super::{EventAugment, Events, Fit, FrameConfig, Origin, Sample, Sensor, Tally};
 use crate::error::DataError;
 use crate::rng::Rng;
@@ -44,30 +45,6 @@ pub struct FrameSet {
     cells: Vec<Cells>,
     /// The events, where an augmentation works on them.
     events: Vec<Arc<Events>>,
-}
-
-/// One recording's frames: bytes where they hold them exactly.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Cells {
-    Bytes(Vec<u8>),
-    Numbers(Vec<f32>),
-}
-
-impl Cells {
-    pub fn pack(frames: &[f32]) -> Self {
-        let is_byte = |&cell: &f32| cell.fract() == 0.0 && (0.0..=255.0).contains(&cell);
-        match frames.iter().all(is_byte) {
-            true => Self::Bytes(frames.iter().map(|&cell| cell as u8).collect()),
-            false => Self::Numbers(frames.to_vec()),
-        }
-    }
-
-    fn unpack(&self, frames: &mut [f32]) {
-        match self {
-            Self::Bytes(bytes) => frames.iter_mut().zip(bytes).for_each(|(cell, &byte)| *cell = byte.into()),
-            Self::Numbers(numbers) => frames.copy_from_slice(numbers),
-        }
-    }
 }
 
 impl FrameSet {

@@ -20,6 +20,7 @@ mod aedat4;
 pub mod augment;
 mod cache;
 mod camera;
+mod cells;
 mod clock;
 pub mod dat;
 mod decoder;

@@ -104,11 +104,6 @@ impl Table {
         table::table(&self.cells())
     }
 
-    /// The table of what noise costs, for a terminal; none where no noise was asked for.
-    pub fn noise_text(&self) -> Option<String> {
-        super::under_noise::cells(self).map(|cells| table::table(&cells))
-    }
-
     /// The table in Markdown.
     pub fn markdown(&self) -> String {
         table::markdown(&self.cells())

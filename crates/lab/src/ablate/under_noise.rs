@@ -6,7 +6,7 @@ use super::table::{Table, percent, span};
 use crate::robustness::{self, CurveScores, NamedScores, SCORE_COLUMNS};
 use crate::statistics::Summary;
 use spikegrad_report::csv::Csv;
-use spikegrad_report::row;
+use spikegrad_report::{row, table};
 
 /// Accuracy at one kind of noise's strongest level, and what is lost against clean images.
 fn strongest(result: &CellResult, kind: usize) -> [f64; 2] {
@@ -82,4 +82,11 @@ pub fn chart(table: &Table, on_papers_data: bool) -> Option<String> {
     };
     let charts: Vec<_> = (0..kinds.len()).map(of_kind).collect();
     (!charts.is_empty()).then(|| robustness::chart(&charts, on_papers_data))
+}
+
+impl Table {
+    /// The table of what noise costs, for a terminal; none where no noise was asked for.
+    pub fn noise_text(&self) -> Option<String> {
+        cells(self).map(|cells| table::table(&cells))
+    }
 }

@@ -10,17 +10,16 @@
 //! | largest error | of a sample, as a share of the largest number in it |
 
 use super::peak::{Bench, Roofs};
-use super::subjects::{Maker, Pass, Subject};
-use super::timing::{check_rounds, seconds, threads};
+use super::rows::{Distinct, Row, rounds, spike_kernel};
+use super::subjects::Maker;
+use super::timing::{check_rounds, threads};
 use super::{Measured, roofline, sweep};
 use crate::settings::Settings;
 use crate::settings::names::SpikeKernelName;
-use crate::statistics::median;
 use crate::{Error, Result, oracle};
 use serde_json::{Value, json};
 use spikegrad::TrainConfig;
-use spikegrad::models::{KernelKind, KernelShape, Net, available};
-use spikegrad::tensor::conv::SpikeKernel;
+use spikegrad::models::{KernelKind, Net, available};
 use spikegrad::tensor::{Dims, LANES, Level, Workers};
 use spikegrad_report::row;
 use spikegrad_report::table::table;
@@ -77,26 +76,6 @@ pub fn layers(plan: &LayersPlan) -> Result<(Measured, Option<String>)> {
     let chart = plan.roofline.then(|| roofline::draw(&rows, &roofs));
     let figures = figures(&rows, &maker, roofs.peak, &plan.spike_kernel.to_string());
     Ok((Measured { figures, text: show(&rows, &maker, roofs.peak, *repeat) }, chart))
-}
-
-/// The kernel of a name.
-fn spike_kernel(name: SpikeKernelName) -> SpikeKernel {
-    match name {
-        SpikeKernelName::Auto => SpikeKernel::Auto,
-        SpikeKernelName::Lookup => SpikeKernel::Lookup,
-        SpikeKernelName::Lists => SpikeKernel::Lists,
-    }
-}
-
-/// A kernel, how often the net runs it, and its sizes in words.
-#[derive(Clone, Debug)]
-pub struct Distinct {
-    /// The first one of its shape.
-    pub shape: KernelShape,
-    /// How many there are.
-    pub count: usize,
-    /// Sizes, as files and tables show them.
-    pub words: String,
 }
 
 /// Plans the net and lists its kernels, those of the same shape once.
@@ -174,63 +153,6 @@ fn words(kind: &KernelKind) -> String {
             format!("T{steps} {frame}·{}{} {}", d.c, side(d), sources.join("+"))
         }
     }
-}
-
-/// One pass of one kernel, measured.
-#[derive(Clone, Debug)]
-pub struct Row {
-    /// The kernel.
-    pub kernel: Distinct,
-    /// The pass.
-    pub pass: Pass,
-    /// Seconds of each round.
-    pub seconds: Vec<f64>,
-    /// Share of spikes.
-    pub density: f64,
-    /// Largest error of a sample, where there is a reference.
-    pub error: Option<f64>,
-}
-
-impl Row {
-    /// Median seconds.
-    pub fn time(&self) -> f64 {
-        median(&self.seconds)
-    }
-
-    /// Operations of the dense form / time, 10⁹ a second.
-    pub fn gflops(&self) -> f64 {
-        self.pass.flops as f64 / self.time() / 1e9
-    }
-
-    /// Bytes / time, 10⁹ a second.
-    pub fn gigabytes(&self) -> f64 {
-        self.pass.bytes as f64 / self.time() / 1e9
-    }
-}
-
-/// Times every pass of every subject by turns, `repeat` rounds and one before that is not counted; after each
-/// round, calls `after`. Seconds by subject, pass and round.
-pub fn rounds(
-    subjects: &mut [Box<dyn Subject>],
-    repeat: usize,
-    workers: &mut Workers,
-    mut after: impl FnMut(),
-) -> Vec<Vec<Vec<f64>>> {
-    let mut times: Vec<Vec<Vec<f64>>> =
-        subjects.iter().map(|subject| vec![Vec::new(); subject.passes().len()]).collect();
-    for round in 0..=repeat {
-        for (subject, times) in subjects.iter_mut().zip(&mut times) {
-            for (pass, times) in times.iter_mut().enumerate() {
-                subject.prepare(pass);
-                let time = seconds(|| subject.run(pass, workers));
-                if round > 0 {
-                    times.push(time);
-                }
-            }
-        }
-        after();
-    }
-    times
 }
 
 /// MiB of the buffers that memory's roofs are measured with.

@@ -11,6 +11,7 @@ pub mod compare;
 pub mod layers;
 pub mod peak;
 pub mod roofline;
+mod rows;
 pub mod step;
 pub mod subjects;
 pub mod sweep;

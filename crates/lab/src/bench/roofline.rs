@@ -1,7 +1,7 @@
 //! The roofline of `bench layers`: operations a second over operations a byte, under the measured roofs.
 
-use super::layers::Row;
 use super::peak::Roofs;
+use super::rows::Row;
 use spikegrad_report::log_chart::{Legend, LogChart, Point, Roof};
 
 /// Draws a point for each layer and pass.

@@ -1,8 +1,8 @@
 //! Both kernels of convolutions over spikes, from few spikes to many.
 
 use super::Measured;
-use super::layers::{Distinct, rounds};
 use super::peak::Bench;
+use super::rows::{Distinct, rounds};
 use super::subjects::{Maker, Subject};
 use super::timing::threads;
 use crate::statistics::median;

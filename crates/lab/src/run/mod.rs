@@ -23,7 +23,7 @@ mod identity;
 pub mod metrics;
 mod provenance;
 mod resume;
-mod state;
+pub mod state;
 mod when;
 
 pub use folder::RunFolder;
