@@ -4,14 +4,18 @@ use crate::augment::Augment;
 use crate::error::DataError;
 use crate::events::{Axes, EventSplit, Fit, Origin, Sample, Sensor, folder, motion, motion::Scene};
 use crate::image_set::Split;
-use crate::{cifar, idx, shapes};
+use crate::image_sources::{IMAGE_SOURCES, ImageSource};
+use crate::shapes;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::LazyLock;
 
 /// The names that [`Source`] reads.
-const KNOWN: &str = "cifar10:DIR, cifar100:DIR, mnist:DIR, nmnist:DIR, cifar10dvs:DIR, events:DIR, synthetic:shapes or \
-    synthetic:motion";
+static KNOWN: LazyLock<String> = LazyLock::new(|| {
+    let images: String = IMAGE_SOURCES.iter().map(|set| format!("{}:DIR, ", set.name)).collect();
+    images + "nmnist:DIR, cifar10dvs:DIR, events:DIR, synthetic:shapes or synthetic:motion"
+});
 
 /// Names a data set and where it lies.
 ///
@@ -24,12 +28,8 @@ const KNOWN: &str = "cifar10:DIR, cifar100:DIR, mnist:DIR, nmnist:DIR, cifar10dv
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// `cifar10:DIR`, the binary version (`data_batch_1.bin` …), 3×32×32, 10 classes.
-    Cifar10(PathBuf),
-    /// `cifar100:DIR`, the binary version (`train.bin`, `test.bin`), 3×32×32, 100 classes.
-    Cifar100(PathBuf),
-    /// `mnist:DIR`, the four IDX files, gzip or plain, 1×28×28, 10 classes.
-    Mnist(PathBuf),
+    /// `cifar10:DIR` and its like: a set of [`IMAGE_SOURCES`] in a folder.
+    Images(&'static ImageSource, PathBuf),
     /// `synthetic:shapes`, drawn by [`shapes`], 3×16×16, 10 classes.
     Shapes,
     /// `nmnist:DIR`, events of a 34×34 camera, 10 classes.
@@ -54,13 +54,26 @@ pub struct Normalise {
 }
 
 impl Source {
+    /// Names CIFAR-10 in a folder.
+    pub fn cifar10(folder: impl Into<PathBuf>) -> Self {
+        Self::Images(&IMAGE_SOURCES[0], folder.into())
+    }
+
+    /// Names CIFAR-100 in a folder.
+    pub fn cifar100(folder: impl Into<PathBuf>) -> Self {
+        Self::Images(&IMAGE_SOURCES[1], folder.into())
+    }
+
+    /// Names MNIST in a folder.
+    pub fn mnist(folder: impl Into<PathBuf>) -> Self {
+        Self::Images(&IMAGE_SOURCES[2], folder.into())
+    }
+
     /// Gives the folder that the data lie in, where they are not generated.
     #[must_use]
     pub fn folder(&self) -> Option<&Path> {
         match self {
-            Self::Cifar10(folder)
-            | Self::Cifar100(folder)
-            | Self::Mnist(folder)
+            Self::Images(_, folder)
             | Self::NMnist(folder)
             | Self::Cifar10Dvs(folder)
             | Self::Events(folder) => Some(folder),
@@ -75,9 +88,7 @@ impl Source {
     /// [`list_events`](Self::list_events) lists.
     pub fn load(&self, seed: u64) -> Result<Split, DataError> {
         match self {
-            Self::Cifar10(directory) => cifar::load_cifar10(directory),
-            Self::Cifar100(directory) => cifar::load_cifar100(directory),
-            Self::Mnist(directory) => idx::load_mnist(directory),
+            Self::Images(set, directory) => (set.load)(directory),
             Self::Shapes => Ok(shapes::generate(shapes::TRAIN, shapes::TEST, seed)),
             Self::NMnist(_) | Self::Cifar10Dvs(_) | Self::Events(_) | Self::Motion => Err(
                 DataError::argument("the data set", "one of images", format!("{self}, which holds events")),
@@ -99,7 +110,7 @@ impl Source {
             Self::NMnist(_) => square(34),
             Self::Cifar10Dvs(_) => square(128),
             Self::Motion => square(motion::SIDE),
-            Self::Events(_) | Self::Cifar10(_) | Self::Cifar100(_) | Self::Mnist(_) | Self::Shapes => None,
+            Self::Events(_) | Self::Images(..) | Self::Shapes => None,
         }
     }
 
@@ -124,7 +135,7 @@ impl Source {
                     rule: "the program films them",
                 })
             }
-            Self::Cifar10(_) | Self::Cifar100(_) | Self::Mnist(_) | Self::Shapes => Err(DataError::argument(
+            Self::Images(..) | Self::Shapes => Err(DataError::argument(
                 "the data set",
                 "one of events",
                 format!("{self}, which holds images"),
@@ -136,9 +147,7 @@ impl Source {
     #[must_use]
     pub fn normalisation(&self) -> Normalise {
         let (mean, std): (&[f32], &[f32]) = match self {
-            Self::Cifar10(_) => (&[0.4914, 0.4822, 0.4465], &[0.2023, 0.1994, 0.2010]),
-            Self::Cifar100(_) => (&[0.5071, 0.4865, 0.4409], &[0.2673, 0.2564, 0.2762]),
-            Self::Mnist(_) => (&[0.1307], &[0.3081]),
+            Self::Images(set, _) => (set.mean, set.std),
             Self::Shapes => (&[0.5; 3], &[0.25; 3]),
             Self::NMnist(_) | Self::Cifar10Dvs(_) | Self::Events(_) | Self::Motion => (&[], &[]),
         };
@@ -151,8 +160,7 @@ impl Source {
     #[must_use]
     pub fn default_augment(&self) -> Augment {
         match self {
-            Self::Cifar10(_) | Self::Cifar100(_) => Augment { crop: true, flip: true, ..Augment::NONE },
-            Self::Mnist(_) => Augment { crop: true, ..Augment::NONE },
+            Self::Images(set, _) => set.augment,
             Self::Shapes => Augment { flip: true, ..Augment::NONE },
             Self::NMnist(_) | Self::Cifar10Dvs(_) | Self::Events(_) | Self::Motion => Augment::NONE,
         }
@@ -167,6 +175,7 @@ impl FromStr for Source {
     ///
     /// Errors: [`DataError::Unknown`] listing these.
     fn from_str(text: &str) -> Result<Self, DataError> {
+        let unknown = || Err(DataError::Unknown { what: "data set", found: text.into(), known: &KNOWN });
         match text.split_once(':') {
             Some(("synthetic", "shapes")) => Ok(Self::Shapes),
             Some(("synthetic", "motion")) => Ok(Self::Motion),
@@ -175,10 +184,13 @@ impl FromStr for Source {
                 Ok(Self::Cifar10Dvs(directory.into()))
             }
             Some(("events", directory)) if !directory.is_empty() => Ok(Self::Events(directory.into())),
-            Some(("cifar10", directory)) if !directory.is_empty() => Ok(Self::Cifar10(directory.into())),
-            Some(("cifar100", directory)) if !directory.is_empty() => Ok(Self::Cifar100(directory.into())),
-            Some(("mnist", directory)) if !directory.is_empty() => Ok(Self::Mnist(directory.into())),
-            _ => Err(DataError::Unknown { what: "data set", found: text.into(), known: KNOWN }),
+            Some((name, directory)) if !directory.is_empty() => {
+                match IMAGE_SOURCES.iter().find(|set| set.name == name) {
+                    Some(set) => Ok(Self::Images(set, directory.into())),
+                    None => unknown(),
+                }
+            }
+            _ => unknown(),
         }
     }
 }
@@ -186,9 +198,7 @@ impl FromStr for Source {
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Cifar10(directory) => write!(f, "cifar10:{}", directory.display()),
-            Self::Cifar100(directory) => write!(f, "cifar100:{}", directory.display()),
-            Self::Mnist(directory) => write!(f, "mnist:{}", directory.display()),
+            Self::Images(set, directory) => write!(f, "{}:{}", set.name, directory.display()),
             Self::Shapes => f.write_str("synthetic:shapes"),
             Self::NMnist(directory) => write!(f, "nmnist:{}", directory.display()),
             Self::Cifar10Dvs(directory) => write!(f, "cifar10dvs:{}", directory.display()),
@@ -237,7 +247,10 @@ mod tests {
     fn unknown_names_list_the_known() {
         for name in ["", "cifar10", "cifar10:", "mnist:", "synthetic:dogs", "Cifar10:x", "events:"] {
             let message = name.parse::<Source>().unwrap_err().to_string();
-            assert!(message.contains(&format!("\"{name}\"")) && message.contains(KNOWN), "{message}");
+            assert!(
+                message.contains(&format!("\"{name}\"")) && message.contains(KNOWN.as_str()),
+                "{message}"
+            );
         }
     }
 }

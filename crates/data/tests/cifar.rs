@@ -27,11 +27,11 @@ fn good10() -> TempDir {
 }
 
 fn load10(dir: &Path) -> Result<spikegrad_data::Split, spikegrad_data::DataError> {
-    Source::Cifar10(dir.to_path_buf()).load(0)
+    Source::cifar10(dir.to_path_buf()).load(0)
 }
 
 fn load100(dir: &Path) -> Result<spikegrad_data::Split, spikegrad_data::DataError> {
-    Source::Cifar100(dir.to_path_buf()).load(0)
+    Source::cifar100(dir.to_path_buf()).load(0)
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn real_cifar10_is_whole_and_balanced() {
     let names = std::fs::read_to_string(dir.join("batches.meta.txt")).unwrap();
     assert_eq!(split.train.class_names, names.split_whitespace().collect::<Vec<_>>());
     // The normalisation's mean is that of these pixels.
-    let mean = Source::Cifar10(dir).normalisation().mean;
+    let mean = Source::cifar10(dir).normalisation().mean;
     for (c, want) in mean.iter().enumerate() {
         let sum: u64 =
             (0..50_000).flat_map(|i| &split.train.image(i)[c * 1024..][..1024]).map(|&p| u64::from(p)).sum();

@@ -54,7 +54,7 @@ fn plain() -> TempDir {
 }
 
 fn load(dir: &TempDir) -> Result<Split, DataError> {
-    Source::Mnist(dir.path().to_path_buf()).load(0)
+    Source::mnist(dir.path().to_path_buf()).load(0)
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn a_bomb_unpacks_to_no_more_than_promised() {
 fn refuses_missing_and_empty() {
     let dir = TempDir::new();
     says(load(&dir), &["empty", "train-images-idx3-ubyte.gz or train-images-idx3-ubyte or"]);
-    says(Source::Mnist(dir.path().join("nowhere")).load(0), &["nowhere"]);
+    says(Source::mnist(dir.path().join("nowhere")).load(0), &["nowhere"]);
     let dir = plain();
     std::fs::remove_file(dir.path().join(NAMES[3])).unwrap();
     says(load(&dir), &[NAMES[3], "missing", "3 "]);
@@ -189,7 +189,7 @@ proptest! {
 #[test]
 fn real_mnist_is_whole() {
     let Some(dir) = real("mnist") else { return };
-    let split = Source::Mnist(dir).load(0).unwrap();
+    let split = Source::mnist(dir).load(0).unwrap();
     assert_eq!((split.train.len(), split.test.len()), (60_000, 10_000));
     assert_eq!((split.train.height, split.train.width), (28, 28));
     assert_eq!(split.train.labels[..8], [5, 0, 4, 1, 9, 2, 1, 3]);

@@ -255,7 +255,7 @@ pub fn chart(kinds: &[Vec<NamedScores<'_>>], on_papers_data: bool) -> String {
 
 /// Tells whether a data set is the one of the paper's figure.
 pub fn is_papers_data(source: &Source) -> bool {
-    matches!(source, Source::Cifar10(_))
+    matches!(source, Source::Images(set, _) if set.name == "cifar10")
 }
 
 /// What was measured of one run.
@@ -430,6 +430,6 @@ mod tests {
         assert!(of(true).contains("paper, no LR") && of(true).contains("Salt-and-pepper noise"));
         // As the paper's figure 7 has them: ResNet-19 on CIFAR-10.
         assert_eq!(PAPER[1].1, [82.1, 77.1]);
-        assert!(is_papers_data(&Source::Cifar10("x".into())) && !is_papers_data(&Source::Shapes));
+        assert!(is_papers_data(&Source::cifar10("x")) && !is_papers_data(&Source::Shapes));
     }
 }

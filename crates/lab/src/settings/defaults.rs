@@ -27,10 +27,10 @@ struct EventRow {
     size: usize,
 }
 
-/// The table: a bare `spikegrad train` takes minutes, CIFAR follows the paper.
+/// The table: a bare `spikegrad train` takes minutes, images in colour follow the paper.
 fn row(source: &Source) -> Row {
     match source {
-        Source::Cifar10(_) | Source::Cifar100(_) => Row {
+        Source::Images(set, _) if set.channels > 1 => Row {
             net: NetKind::ResNet19,
             batch: 100,
             epochs: 150,
@@ -38,7 +38,7 @@ fn row(source: &Source) -> Row {
             augment: "crop,flip",
             timesteps: 2,
         },
-        Source::Mnist(_) => {
+        Source::Images(..) => {
             Row { net: NetKind::LeNet, batch: 100, epochs: 10, lr: 1e-3, augment: "none", timesteps: 2 }
         }
         Source::Shapes => {
@@ -71,7 +71,7 @@ fn event_row(source: &Source) -> Option<EventRow> {
     match source {
         Source::NMnist(_) | Source::Motion => Some(EventRow { values: Values::Binary, size: 0 }),
         Source::Cifar10Dvs(_) | Source::Events(_) => Some(EventRow { values: Values::Counts, size: 48 }),
-        Source::Cifar10(_) | Source::Cifar100(_) | Source::Mnist(_) | Source::Shapes => None,
+        Source::Images(..) | Source::Shapes => None,
     }
 }
 

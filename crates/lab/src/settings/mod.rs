@@ -65,9 +65,7 @@ impl Shape {
             Source::Cifar10Dvs(_) => (2, 128, 10),
             Source::Events(_) => (2, 48, source.list_events(0).map_or(2, |split| split.class_names.len())),
             Source::Motion => (2, motion::SIDE, motion::NAMES.len()),
-            Source::Cifar10(_) => (3, 32, 10),
-            Source::Cifar100(_) => (3, 32, 100),
-            Source::Mnist(_) => (1, 28, 10),
+            Source::Images(set, _) => (set.channels, set.side, set.classes),
             Source::Shapes => (3, spikegrad::data::shapes::SIDE, spikegrad::data::shapes::NAMES.len()),
         };
         Self { channels, height: side, width: side, classes }
