@@ -90,8 +90,7 @@ fn numbers_that_make_no_sense_are_refused_by_name() {
             Surrogate::Dspike { alpha: p },
         ];
         for surrogate in surrogates {
-            let error =
-                LifConfig { surrogate: surrogate.clone(), ..LifConfig::default() }.check().unwrap_err();
+            let error = LifConfig::default().surrogate(surrogate.clone()).check().unwrap_err();
             assert!(error.to_string().contains(&format!("is {p}")), "{surrogate:?}: {error}");
             assert!(Surrogate::named(surrogate.name(), Some(p)).is_err());
         }
@@ -102,11 +101,9 @@ fn numbers_that_make_no_sense_are_refused_by_name() {
 fn constants_that_make_no_sense_are_refused_by_name() {
     let lif = LifConfig::default;
     for p in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-        for (name, config) in [
-            ("threshold", LifConfig { threshold: p, ..lif() }),
-            ("decay", LifConfig { decay: p, ..lif() }),
-            ("delta", LifConfig { delta: p, ..lif() }),
-        ] {
+        for (name, config) in
+            [("threshold", lif().threshold(p)), ("decay", lif().decay(p)), ("delta", lif().delta(p))]
+        {
             let error = config.check().unwrap_err().to_string();
             assert!(error.starts_with(&format!("{name} is {p}")), "{error}");
         }

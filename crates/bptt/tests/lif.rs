@@ -92,8 +92,7 @@ const EVERY: usize = if cfg!(miri) { 41 } else { 1 };
 /// Every reset, surrogate, T and δ, with a case for each.
 fn cases(first: u64) -> impl Iterator<Item = (LifConfig, Lif, NeuronCase, String)> {
     let steps = |lif: LifConfig| STEPS.map(|steps| (lif.clone(), steps));
-    let deltas =
-        |(lif, steps): (LifConfig, usize)| DELTAS.map(|delta| (LifConfig { delta, ..lif.clone() }, steps));
+    let deltas = |(lif, steps): (LifConfig, usize)| DELTAS.map(|delta| (lif.clone().delta(delta), steps));
     let all = configs().into_iter().flat_map(steps).flat_map(deltas);
     all.zip(first..).step_by(EVERY).map(|((lif, steps), seed)| {
         let reference = reference(&lif);
@@ -179,7 +178,7 @@ fn backward_of_e_alone(lif: &Lif, case: &NeuronCase) -> Vec<f64> {
 fn the_total_gradient_is_scaled_not_e_alone() {
     for reset in [Reset::Hard, Reset::Soft] {
         let surrogate = Surrogate::named("arctan", None).unwrap();
-        let lif = LifConfig { reset, surrogate, delta: 0.3, ..LifConfig::default() };
+        let lif = LifConfig::default().reset(reset).surrogate(surrogate).delta(0.3);
         let reference = reference(&lif);
         let case = NeuronCase::new(78, 4, &reference, 3);
         let (_, right) = on_tape(&case, reference, SpikeMode::Step);
@@ -223,7 +222,7 @@ fn one_step(lif: &LifConfig, level: Level, x: &[f32], e: &[f32]) -> (Vec<f32>, V
 fn a_membrane_at_the_threshold_does_not_fire() {
     for level in Level::available() {
         for threshold in [0.5f32, 0.3, 1.0] {
-            let lif = LifConfig { threshold, delta: 0.5, ..LifConfig::default() };
+            let lif = LifConfig::default().threshold(threshold).delta(0.5);
             let x = [threshold, threshold.next_up(), threshold.next_down(), -threshold, 0.0, -0.0];
             let (o, du) = one_step(&lif, level, &x, &[1.0; 6]);
             assert_eq!(o, [0.0, 1.0, 0.0, 0.0, 0.0, 0.0], "{level}: spikes of {x:?}");
@@ -237,7 +236,7 @@ fn a_membrane_at_the_threshold_does_not_fire() {
 fn the_rectangle_is_open_at_its_edges() {
     for level in Level::available() {
         let x = [0.0, 1.0, 0.0f32.next_up(), 1.0f32.next_down(), 0.5];
-        let lif = LifConfig { delta: 0.0, ..LifConfig::default() };
+        let lif = LifConfig::default().delta(0.0);
         // 0 next_up − 0.5 rounds to −0.5 again: outside.
         assert_eq!(one_step(&lif, level, &x, &[1.0; 5]).1, [0.0, 0.0, 0.0, 1.0, 1.0], "{level}: h at {x:?}");
     }
@@ -246,7 +245,7 @@ fn the_rectangle_is_open_at_its_edges() {
 #[test]
 fn the_sign_of_zero_is_zero_and_the_factor_is_never_negative() {
     let surrogate = Surrogate::Rectangle { window: 8.0 };
-    let lif = LifConfig { delta: 0.5, threshold: 2.0, surrogate, ..LifConfig::default() };
+    let lif = LifConfig::default().delta(0.5).threshold(2.0).surrogate(surrogate);
     for level in Level::available() {
         let x = [1.0, 1.0, 1.0, 1.0, -3.0, -3.0, 4.0, 4.0];
         let e = [0.0, -0.0, 2.0, -2.0, 1.0, -1.0, 1.0, -1.0];
@@ -273,7 +272,7 @@ impl UserSurrogate for Hump {
 #[test]
 fn a_users_surrogate_is_used() {
     let surrogate = Surrogate::Custom(Arc::new(Hump));
-    let lif = LifConfig { surrogate, delta: 0.3, ..LifConfig::default() };
+    let lif = LifConfig::default().surrogate(surrogate).delta(0.3);
     for level in Level::available() {
         let mut rng = Rng::new(6);
         let (x, e) = (narrow(&rng.uniforms(37, -2.0, 2.0)), narrow(&rng.normals(37)));

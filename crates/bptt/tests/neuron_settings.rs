@@ -74,15 +74,16 @@ fn one(data: &[f32], n: usize) -> Vec<f64> {
 fn settings() -> impl Iterator<Item = LifConfig> {
     let amounts = [(None, 1.0), (Some(0.8), 0.5), (Some(0.25), 3.0), (Some(0.0), 1.0), (Some(-0.5), 0.25)];
     amounts.into_iter().flat_map(|(reset_amount, amplitude)| {
-        Reset::ALL.map(|reset| LifConfig {
-            decay: 0.75,
-            threshold: 0.5,
-            reset,
-            surrogate: Surrogate::Arctan { alpha: 2.0 },
-            delta: 0.3,
-            reset_amount,
-            amplitude,
-            learn_decay: true,
+        Reset::ALL.map(|reset| {
+            LifConfig::default()
+                .decay(0.75)
+                .threshold(0.5)
+                .reset(reset)
+                .surrogate(Surrogate::Arctan { alpha: 2.0 })
+                .delta(0.3)
+                .reset_amount(reset_amount)
+                .amplitude(amplitude)
+                .learn_decay(true)
         })
     })
 }

@@ -120,11 +120,11 @@ impl SpikegradConfig {
             other => return Err(Fault::config(format!("net is {other}, must be 0, 1 or 2"))),
         };
         let (decay, threshold, delta) = (self.decay, self.threshold, self.delta);
-        let lif = LifConfig { decay, threshold, delta, ..LifConfig::default() };
+        let lif = LifConfig::default().decay(decay).threshold(threshold).delta(delta);
         let net = NetConfig::new(kind, self.channels, self.height, self.width, self.classes);
-        let net = NetConfig { scale: self.scale, timesteps: self.timesteps, lif, ..net };
+        let net = net.scale(self.scale).timesteps(self.timesteps).lif(lif);
         let Self { batch, beta, lr, epochs, seed, .. } = *self;
-        Ok(TrainConfig { batch, beta, lr, epochs, seed, ..TrainConfig::new(net) })
+        Ok(TrainConfig::new(net).batch(batch).beta(beta).lr(lr).epochs(epochs).seed(seed))
     }
 }
 

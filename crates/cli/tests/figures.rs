@@ -250,7 +250,7 @@ fn weights_begin_as_seed_width_and_initialisation_say() {
     .enumerate()
     {
         folder.succeed(&format!("train {FLAGS} --lr 1e-30 --epochs 1 {flags} --out run{k}"));
-        let begun = by_hand::trainer(spikegrad::TrainConfig { init, ..config(1e-3, seed, 1) }).parameters();
+        let begun = by_hand::trainer(config(1e-3, seed, 1).init(init)).parameters();
         let ended = loaded(&folder.path(&format!("run{k}/checkpoint.safetensors"))).parameters();
         for ((name, shape, want), (_, got_shape, got)) in begun.into_iter().zip(ended) {
             assert_eq!(shape, got_shape);

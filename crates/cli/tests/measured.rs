@@ -413,7 +413,7 @@ fn rate_of_the_second_step() -> f64 {
     let mut rng = spikegrad::data::rng::Rng::keyed(&[0]);
     let images: Vec<f32> = (0..8 * 768).map(|_| 4.0 * rng.uniform() - 2.0).collect();
     let labels: Vec<u32> = (0..8).collect();
-    let mut trainer = by_hand::trainer(spikegrad::TrainConfig { batch: 8, ..config(2e-3, 0, 6) });
+    let mut trainer = by_hand::trainer(config(2e-3, 0, 6).batch(8));
     for _ in 0..2 {
         trainer.train_batch(&images, &labels, 0.0).unwrap();
     }

@@ -32,7 +32,7 @@ impl Dataset {
         let names = self.train.class_names();
         let are_lines = names.len() == self.shape().classes && !names.iter().any(|name| name.contains('\n'));
         let class_names = if are_lines { names.to_vec() } else { Vec::new() };
-        TrainConfig { class_names, ..settings.train_config(self.shape()) }
+        settings.train_config(self.shape()).class_names(class_names)
     }
 
     /// Reads the data set that the settings name; `holdout` first, then `limit`.

@@ -103,6 +103,7 @@ pub enum Architecture {
 
 /// A net, its input and its neuron.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct NetConfig {
     /// What it is made of.
     pub architecture: Architecture,
@@ -132,6 +133,93 @@ pub struct NetConfig {
     pub twin: bool,
     /// The smooth twin of gradient checks: the surrogate's primitive for spikes.
     pub smooth: bool,
+}
+
+/// Each setting by itself: `NetConfig` grows, so that it is put together by these.
+impl NetConfig {
+    /// Sets `architecture`: what it is made of.
+    #[must_use]
+    pub fn architecture(self, architecture: Architecture) -> Self {
+        Self { architecture, ..self }
+    }
+
+    /// Sets `channels`: channels of the image.
+    #[must_use]
+    pub fn channels(self, channels: usize) -> Self {
+        Self { channels, ..self }
+    }
+
+    /// Sets `height`: rows of the image.
+    #[must_use]
+    pub fn height(self, height: usize) -> Self {
+        Self { height, ..self }
+    }
+
+    /// Sets `width`: columns of the image.
+    #[must_use]
+    pub fn width(self, width: usize) -> Self {
+        Self { width, ..self }
+    }
+
+    /// Sets `classes`: how many there are.
+    #[must_use]
+    pub fn classes(self, classes: usize) -> Self {
+        Self { classes, ..self }
+    }
+
+    /// Sets `scale`: factor on the widths of a net that has a name.
+    #[must_use]
+    pub fn scale(self, scale: f64) -> Self {
+        Self { scale, ..self }
+    }
+
+    /// Sets `timesteps`: T.
+    #[must_use]
+    pub fn timesteps(self, timesteps: usize) -> Self {
+        Self { timesteps, ..self }
+    }
+
+    /// Sets `input`: what is read.
+    #[must_use]
+    pub fn input(self, input: Input) -> Self {
+        Self { input, ..self }
+    }
+
+    /// Sets `lif`: the neuron of every layer that has none of its own.
+    #[must_use]
+    pub fn lif(self, lif: LifConfig) -> Self {
+        Self { lif, ..self }
+    }
+
+    /// Sets `norm`: normalisation.
+    #[must_use]
+    pub fn norm(self, norm: Norm) -> Self {
+        Self { norm, ..self }
+    }
+
+    /// Sets `kernels`: how layers are computed.
+    #[must_use]
+    pub fn kernels(self, kernels: Kernels) -> Self {
+        Self { kernels, ..self }
+    }
+
+    /// Sets `memory`: what a training step keeps of activations.
+    #[must_use]
+    pub fn memory(self, memory: Memory) -> Self {
+        Self { memory, ..self }
+    }
+
+    /// Sets `twin`: the ReLU twin: the same layers, max(0, x) for neurons, one time step.
+    #[must_use]
+    pub fn twin(self, twin: bool) -> Self {
+        Self { twin, ..self }
+    }
+
+    /// Sets `smooth`: the smooth twin of gradient checks: the surrogate's primitive for spikes.
+    #[must_use]
+    pub fn smooth(self, smooth: bool) -> Self {
+        Self { smooth, ..self }
+    }
 }
 
 impl NetConfig {

@@ -33,7 +33,7 @@ fn names_round_trip() {
 
 #[test]
 fn settings_that_make_no_sense_are_refused() {
-    let good = || NetConfig { scale: 0.1, ..NetConfig::new(NetKind::LeNet, 3, 8, 9, 4) };
+    let good = || NetConfig::new(NetKind::LeNet, 3, 8, 9, 4).scale(0.1);
     let refused = |what: &str, change: fn(&mut NetConfig), wants: [&str; 2]| {
         let mut config = good();
         change(&mut config);
@@ -62,26 +62,26 @@ fn settings_that_make_no_sense_are_refused() {
     let error = Net::plan(&good(), 0, Level::BASELINE, false).unwrap_err().to_string();
     assert!(error.contains("batch is 0"), "{error}");
     assert!(Net::plan(&good(), 1, Level::BASELINE, false).is_ok());
-    let pixel = NetConfig { architecture: Architecture::Named(NetKind::Mlp), height: 1, width: 1, ..good() };
+    let pixel = good().architecture(Architecture::Named(NetKind::Mlp)).height(1).width(1);
     assert!(Net::plan(&pixel, 1, Level::BASELINE, false).is_ok(), "an MLP reads any image");
 }
 
 #[test]
 fn twins_say_what_they_compute() {
-    let config = NetConfig { timesteps: 4, ..NetConfig::new(NetKind::Mlp, 1, 2, 2, 2) };
+    let config = NetConfig::new(NetKind::Mlp, 1, 2, 2, 2).timesteps(4);
     assert_eq!((config.steps(), config.fire()), (4, Fire::Spike));
-    let smooth = NetConfig { smooth: true, ..config.clone() };
+    let smooth = config.clone().smooth(true);
     assert_eq!((smooth.steps(), smooth.fire()), (4, Fire::Smooth));
-    let twin = NetConfig { twin: true, ..smooth };
+    let twin = smooth.twin(true);
     assert_eq!((twin.steps(), twin.fire()), (1, Fire::Relu));
-    let frames = NetConfig { input: Input::Spikes, ..config.clone() };
+    let frames = config.clone().input(Input::Spikes);
     assert_eq!((config.frames(), frames.frames()), (1, 4));
 }
 
 #[test]
 fn weights_begin_as_they_are_said_to() {
-    let lenet = NetConfig { scale: 0.5, ..NetConfig::new(NetKind::LeNet, 3, 9, 11, 5) };
-    let vggsnn = NetConfig { scale: 0.25, ..NetConfig::new(NetKind::VggSnn, 2, 16, 16, 5) };
+    let lenet = NetConfig::new(NetKind::LeNet, 3, 9, 11, 5).scale(0.5);
+    let vggsnn = NetConfig::new(NetKind::VggSnn, 2, 16, 16, 5).scale(0.25);
     for (config, init) in
         [(&lenet, Init::Uniform), (&lenet, Init::Kaiming), (&vggsnn, Init::Uniform), (&vggsnn, Init::Kaiming)]
     {
@@ -135,11 +135,11 @@ fn sizes_beyond_their_limits_are_refused_with_the_limit() {
     let good = || NetConfig::new(NetKind::Mlp, 1, 4, 4, 2);
     for many in [1_000_001, usize::MAX] {
         let limit = |what: &str| format!("{what} is {many}, must be at most 1000000");
-        refused(NetConfig { timesteps: many, ..good() }, 1, &limit("timesteps"));
-        refused(NetConfig { channels: many, ..good() }, 1, &limit("image channels"));
-        refused(NetConfig { height: many, ..good() }, 1, &limit("image height"));
-        refused(NetConfig { width: many, ..good() }, 1, &limit("image width"));
-        refused(NetConfig { classes: many, ..good() }, 1, &limit("classes"));
+        refused(good().timesteps(many), 1, &limit("timesteps"));
+        refused(good().channels(many), 1, &limit("image channels"));
+        refused(good().height(many), 1, &limit("image height"));
+        refused(good().width(many), 1, &limit("image width"));
+        refused(good().classes(many), 1, &limit("classes"));
         let layer = |layer| NetConfig::custom(&[LayerSpec::Linear { outputs: 1 }, layer], 1, 4, 4, 2);
         refused(layer(LayerSpec::Linear { outputs: many }), 1, &limit("layer 2: outputs"));
         refused(layer(LayerSpec::AvgPool { size: many }), 1, &limit("layer 2: size"));
@@ -150,14 +150,10 @@ fn sizes_beyond_their_limits_are_refused_with_the_limit() {
         refused(layer(LayerSpec::Residual { channels: many, stride: 1 }), 1, &limit("layer 2: channels"));
     }
     refused(good(), 1_000_000_001, "batch is 1000000001, must be at most 1000000000");
-    refused(NetConfig { scale: 1e4, ..good() }, 1, "need 1 to 1000000");
+    refused(good().scale(1e4), 1, "need 1 to 1000000");
     // Each size is within its limit, their product is not.
     let side = 1_000_000;
-    refused(
-        NetConfig { height: side, width: side, ..good() },
-        1000,
-        "pixels are more than 70368744177664 numbers",
-    );
+    refused(good().height(side).width(side), 1000, "pixels are more than 70368744177664 numbers");
     let wide = [LayerSpec::Linear { outputs: side }, LayerSpec::Linear { outputs: side }];
     refused(NetConfig::custom(&[wide, wide].concat(), 1, 1, 1, side), 90_000, "multiply-adds a batch");
 }

@@ -23,7 +23,7 @@ fn pass(config: &NetConfig) -> (Vec<f32>, Vec<f32>) {
 
 #[test]
 fn a_list_of_layers_is_the_net_it_spells() {
-    let lenet = NetConfig { scale: 0.25, ..NetConfig::new(NetKind::LeNet, 2, 12, 8, 3) };
+    let lenet = NetConfig::new(NetKind::LeNet, 2, 12, 8, 3).scale(0.25);
     let layers = [
         LayerSpec::Conv { channels: 8, kernel: 5, stride: 1 },
         LayerSpec::AvgPool { size: 2 },
@@ -37,7 +37,7 @@ fn a_list_of_layers_is_the_net_it_spells() {
     assert_eq!(shapes(&custom), shapes(&lenet));
     assert!(pass(&custom) == pass(&lenet), "the same weights give the same bits");
 
-    let mlp = NetConfig { scale: 0.125, ..NetConfig::new(NetKind::Mlp, 2, 3, 4, 3) };
+    let mlp = NetConfig::new(NetKind::Mlp, 2, 3, 4, 3).scale(0.125);
     let layers = [LayerSpec::Linear { outputs: 32 }; 2];
     let custom = NetConfig::custom(&layers, 2, 3, 4, 3);
     assert_eq!(names(&custom), names(&mlp));
@@ -46,7 +46,7 @@ fn a_list_of_layers_is_the_net_it_spells() {
 
 #[test]
 fn a_residual_net_of_ones_own_is_resnet19() {
-    let resnet = NetConfig { scale: 0.125, ..NetConfig::new(NetKind::ResNet19, 3, 16, 16, 3) };
+    let resnet = NetConfig::new(NetKind::ResNet19, 3, 16, 16, 3).scale(0.125);
     let mut layers = vec![LayerSpec::Conv { channels: 8, kernel: 3, stride: 1 }];
     for (channels, strides) in [(16, &[1, 1, 1][..]), (32, &[2, 1, 1]), (64, &[2, 1])] {
         layers.extend(strides.iter().map(|&stride| LayerSpec::Residual { channels, stride }));

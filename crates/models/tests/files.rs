@@ -21,7 +21,7 @@ const KINDS: [NetKind; 6] = [
 ];
 
 fn params(kind: NetKind) -> Params {
-    let config = NetConfig { scale: 0.07, ..NetConfig::new(kind, 3, 17, 19, 5) };
+    let config = NetConfig::new(kind, 3, 17, 19, 5).scale(0.07);
     let mut net = Net::plan(&config, 1, Level::BASELINE, false).unwrap();
     net.params_mut().initialise(Init::Uniform, 1);
     net.params().clone()

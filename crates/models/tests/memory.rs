@@ -21,7 +21,7 @@ fn step(config: &NetConfig, level: Level) -> (Vec<f32>, Vec<f32>) {
 }
 
 fn config(kind: NetKind, memory: Memory) -> NetConfig {
-    let mut config = NetConfig { memory, scale: 0.125, ..NetConfig::new(kind, 3, 17, 16, 4) };
+    let mut config = NetConfig::new(kind, 3, 17, 16, 4).memory(memory).scale(0.125);
     config.timesteps = 3;
     config
 }
@@ -44,7 +44,7 @@ fn half_floats_leave_the_forward_alone_and_bound_the_gradients() {
     for level in Level::available() {
         let layers = 17.0;
         let smooth = |memory| {
-            let mut config = NetConfig { smooth: true, ..config(NetKind::ResNet19, memory) };
+            let mut config = config(NetKind::ResNet19, memory).smooth(true);
             config.lif.surrogate = Surrogate::Sigmoid { alpha: 1.0 };
             config
         };
@@ -62,7 +62,7 @@ fn half_floats_leave_the_forward_alone_and_bound_the_gradients() {
 #[test]
 fn each_setting_holds_less_than_the_one_before() {
     let held = |memory| {
-        let config = NetConfig { memory, scale: 0.25, ..NetConfig::new(NetKind::ResNet19, 3, 32, 32, 10) };
+        let config = NetConfig::new(NetKind::ResNet19, 3, 32, 32, 10).memory(memory).scale(0.25);
         let bytes = Net::plan(&config, 8, Level::BASELINE, false).unwrap().report(2, false).bytes;
         bytes.saved + bytes.workspace
     };

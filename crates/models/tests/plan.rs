@@ -30,7 +30,7 @@ fn resnet19_parameters(w: f64, classes: usize) -> usize {
 fn resnet19_has_the_parameters_of_the_formula() {
     assert_eq!(resnet19_parameters(1.0, 10), 12_630_858, "the paper's net");
     for (width, classes) in [(1.0, 10), (0.25, 10), (0.25, 100)] {
-        let config = NetConfig { scale: width, ..NetConfig::new(NetKind::ResNet19, 3, 32, 32, classes) };
+        let config = NetConfig::new(NetKind::ResNet19, 3, 32, 32, classes).scale(width);
         let plan = plan(&config);
         let want = resnet19_parameters(width, classes);
         assert_eq!(plan.parameters, want, "width {width}, {classes} classes");
@@ -123,7 +123,7 @@ fn chain_shapes(config: &NetConfig, bases: &[usize], halves: fn(usize) -> bool, 
 fn vggsnn_has_the_published_size() {
     for kind in [NetKind::VggSnn, NetKind::VggSnnStride] {
         for input in [Input::Still, Input::Frames, Input::Spikes] {
-            let config = NetConfig { timesteps: 10, input, ..NetConfig::new(kind, 2, 48, 48, 10) };
+            let config = NetConfig::new(kind, 2, 48, 48, 10).timesteps(10).input(input);
             let plan = Net::plan(&config, 1, Level::BASELINE, false).unwrap().report(2, false);
             assert_eq!(plan.parameters, 9_271_498, "Deng et al. 2022: {kind}");
             assert_eq!(plan.layers.iter().map(|layer| layer.parameters).sum::<usize>(), 9_271_498);
@@ -146,7 +146,7 @@ fn every_layer_has_its_shape_for_odd_images() {
     for kind in kinds {
         let least = if matches!(kind, NetKind::VggSnn | NetKind::VggSnnStride) { 16 } else { 8 };
         for (height, width) in sides.into_iter().filter(|side| side.0.min(side.1) >= least) {
-            let config = NetConfig { scale: 0.0625, ..NetConfig::new(kind, 3, height, width, 5) };
+            let config = NetConfig::new(kind, 3, height, width, 5).scale(0.0625);
             let plan = plan(&config);
             let (layers, neurons) = match kind {
                 NetKind::ResNet19 => resnet19_shapes(&config),

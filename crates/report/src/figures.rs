@@ -26,7 +26,7 @@ fn points(low: f32, high: f32, of: impl Fn(f32) -> f32) -> Vec<(f64, f64)> {
 /// The membrane before and after each step: a line that climbs, and falls where the neuron fires.
 fn neuron() -> String {
     let chart = |title, reset| {
-        let neuron = LifConfig { reset, ..LifConfig::default() };
+        let neuron = LifConfig::default().reset(reset);
         let (mut m, mut membrane) = (0.0, vec![(0.0, 0.0)]);
         for (t, after) in membranes(&neuron, 0.35, 12).into_iter().enumerate() {
             let (t, start) = (t as f64 + 1.0, f64::from(neuron.decay * m));

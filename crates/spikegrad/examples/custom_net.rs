@@ -38,8 +38,8 @@ pub fn main() -> Result<(), Box<dyn std::error::Error>> {
         LayerSpec::GlobalPool,
         LayerSpec::Linear { outputs: 32 },
     ];
-    let net = NetConfig { timesteps: 2, ..NetConfig::custom(&layers, 1, SIDE, SIDE, 3) };
-    let config = TrainConfig { batch: BATCH, lr: 3e-3, epochs: 6, ..TrainConfig::new(net) };
+    let net = NetConfig::custom(&layers, 1, SIDE, SIDE, 3).timesteps(2);
+    let config = TrainConfig::new(net).batch(BATCH).lr(3e-3).epochs(6);
     let mut trainer = Trainer::new(config, Level::detect()?)?;
 
     let plan = trainer.plan();

@@ -34,9 +34,9 @@ pub fn main() -> Result<(), Box<dyn std::error::Error>> {
     let centres: Vec<f32> = (0..3 * 16).map(|_| rng.normal()).collect();
     for surrogate in [Surrogate::Custom(Arc::new(Parabola)), Surrogate::named("rectangle", None)?] {
         let name = format!("{surrogate:?}");
-        let lif = LifConfig { surrogate, ..LifConfig::default() };
-        let net = NetConfig { lif, scale: 0.25, ..NetConfig::new(NetKind::Mlp, 1, 4, 4, 3) };
-        let config = TrainConfig { batch: 30, lr: 5e-3, epochs: 8, ..TrainConfig::new(net) };
+        let lif = LifConfig::default().surrogate(surrogate);
+        let net = NetConfig::new(NetKind::Mlp, 1, 4, 4, 3).lif(lif).scale(0.25);
+        let config = TrainConfig::new(net).batch(30).lr(5e-3).epochs(8);
         let mut trainer = Trainer::new(config, Level::detect()?)?;
         // Three clouds of points, one a class.
         let batches = |epoch: usize| {

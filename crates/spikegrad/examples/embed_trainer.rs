@@ -26,8 +26,8 @@ fn batch(rng: &mut Rng) -> (Vec<f32>, Vec<u32>) {
 
 /// Trains until nine of ten images are right, and returns the share that was right in the last epoch.
 pub fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let net = NetConfig { timesteps: 4, scale: 0.25, ..NetConfig::new(NetKind::LeNet, 1, SIDE, SIDE, 2) };
-    let config = TrainConfig { batch: BATCH, lr: 3e-3, epochs: 10, ..TrainConfig::new(net) };
+    let net = NetConfig::new(NetKind::LeNet, 1, SIDE, SIDE, 2).timesteps(4).scale(0.25);
+    let config = TrainConfig::new(net).batch(BATCH).lr(3e-3).epochs(10);
     let mut trainer = Trainer::new(config, Level::detect()?)?;
 
     // Any iterator of (images, labels) will do: in memory, from a file, from a queue.

@@ -19,8 +19,8 @@ use std::path::Path;
 
 /// Writes a file as PyTorch would, with one tensor under a name of the authors' code, and reads it back.
 fn demonstrate(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
-    let net = NetConfig { scale: 0.1, ..NetConfig::new(NetKind::ResNet19, 3, 16, 16, 10) };
-    let seed = |seed| TrainConfig { batch: 4, seed, ..TrainConfig::new(net.clone()) };
+    let net = NetConfig::new(NetKind::ResNet19, 3, 16, 16, 10).scale(0.1);
+    let seed = |seed| TrainConfig::new(net.clone()).batch(4).seed(seed);
     let mut source = Trainer::new(seed(1), Level::detect()?)?;
     let weights = source.parameters();
     let params = source.net().params();
@@ -48,8 +48,8 @@ fn demonstrate(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
         return Err("the loaded net does not predict what the saved one does".into());
     }
     // A file that does not fit says so, and the net stays as it was.
-    let other = NetConfig { scale: 0.2, ..net };
-    let mut wide = Trainer::new(TrainConfig { batch: 4, ..TrainConfig::new(other) }, Level::detect()?)?;
+    let other = net.scale(0.2);
+    let mut wide = Trainer::new(TrainConfig::new(other).batch(4), Level::detect()?)?;
     match wide.load_weights(&file) {
         Err(why) => println!("into a wider net: {why}"),
         Ok(()) => return Err("a wider net took the weights".into()),

@@ -64,8 +64,8 @@ pub fn collect(events: impl Iterator<Item = Event>, frame: &mut [f32]) {
 
 /// Trains on single frames and makes a net that reads streams.
 pub fn prepare() -> Result<Predictor, Box<dyn std::error::Error>> {
-    let net = NetConfig { scale: 0.25, ..NetConfig::new(NetKind::LeNet, 2, SIDE, SIDE, 2) };
-    let config = TrainConfig { batch: BATCH, lr: 3e-3, epochs: 6, ..TrainConfig::new(net) };
+    let net = NetConfig::new(NetKind::LeNet, 2, SIDE, SIDE, 2).scale(0.25);
+    let config = TrainConfig::new(net).batch(BATCH).lr(3e-3).epochs(6);
     let mut trainer = Trainer::new(config, Level::detect()?)?;
     let batches = |epoch: usize| {
         (0..15).map(move |batch| {

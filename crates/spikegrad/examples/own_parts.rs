@@ -55,14 +55,21 @@ fn config(smooth: bool) -> TrainConfig {
     let sine = graph.add("sine", Elementwise::new("sine", f32::sin, |x, dy| dy * x.cos()), [fc1]);
     let spikes = graph.add("spikes", UserNeurons::new(Leaky), [sine]);
     graph.add("fc2", Linear::new(2), [spikes]);
-    let net = NetConfig { smooth, timesteps: 4, ..NetConfig::of_graph(graph, 1, 4, 4, 2) };
+    let net = NetConfig::of_graph(graph, 1, 4, 4, 2).smooth(smooth).timesteps(4);
     let optimizer = Optimizer::custom(1, |lr, _, p| {
         let places = p.weights.iter_mut().zip(p.grads).zip(p.first.iter_mut());
         places.for_each(|((w, g), v)| (*v, *w) = (0.9 * *v + g, *w - lr * (0.9 * *v + g).signum()));
     });
     let schedule = Schedule::custom(|progress| 1.0 / (1.0 + 3.0 * progress));
     let (loss, beta) = (LossConfig::custom(squares), 0.0);
-    TrainConfig { batch: 8, lr: 3e-3, epochs: 20, loss, beta, optimizer, schedule, ..TrainConfig::new(net) }
+    TrainConfig::new(net)
+        .batch(8)
+        .lr(3e-3)
+        .epochs(20)
+        .loss(loss)
+        .beta(beta)
+        .optimizer(optimizer)
+        .schedule(schedule)
 }
 
 /// Bars on the left and on the right, of eight strengths.

@@ -7,6 +7,7 @@ use spikegrad_tensor::Level;
 
 /// All that decides a training run, but for the data.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct TrainConfig {
     /// The net.
     pub net: NetConfig,
@@ -38,6 +39,99 @@ pub struct TrainConfig {
     pub weight_mean: Option<f32>,
     /// Names of the classes, one each, or none; saved files carry them.
     pub class_names: Vec<String>,
+}
+
+/// Each setting by itself: `TrainConfig` grows, so that it is put together by these.
+impl TrainConfig {
+    /// Sets `net`: which net is trained.
+    #[must_use]
+    pub fn net(self, net: NetConfig) -> Self {
+        Self { net, ..self }
+    }
+
+    /// Sets `batch`: images of a batch.
+    #[must_use]
+    pub fn batch(self, batch: usize) -> Self {
+        Self { batch, ..self }
+    }
+
+    /// Sets `loss`: the data term of the loss.
+    #[must_use]
+    pub fn loss(self, loss: LossConfig) -> Self {
+        Self { loss, ..self }
+    }
+
+    /// Sets `beta`: β of the Lipschitz term; 0 leaves it out.
+    #[must_use]
+    pub fn beta(self, beta: f32) -> Self {
+        Self { beta, ..self }
+    }
+
+    /// Sets `optimizer`: the optimiser.
+    #[must_use]
+    pub fn optimizer(self, optimizer: Optimizer) -> Self {
+        Self { optimizer, ..self }
+    }
+
+    /// Sets `lr`: learning rate before the schedule.
+    #[must_use]
+    pub fn lr(self, lr: f32) -> Self {
+        Self { lr, ..self }
+    }
+
+    /// Sets `schedule`: the schedule.
+    #[must_use]
+    pub fn schedule(self, schedule: Schedule) -> Self {
+        Self { schedule, ..self }
+    }
+
+    /// Sets `warmup_epochs`: epochs over which the learning rate rises from 0.
+    #[must_use]
+    pub fn warmup_epochs(self, warmup_epochs: f64) -> Self {
+        Self { warmup_epochs, ..self }
+    }
+
+    /// Sets `clip`: largest Euclidean norm of the gradient, if it is clipped.
+    #[must_use]
+    pub fn clip(self, clip: Option<f32>) -> Self {
+        Self { clip, ..self }
+    }
+
+    /// Sets `epochs`: epochs of the schedule.
+    #[must_use]
+    pub fn epochs(self, epochs: usize) -> Self {
+        Self { epochs, ..self }
+    }
+
+    /// Sets `seed`: seed of the weights.
+    #[must_use]
+    pub fn seed(self, seed: u64) -> Self {
+        Self { seed, ..self }
+    }
+
+    /// Sets `init`: how weights begin.
+    #[must_use]
+    pub fn init(self, init: Init) -> Self {
+        Self { init, ..self }
+    }
+
+    /// Sets `groups`: rules for some of the parameters: learning rate, weight decay, frozen.
+    #[must_use]
+    pub fn groups(self, groups: Vec<ParamGroup>) -> Self {
+        Self { groups, ..self }
+    }
+
+    /// Sets `weight_mean`: decay d of the exponential mean of the weights, w̄ ← d·w̄ + (1 − d)·w, if it is kept.
+    #[must_use]
+    pub fn weight_mean(self, weight_mean: Option<f32>) -> Self {
+        Self { weight_mean, ..self }
+    }
+
+    /// Sets `class_names`: names of the classes, one each, or none; saved files carry them.
+    #[must_use]
+    pub fn class_names(self, class_names: Vec<String>) -> Self {
+        Self { class_names, ..self }
+    }
 }
 
 impl TrainConfig {

@@ -31,8 +31,8 @@ impl Trainer {
     /// ```
     /// use spikegrad::prelude::*;
     ///
-    /// let net = NetConfig { scale: 0.1, ..NetConfig::new(NetKind::Mlp, 1, 2, 2, 2) };
-    /// let mut trainer = Trainer::new(TrainConfig { batch: 2, ..TrainConfig::new(net) }, Level::detect()?)?;
+    /// let net = NetConfig::new(NetKind::Mlp, 1, 2, 2, 2).scale(0.1);
+    /// let mut trainer = Trainer::new(TrainConfig::new(net).batch(2), Level::detect()?)?;
     /// let batches = [(vec![0.5; 8], vec![0, 1]), (vec![0.25; 4], vec![1])];
     /// let scores = trainer.evaluate(batches)?;
     /// // Equal images have equal answers: of the first two, one is right.

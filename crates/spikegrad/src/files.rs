@@ -73,8 +73,8 @@ impl Trainer {
     /// ```
     /// use spikegrad::prelude::*;
     ///
-    /// let net = NetConfig { scale: 0.1, ..NetConfig::new(NetKind::Mlp, 1, 2, 2, 2) };
-    /// let mut trainer = Trainer::new(TrainConfig { batch: 1, ..TrainConfig::new(net) }, Level::detect()?)?;
+    /// let net = NetConfig::new(NetKind::Mlp, 1, 2, 2, 2).scale(0.1);
+    /// let mut trainer = Trainer::new(TrainConfig::new(net).batch(1), Level::detect()?)?;
     /// # let folder = std::env::temp_dir().join(format!("spikegrad-open-{}", std::process::id()));
     /// # std::fs::create_dir_all(&folder)?;
     /// # let path = folder.join("weights.safetensors");

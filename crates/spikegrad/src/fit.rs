@@ -65,8 +65,8 @@ impl Trainer {
     /// use spikegrad::prelude::*;
     /// use std::ops::ControlFlow;
     ///
-    /// let net = NetConfig { scale: 0.1, ..NetConfig::new(NetKind::Mlp, 1, 2, 2, 2) };
-    /// let config = TrainConfig { batch: 2, epochs: 3, ..TrainConfig::new(net) };
+    /// let net = NetConfig::new(NetKind::Mlp, 1, 2, 2, 2).scale(0.1);
+    /// let config = TrainConfig::new(net).batch(2).epochs(3);
     /// let mut trainer = Trainer::new(config, Level::detect()?)?;
     /// let batches = |_epoch| (0..4).map(|_| ([1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0], [0, 1]));
     /// let mut losses = Vec::new();

@@ -62,7 +62,7 @@ impl ParamGroup {
     ///
     /// let net = NetConfig::new(NetKind::LeNet, 1, 8, 8, 10);
     /// let groups = ParamGroup::no_decay_on_norms_and_biases();
-    /// let config = TrainConfig { optimizer: Optimizer::adamw(1e-2), groups, ..TrainConfig::new(net) };
+    /// let config = TrainConfig::new(net).optimizer(Optimizer::adamw(1e-2)).groups(groups);
     /// # assert_eq!(config.groups.len(), 4);
     /// ```
     pub fn no_decay_on_norms_and_biases() -> Vec<Self> {

@@ -23,8 +23,8 @@
 //! ```
 //! use spikegrad::prelude::*;
 //!
-//! let net = NetConfig { scale: 0.25, ..NetConfig::new(NetKind::Mlp, 1, 4, 4, 2) };
-//! let config = TrainConfig { batch: 8, lr: 5e-3, epochs: 20, ..TrainConfig::new(net) };
+//! let net = NetConfig::new(NetKind::Mlp, 1, 4, 4, 2).scale(0.25);
+//! let config = TrainConfig::new(net).batch(8).lr(5e-3).epochs(20);
 //! let mut trainer = Trainer::new(config, Level::detect()?)?;
 //!
 //! // Class 1 is bright on the left, class 0 on the right.

@@ -56,21 +56,17 @@ pub fn check_at(path: impl AsRef<Path>, level: Level) -> Result<Parity, Error> {
         _ if file.metadata.contains_key("alpha") => Some(file.meta("alpha")?),
         _ => None,
     };
-    let lif = LifConfig {
-        decay: file.meta("decay")?,
-        threshold: file.meta("threshold")?,
-        reset: file.meta("reset")?,
-        surrogate: Surrogate::named(&surrogate, parameter)?,
-        delta: file.meta("delta")?,
-        ..LifConfig::default()
-    };
+    let lif = LifConfig::default()
+        .decay(file.meta("decay")?)
+        .threshold(file.meta("threshold")?)
+        .reset(file.meta("reset")?)
+        .surrogate(Surrogate::named(&surrogate, parameter)?)
+        .delta(file.meta("delta")?);
     let classes = file.entry("weight.fc2.bias")?.shape.iter().product();
-    let net = NetConfig {
-        scale: file.meta("width")?,
-        timesteps: file.meta("timesteps")?,
-        lif,
-        ..NetConfig::new(NetKind::ResNet19, channels, height, width, classes)
-    };
+    let net = NetConfig::new(NetKind::ResNet19, channels, height, width, classes)
+        .scale(file.meta("width")?)
+        .timesteps(file.meta("timesteps")?)
+        .lif(lif);
     let config = TrainConfig { batch, beta: file.meta("beta")?, ..TrainConfig::new(net) };
     let mut trainer = Trainer::with_input_gradient(config, level, true)?;
     fill(&mut trainer, &file)?;

@@ -16,8 +16,8 @@ use std::path::Path;
 /// ```
 /// use spikegrad::prelude::*;
 ///
-/// let net = NetConfig { scale: 0.25, timesteps: 4, ..NetConfig::new(NetKind::Mlp, 1, 4, 4, 3) };
-/// let mut trainer = Trainer::new(TrainConfig { batch: 1, ..TrainConfig::new(net) }, Level::detect()?)?;
+/// let net = NetConfig::new(NetKind::Mlp, 1, 4, 4, 3).scale(0.25).timesteps(4);
+/// let mut trainer = Trainer::new(TrainConfig::new(net).batch(1), Level::detect()?)?;
 /// let image = [0.5; 16];
 /// let want = trainer.predict(&image)?;
 ///

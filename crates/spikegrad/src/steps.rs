@@ -16,8 +16,8 @@ impl Trainer {
     /// ```
     /// use spikegrad::prelude::*;
     ///
-    /// let net = NetConfig { scale: 0.1, ..NetConfig::new(NetKind::Mlp, 1, 2, 2, 2) };
-    /// let config = TrainConfig { batch: 2, beta: 0.0, ..TrainConfig::new(net) };
+    /// let net = NetConfig::new(NetKind::Mlp, 1, 2, 2, 2).scale(0.1);
+    /// let config = TrainConfig::new(net).batch(2).beta(0.0);
     /// let mut trainer = Trainer::new(config, Level::detect()?)?;
     /// let images = [1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0];
     ///

@@ -11,9 +11,9 @@ use spikegrad_testkit::rng::Rng;
 use spikegrad_testkit::temporary::Temporary;
 
 fn mlp(batch: usize) -> TrainConfig {
-    let net = NetConfig { scale: 0.05, timesteps: 3, ..NetConfig::new(NetKind::Mlp, 1, 4, 4, 3) };
+    let net = NetConfig::new(NetKind::Mlp, 1, 4, 4, 3).scale(0.05).timesteps(3);
     let (optimizer, schedule) = (Optimizer::sgd(0.0, false, 0.0), Schedule::Constant);
-    TrainConfig { batch, beta: 0.0, lr: 0.1, optimizer, schedule, ..TrainConfig::new(net) }
+    TrainConfig::new(net).batch(batch).beta(0.0).lr(0.1).optimizer(optimizer).schedule(schedule)
 }
 
 fn trainer(config: TrainConfig) -> Trainer {
@@ -101,8 +101,8 @@ fn a_weight_counts_a_sample() {
 fn a_batch_that_is_not_full_is_one_of_its_size() {
     for kind in [NetKind::Mlp, NetKind::LeNet] {
         let config = |batch| {
-            let net = NetConfig { scale: 0.1, ..NetConfig::new(kind, 1, 8, 8, 3) };
-            TrainConfig { batch, ..TrainConfig::new(net) }
+            let net = NetConfig::new(kind, 1, 8, 8, 3).scale(0.1);
+            TrainConfig::new(net).batch(batch)
         };
         let images: Vec<f32> = Rng::new(3).normals(5 * 64).iter().map(|&x| x as f32).collect();
         let (mut large, mut small) = (trainer(config(5)), trainer(config(3)));
@@ -129,7 +129,7 @@ fn groups_learn_as_they_say() {
         ParamGroup::named("fc3.weight").frozen(),
     ];
     let optimizer = Optimizer::sgd(0.0, false, 0.01);
-    let config = TrainConfig { groups: groups.to_vec(), optimizer, ..mlp(2) };
+    let config = mlp(2).groups(groups.to_vec()).optimizer(optimizer);
     let mut trainer = trainer(config.clone());
     let before = trainer.net().params().clone();
     let gradient = flat(&mut trainer, &images(2), &[1, 2]);
@@ -150,9 +150,7 @@ fn groups_learn_as_they_say() {
         }
     }
     let refused = |group: ParamGroup| {
-        Trainer::new(TrainConfig { groups: vec![group], ..config.clone() }, Level::BASELINE)
-            .unwrap_err()
-            .to_string()
+        Trainer::new(config.clone().groups(vec![group]), Level::BASELINE).unwrap_err().to_string()
     };
     assert!(refused(ParamGroup::named("fc9")).contains("\"fc9\""));
     assert!(refused(ParamGroup::named("fc1").lr_factor(-1.0)).contains("-1"));
@@ -162,7 +160,7 @@ fn groups_learn_as_they_say() {
 
 #[test]
 fn the_mean_of_weights_follows_its_recursion() {
-    let config = TrainConfig { weight_mean: Some(0.75), ..mlp(2) };
+    let config = mlp(2).weight_mean(Some(0.75));
     let mut trainer = trainer(config.clone());
     let mut want = widen(&weights(&trainer));
     for step in 0..3 {
@@ -188,7 +186,7 @@ fn the_mean_of_weights_follows_its_recursion() {
 
 #[test]
 fn a_fixed_learning_rate_is_taken() {
-    let mut trainer = trainer(TrainConfig { schedule: Schedule::Cosine, epochs: 2, ..mlp(2) });
+    let mut trainer = trainer(mlp(2).schedule(Schedule::Cosine).epochs(2));
     assert_eq!(trainer.train_batch(&images(2), &[0, 1], 1.0).unwrap().lr, 0.05);
     trainer.set_lr(Some(0.3)).unwrap();
     assert_eq!(trainer.train_batch(&images(2), &[0, 1], 1.0).unwrap().lr, 0.3);
@@ -222,7 +220,7 @@ fn scores_are_counted_image_by_image() {
 #[test]
 fn a_file_says_what_net_it_is_for() {
     let names = ["ant", "bee", "crab"].map(str::to_string).to_vec();
-    let config = TrainConfig { class_names: names.clone(), ..mlp(2) };
+    let config = mlp(2).class_names(names.clone());
     let trainer = trainer(config.clone());
     let file = Temporary::new("opened");
     trainer.save_weights(&file.0).unwrap();
@@ -237,11 +235,10 @@ fn a_file_says_what_net_it_is_for() {
     assert_eq!(stream.membranes_of(predictor.net(), "spike1").map(|m| m.len()), Some(13));
     // Other names, or another number of them, are another net's.
     let other = ["ant", "bee", "cow"].map(str::to_string).to_vec();
-    let mut wrong =
-        Trainer::new(TrainConfig { class_names: other, ..config.clone() }, Level::BASELINE).unwrap();
+    let mut wrong = Trainer::new(config.clone().class_names(other), Level::BASELINE).unwrap();
     let error = wrong.load_weights(&file.0).unwrap_err().to_string();
     assert!(error.contains("\"crab\"") && error.contains("\"cow\""), "{error}");
-    let few = Trainer::new(TrainConfig { class_names: names[..2].to_vec(), ..config }, Level::BASELINE);
+    let few = Trainer::new(config.class_names(names[..2].to_vec()), Level::BASELINE);
     assert!(few.unwrap_err().to_string().contains("2 classes have names"));
 }
 
@@ -262,7 +259,7 @@ fn a_net_and_a_trainer_turn_into_each_other() {
     back.train_batch(&images(2), &[0, 1], 1.0).unwrap();
     assert_eq!(weights(&back), want);
     let net = back.into_net();
-    assert!(Trainer::from_net(net, TrainConfig { batch: 3, ..config }, Level::BASELINE).is_err());
+    assert!(Trainer::from_net(net, config.batch(3), Level::BASELINE).is_err());
 }
 
 #[test]
@@ -287,7 +284,7 @@ fn predictors_hold_their_weights_together() {
     }
     // Another file for one of them leaves the other as it is.
     let file = Temporary::new("other-weights");
-    Trainer::new(TrainConfig { seed: 5, ..mlp(1) }, Level::BASELINE).unwrap().save_weights(&file.0).unwrap();
+    Trainer::new(mlp(1).seed(5), Level::BASELINE).unwrap().save_weights(&file.0).unwrap();
     second.load_weights(&file.0).unwrap();
     assert!(place(&first) != place(&second) && first.net().params().weights == weights(&trainer));
 }

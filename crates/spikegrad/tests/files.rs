@@ -12,8 +12,8 @@ use std::path::Path;
 const BATCH: usize = 3;
 
 fn config(kind: NetKind, optimizer: Optimizer) -> TrainConfig {
-    let net = NetConfig { scale: 0.07, ..NetConfig::new(kind, 2, 8, 9, 4) };
-    TrainConfig { batch: BATCH, optimizer, lr: 0.01, epochs: 6, ..TrainConfig::new(net) }
+    let net = NetConfig::new(kind, 2, 8, 9, 4).scale(0.07);
+    TrainConfig::new(net).batch(BATCH).optimizer(optimizer).lr(0.01).epochs(6)
 }
 
 fn trainer(config: &TrainConfig) -> Trainer {
@@ -76,7 +76,7 @@ fn a_resumed_run_has_the_bits_of_an_uninterrupted_one() {
             whole.save_state(&file.0, &extra).unwrap();
             train(&mut whole, 3..6);
             // Another seed and some steps: all of it must be replaced.
-            let mut resumed = trainer(&TrainConfig { seed: 1, ..config });
+            let mut resumed = trainer(&config.seed(1));
             train(&mut resumed, 7..9);
             assert_eq!(resumed.load_state(&file.0).unwrap(), extra, "the caller's strings come back");
             assert_eq!(resumed.steps(), 3);
@@ -95,7 +95,7 @@ fn weights_round_trip() {
     let extra = BTreeMap::from([("config".to_string(), "lr = 1\n[\"α\"]\n".to_string())]);
     one.save_weights_with(&file.0, &extra).unwrap();
     assert_eq!(spikegrad::files::extra(&file.0).unwrap(), extra, "the caller's strings come back");
-    let mut two = trainer(&TrainConfig { seed: 1, ..config });
+    let mut two = trainer(&config.seed(1));
     two.load_weights(&file.0).unwrap();
     assert_eq!((state(&one).0, state(&one).1), (state(&two).0, state(&two).1));
     let images = images(&one, 9);
@@ -106,7 +106,7 @@ fn weights_round_trip() {
 fn expect_refused(what: &str, with_state: bool, change: impl Fn(&mut Tensors), wants: &[&str]) {
     let file = Temporary::new(&format!("broken-{}", what.replace(' ', "-")));
     let config = config(NetKind::ResNet19, Optimizer::adam(0.0));
-    let mut saved = trainer(&TrainConfig { seed: 1, ..config.clone() });
+    let mut saved = trainer(&config.clone().seed(1));
     train(&mut saved, 0..1);
     if with_state {
         saved.save_state(&file.0, &BTreeMap::new()).unwrap();
@@ -179,7 +179,7 @@ fn broken_states_are_refused_and_change_nothing() {
 fn weights_are_not_read_from_a_state_nor_a_state_from_weights() {
     let (with_moments, without) = (Temporary::new("as-weights"), Temporary::new("as-state"));
     let config = config(NetKind::LeNet, Optimizer::adam(0.0));
-    let mut saved = trainer(&TrainConfig { seed: 1, ..config.clone() });
+    let mut saved = trainer(&config.clone().seed(1));
     train(&mut saved, 0..1);
     saved.save_state(&with_moments.0, &BTreeMap::new()).unwrap();
     saved.save_weights(&without.0).unwrap();
@@ -208,7 +208,7 @@ fn the_authors_names_are_accepted() {
     aliases.push(("bn1.bn.num_batches_tracked".into(), vec![1], vec![7.0]));
     tensors.0 = aliases;
     tensors.write(&file.0);
-    let mut loaded = trainer(&TrainConfig { seed: 1, ..config });
+    let mut loaded = trainer(&config.seed(1));
     loaded.load_weights(&file.0).unwrap();
     assert!(state(&loaded).0 == state(&saved).0 && state(&loaded).1 == state(&saved).1);
 }
@@ -243,7 +243,7 @@ fn a_step_that_is_not_finite_is_named_and_changes_nothing() {
         (NetKind::ResNet19, 1e15, "spike"),
     ] {
         for bad in [1e15, -1e15] {
-            let config = TrainConfig { beta: 0.0, ..config(kind, Optimizer::adam(0.0)) };
+            let config = config(kind, Optimizer::adam(0.0)).beta(0.0);
             let (mut trainer, mut twin) = (trainer(&config), self::trainer(&config));
             let file = Temporary::new(&format!("large-{kind}-{bad}"));
             trainer.save_weights(&file.0).unwrap();

@@ -14,20 +14,13 @@ const CLASSES: usize = 5;
 
 /// A trainer of the same net; the crates' MLP has 256·scale neurons a layer.
 fn trainer(neuron: Neuron, steps: usize, beta: f64, level: Level) -> Trainer {
-    let lif = LifConfig {
-        decay: neuron.decay as f32,
-        threshold: neuron.threshold as f32,
-        surrogate: Surrogate::Rectangle { window: neuron.window as f32 },
-        delta: neuron.delta as f32,
-        ..LifConfig::default()
-    };
-    let net = NetConfig {
-        lif,
-        timesteps: steps,
-        scale: 20.0 / 256.0,
-        ..NetConfig::new(NetKind::Mlp, 2, 3, 4, CLASSES)
-    };
-    let config = TrainConfig { batch: BATCH, beta: beta as f32, ..TrainConfig::new(net) };
+    let lif = LifConfig::default()
+        .decay(neuron.decay as f32)
+        .threshold(neuron.threshold as f32)
+        .surrogate(Surrogate::Rectangle { window: neuron.window as f32 })
+        .delta(neuron.delta as f32);
+    let net = NetConfig::new(NetKind::Mlp, 2, 3, 4, CLASSES).lif(lif).timesteps(steps).scale(20.0 / 256.0);
+    let config = TrainConfig::new(net).batch(BATCH).beta(beta as f32);
     Trainer::new(config, level).unwrap()
 }
 

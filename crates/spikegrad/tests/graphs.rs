@@ -7,14 +7,14 @@ use spikegrad::prelude::*;
 use spikegrad_testkit::rng::Rng;
 
 fn neuron(reset: Reset) -> LifConfig {
-    LifConfig { reset, surrogate: Surrogate::Arctan { alpha: 1.0 }, delta: 0.0, ..LifConfig::default() }
+    LifConfig::default().reset(reset).surrogate(Surrogate::Arctan { alpha: 1.0 }).delta(0.0)
 }
 
 /// Fan-out, additions before and behind neurons, biases without norms, padding, strides, both pools, a pooled current,
 /// neurons that differ from layer to layer, a spiking last layer.
 fn odd(reset: Reset, is_last_spiking: bool, is_smooth: bool) -> Graph {
-    let plif = LifConfig { decay: 0.7, learn_decay: true, ..neuron(reset) };
-    let strong = LifConfig { threshold: 0.3, reset_amount: Some(0.6), amplitude: 1.5, ..neuron(reset) };
+    let plif = neuron(reset).decay(0.7).learn_decay(true);
+    let strong = neuron(reset).threshold(0.3).reset_amount(Some(0.6)).amplitude(1.5);
     let mut g = Graph::new();
     let image = g.input();
     let stem = g.add("stem", Conv::new(5, 3).padding(0).norm("stem_bn"), [image]);
@@ -51,12 +51,12 @@ fn odd(reset: Reset, is_last_spiking: bool, is_smooth: bool) -> Graph {
 
 fn config(reset: Reset, is_last_spiking: bool) -> NetConfig {
     let net = NetConfig::of_graph(odd(reset, is_last_spiking, false), 2, 13, 12, 3);
-    NetConfig { lif: neuron(reset), timesteps: 3, ..net }
+    net.lif(neuron(reset)).timesteps(3)
 }
 
 fn smooth(reset: Reset, is_last_spiking: bool, memory: Memory) -> NetConfig {
     let net = NetConfig::of_graph(odd(reset, is_last_spiking, true), 2, 13, 12, 3);
-    NetConfig { lif: neuron(reset), timesteps: 3, smooth: true, memory, ..net }
+    net.lif(neuron(reset)).timesteps(3).smooth(true).memory(memory)
 }
 
 fn images(net: &NetConfig, batch: usize) -> Vec<f32> {
@@ -71,8 +71,7 @@ fn every_gradient_is_that_of_the_forward() {
             let net = smooth(reset, is_last_spiking, memory);
             let images = images(&net, 2);
             let mut trainer =
-                Trainer::new(TrainConfig { batch: 2, beta: 1e-2, ..TrainConfig::new(net) }, Level::BASELINE)
-                    .unwrap();
+                Trainer::new(TrainConfig::new(net).batch(2).beta(1e-2), Level::BASELINE).unwrap();
             let rows = finite_differences(&mut trainer, &images, &[0, 2], 3).unwrap();
             assert_eq!(rows.len(), 20);
             for row in &rows {
@@ -88,11 +87,9 @@ fn every_gradient_is_that_of_the_forward() {
 /// What reads no smooth function is refused, not measured.
 #[test]
 fn spikes_and_detached_resets_have_no_differences() {
-    for net in [config(Reset::Hard, false), NetConfig { smooth: true, ..config(Reset::SoftDetached, false) }]
-    {
+    for net in [config(Reset::Hard, false), config(Reset::SoftDetached, false).smooth(true)] {
         let images = images(&net, 1);
-        let mut trainer =
-            Trainer::new(TrainConfig { batch: 1, ..TrainConfig::new(net) }, Level::BASELINE).unwrap();
+        let mut trainer = Trainer::new(TrainConfig::new(net).batch(1), Level::BASELINE).unwrap();
         assert!(finite_differences(&mut trainer, &images, &[0], 3).is_err());
     }
 }
@@ -102,11 +99,10 @@ fn spikes_and_detached_resets_have_no_differences() {
 fn bits_depend_on_the_level_alone() {
     for reset in Reset::ALL {
         let train = |memory, level: Level, threads| {
-            let net = NetConfig { memory, ..config(reset, false) };
+            let net = config(reset, false).memory(memory);
             let images = images(&net, 4);
             with_threads(Some(threads), || {
-                let mut trainer =
-                    Trainer::new(TrainConfig { batch: 4, ..TrainConfig::new(net) }, level).unwrap();
+                let mut trainer = Trainer::new(TrainConfig::new(net).batch(4), level).unwrap();
                 for step in 0..3 {
                     trainer.train_batch(&images, &[0, 1, 2, 1], f64::from(step)).unwrap();
                 }
@@ -130,10 +126,9 @@ fn bits_depend_on_the_level_alone() {
 /// A spiking last layer answers with the mean of its spikes over time.
 #[test]
 fn a_spiking_last_layer_answers_with_rates() {
-    let net = NetConfig { input: Input::Frames, ..config(Reset::Hard, true) };
+    let net = config(Reset::Hard, true).input(Input::Frames);
     let images = images(&net, 2);
-    let mut trainer =
-        Trainer::new(TrainConfig { batch: 2, ..TrainConfig::new(net) }, Level::BASELINE).unwrap();
+    let mut trainer = Trainer::new(TrainConfig::new(net).batch(2), Level::BASELINE).unwrap();
     let logits = trainer.predict(&images).unwrap();
     let (_, spikes) = trainer.net().output_of("last").unwrap();
     for (k, logit) in logits.iter().enumerate() {
@@ -153,7 +148,7 @@ fn a_text_spells_any_graph() {
         [[layer]]\nop = 'neurons'\nname = 's'\n[[layer]]\nop = 'max-pool'\nname = 'p'\nsize = 2\n\
         [[layer]]\nop = 'linear'\nname = 'out'\noutputs = 2\n";
     let net = NetConfig::from_text(by_hand).unwrap();
-    let trainer = Trainer::new(TrainConfig { batch: 1, ..TrainConfig::new(net) }, Level::BASELINE).unwrap();
+    let trainer = Trainer::new(TrainConfig::new(net).batch(1), Level::BASELINE).unwrap();
     let names: Vec<_> = trainer.parameters().into_iter().map(|(name, shape, _)| (name, shape)).collect();
     let want = [
         ("c.weight", vec![3, 1, 3, 3]),
@@ -177,7 +172,7 @@ fn graphs_that_make_no_sense_are_refused_by_name() {
         net_error(net)
     };
     fn net_error(net: NetConfig) -> Result<(), String> {
-        Trainer::new(TrainConfig { batch: 1, ..TrainConfig::new(net) }, Level::BASELINE)
+        Trainer::new(TrainConfig::new(net).batch(1), Level::BASELINE)
             .map(|_| ())
             .map_err(|error| error.to_string())
     }

@@ -13,11 +13,11 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 const IMAGE: usize = 8;
 
 fn net(kind: NetKind) -> NetConfig {
-    NetConfig { scale: 0.04, ..NetConfig::new(kind, 1, IMAGE, IMAGE, 2) }
+    NetConfig::new(kind, 1, IMAGE, IMAGE, 2).scale(0.04)
 }
 
 fn config(kind: NetKind, optimizer: Optimizer) -> TrainConfig {
-    TrainConfig { batch: 2, optimizer, beta: 0.0, epochs: 3, ..TrainConfig::new(net(kind)) }
+    TrainConfig::new(net(kind)).batch(2).optimizer(optimizer).beta(0.0).epochs(3)
 }
 
 fn trainer(config: &TrainConfig) -> Trainer {
@@ -119,7 +119,7 @@ fn a_step_that_breaks_a_number_is_told_and_undone() {
         for (lr, decay) in [(f32::MAX, 0.0), (1.0, f32::MAX), (1e20, 1e30)] {
             for optimizer in optimizers(decay) {
                 for kind in [NetKind::Mlp, NetKind::LeNet] {
-                    let config = TrainConfig { lr, clip, ..config(kind, optimizer.clone()) };
+                    let config = config(kind, optimizer.clone()).lr(lr).clip(clip);
                     let what = format!("{optimizer:?}, lr {lr}, {kind}, clip {clip:?}");
                     let mut trainer = trainer(&config);
                     // SGD at the largest rate may yield large, finite weights; the next step tells.
@@ -168,9 +168,9 @@ fn adams_second_moment_is_checked() {
     assert_eq!(error, "step 1: not finite (NaN or infinity), first in second moment of fc1.weight");
     assert!(state(&trainer) == before, "something has changed");
     // SGD keeps no square, and a clipped gradient has a small one.
-    let sgd = TrainConfig { optimizer: Optimizer::sgd(0.0, false, 0.0), ..config.clone() };
-    let clipped = TrainConfig { clip: Some(1.0), ..config };
-    for config in [TrainConfig { lr: 1e-30, ..sgd }, clipped] {
+    let sgd = config.clone().optimizer(Optimizer::sgd(0.0, false, 0.0));
+    let clipped = config.clip(Some(1.0));
+    for config in [sgd.lr(1e-30), clipped] {
         let mut other = Trainer::new(config, Level::BASELINE).unwrap();
         other.load_weights(&file.0).unwrap_err();
         let weights = temporary("weights");
@@ -233,23 +233,23 @@ fn configurations_that_make_no_sense_are_refused_by_name() {
         assert!(error.contains(wants), "{error}, expected {wants}");
     };
     for x in [f32::NAN, f32::INFINITY, -1.0] {
-        refused(TrainConfig { lr: x, ..good() }, &format!("learning rate is {x}"));
-        refused(TrainConfig { beta: x, ..good() }, &format!("beta is {x}"));
-        refused(TrainConfig { clip: Some(x), ..good() }, &format!("clip is {x}"));
-        refused(TrainConfig { warmup_epochs: x.into(), ..good() }, &format!("warm-up is {x}"));
-        refused(TrainConfig { optimizer: Optimizer::adam(x), ..good() }, &format!("weight decay is {x}"));
+        refused(good().lr(x), &format!("learning rate is {x}"));
+        refused(good().beta(x), &format!("beta is {x}"));
+        refused(good().clip(Some(x)), &format!("clip is {x}"));
+        refused(good().warmup_epochs(x.into()), &format!("warm-up is {x}"));
+        refused(good().optimizer(Optimizer::adam(x)), &format!("weight decay is {x}"));
         let schedule = Schedule::Step { every_epochs: x.into(), factor: 0.1 };
-        refused(TrainConfig { schedule, ..good() }, &format!("every {x} epochs"));
+        refused(good().schedule(schedule), &format!("every {x} epochs"));
         let schedule = Schedule::Step { every_epochs: 1.0, factor: x };
-        refused(TrainConfig { schedule, ..good() }, &format!("factor is {x}"));
+        refused(good().schedule(schedule), &format!("factor is {x}"));
         let loss = LossConfig { kind: LossKind::CrossEntropy, label_smoothing: x };
-        refused(TrainConfig { loss, ..good() }, &format!("label smoothing is {x}"));
+        refused(good().loss(loss), &format!("label smoothing is {x}"));
     }
     let schedule = Schedule::Step { every_epochs: 0.0, factor: 0.1 };
-    refused(TrainConfig { schedule, ..good() }, "every 0 epochs");
-    refused(TrainConfig { epochs: 0, ..good() }, "epochs is 0");
-    refused(TrainConfig { batch: 0, ..good() }, "batch is 0");
-    refused(TrainConfig { optimizer: Optimizer::sgd(0.0, true, 0.0), ..good() }, "Nesterov");
+    refused(good().schedule(schedule), "every 0 epochs");
+    refused(good().epochs(0), "epochs is 0");
+    refused(good().batch(0), "batch is 0");
+    refused(good().optimizer(Optimizer::sgd(0.0, true, 0.0)), "Nesterov");
     refused(with_net(|net| net.scale = f64::NAN), "width NaN");
     refused(with_net(|net| net.scale = f64::INFINITY), "width inf");
     refused(with_net(|net| net.scale = -1.0), "width -1");
@@ -260,7 +260,7 @@ fn configurations_that_make_no_sense_are_refused_by_name() {
     refused(with_net(|net| net.lif.surrogate = Surrogate::Sigmoid { alpha: -4.0 }), "alpha is -4");
     // A schedule that grows beyond every number is told when it does.
     let schedule = Schedule::Step { every_epochs: 0.01, factor: 1e3 };
-    let mut trainer = Trainer::new(TrainConfig { schedule, ..good() }, Level::BASELINE).unwrap();
+    let mut trainer = Trainer::new(good().schedule(schedule), Level::BASELINE).unwrap();
     let error = trainer.train_batch(&images(), &[0, 1], 2.0).unwrap_err().to_string();
     assert!(error.contains("learning rate is inf at epoch 2"), "{error}");
 }
@@ -269,22 +269,22 @@ fn configurations_that_make_no_sense_are_refused_by_name() {
 fn what_is_hardly_meant_is_said() {
     let good = || config(NetKind::Mlp, Optimizer::adam(0.0));
     assert!(good().warnings().is_empty());
-    let lines = TrainConfig { warmup_epochs: 3.0, ..good() }.warnings();
+    let lines = good().warmup_epochs(3.0).warnings();
     assert!(
         lines.len() == 1 && lines[0].contains("warm-up takes 3 epochs and training ends after 3"),
         "{lines:?}"
     );
     let schedule = Schedule::Step { every_epochs: 30.0, factor: 0.1 };
-    assert!(TrainConfig { schedule, ..good() }.warnings()[0].contains("after 30 epochs"));
+    assert!(good().schedule(schedule).warnings()[0].contains("after 30 epochs"));
     // Four strides of 2 leave one pixel of 16; two images, or two steps of frames, are more than one value.
-    let strided = NetConfig { timesteps: 1, ..net(NetKind::VggSnnStride) };
-    let strided = NetConfig { height: 16, width: 16, ..strided };
-    let lines = TrainConfig { batch: 1, net: strided.clone(), ..good() }.warnings();
+    let strided = net(NetKind::VggSnnStride).timesteps(1);
+    let strided = strided.height(16).width(16);
+    let lines = good().batch(1).net(strided.clone()).warnings();
     assert!(lines.len() == 1 && lines[0].starts_with("batch norm bn8 has one value"), "{lines:?}");
-    assert!(TrainConfig { batch: 2, net: strided.clone(), ..good() }.warnings().is_empty());
-    let frames = NetConfig { timesteps: 2, input: Input::Frames, ..strided };
-    assert!(TrainConfig { batch: 1, net: frames, ..good() }.warnings().is_empty());
-    assert!(TrainConfig { lr: 0.0, ..good() }.warnings()[0].contains("learning rate is 0"));
+    assert!(good().batch(2).net(strided.clone()).warnings().is_empty());
+    let frames = strided.timesteps(2).input(Input::Frames);
+    assert!(good().batch(1).net(frames).warnings().is_empty());
+    assert!(good().lr(0.0).warnings()[0].contains("learning rate is 0"));
 }
 
 /// A file of a net with `change`, loaded into the plain one.
@@ -331,7 +331,7 @@ fn weights_for_another_neuron_are_refused_with_both_values() {
     // A predictor made for one step takes as many as it likes.
     let file = temporary("stepwise");
     trainer(&config(NetKind::Mlp, Optimizer::adam(0.0))).save_weights(&file.0).unwrap();
-    let stepwise = NetConfig { timesteps: 1, ..net(NetKind::Mlp) };
+    let stepwise = net(NetKind::Mlp).timesteps(1);
     Predictor::new(&stepwise, 1, Level::BASELINE).unwrap().load_weights(&file.0).unwrap();
 }
 
@@ -397,8 +397,7 @@ fn variances_below_zero_are_refused() {
 #[test]
 fn moments_from_a_file_are_checked_before_a_step() {
     for (optimizer, lr) in [(Optimizer::sgd(0.9, false, 0.0), 10.0), (Optimizer::adam(0.0), 1e-3)] {
-        let config =
-            TrainConfig { lr, schedule: Schedule::Constant, ..config(NetKind::Mlp, optimizer.clone()) };
+        let config = config(NetKind::Mlp, optimizer.clone()).lr(lr).schedule(Schedule::Constant);
         let file = temporary("moments");
         let mut trainer = trainer(&config);
         trainer.save_state(&file.0, &BTreeMap::new()).unwrap();

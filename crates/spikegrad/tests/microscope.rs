@@ -14,14 +14,9 @@ const STEPS: usize = 5;
 const LABELS: [u32; BATCH] = [0, 1, 2, 0];
 
 fn trainer(kind: NetKind, reset: Reset, level: Level) -> Trainer {
-    let lif = LifConfig {
-        reset,
-        delta: 0.3,
-        surrogate: Surrogate::Triangle { window: 1.0 },
-        ..LifConfig::default()
-    };
-    let net = NetConfig { lif, timesteps: STEPS, scale: 0.1, ..NetConfig::new(kind, 2, 9, 11, 3) };
-    Trainer::new(TrainConfig { batch: BATCH, beta: 0.0, ..TrainConfig::new(net) }, level).unwrap()
+    let lif = LifConfig::default().reset(reset).delta(0.3).surrogate(Surrogate::Triangle { window: 1.0 });
+    let net = NetConfig::new(kind, 2, 9, 11, 3).lif(lif).timesteps(STEPS).scale(0.1);
+    Trainer::new(TrainConfig::new(net).batch(BATCH).beta(0.0), level).unwrap()
 }
 
 fn images(trainer: &Trainer) -> Vec<f32> {

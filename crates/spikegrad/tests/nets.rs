@@ -293,7 +293,7 @@ fn evaluation_uses_the_running_estimates() {
 #[test]
 fn gradcheck_lays_the_gradients_of_a_step_open() {
     let setup = lenet();
-    let config = TrainConfig { batch: 2, beta: 0.01, ..TrainConfig::new(setup.net.clone()) };
+    let config = TrainConfig::new(setup.net.clone()).batch(2).beta(0.01);
     let mut trainer = Trainer::new(config, Level::BASELINE).unwrap();
     let images: Vec<f32> = Rng::new(1).normals(2 * 3 * 9 * 11).iter().map(|&x| x as f32).collect();
     trainer.train_batch(&images, &[1, 2], 0.0).unwrap();
@@ -316,7 +316,7 @@ fn gradcheck_lays_the_gradients_of_a_step_open() {
 #[test]
 fn a_part_of_a_batch_of_frames_is_padded_at_every_step() {
     let setup = eventnet(Input::Spikes);
-    let config = TrainConfig { batch: 3, ..TrainConfig::new(setup.net) };
+    let config = TrainConfig::new(setup.net).batch(3);
     let mut trainer = Trainer::new(config, Level::BASELINE).unwrap();
     let frame = 2 * 9 * 11;
     let all: Vec<f32> = Rng::new(4).spikes(2 * 3 * frame, 0.3).iter().map(|&x| x as f32).collect();
@@ -341,13 +341,7 @@ fn bits_do_not_depend_on_the_number_of_threads() {
                 with_threads(Some(threads), || {
                     let optimizer = Optimizer::adam(1e-3);
                     let net = setup.net.clone();
-                    let config = TrainConfig {
-                        batch: 3,
-                        lr: 0.01,
-                        optimizer,
-                        clip: Some(1.0),
-                        ..TrainConfig::new(net)
-                    };
+                    let config = TrainConfig::new(net).batch(3).lr(0.01).optimizer(optimizer).clip(Some(1.0));
                     let mut trainer = Trainer::new(config, level).unwrap();
                     let mut rng = Rng::new(21);
                     let len = trainer.net().images_len();

@@ -18,9 +18,9 @@ const PRODUCTS: usize = 3 * 2;
 fn steps(threads: usize, level: Level, beta: f32) -> Vec<(usize, usize)> {
     const WARM: usize = 2;
     const COUNTED: usize = 3;
-    let net = NetConfig { scale: 0.07, ..NetConfig::new(NetKind::ResNet19, 3, 9, 11, 5) };
+    let net = NetConfig::new(NetKind::ResNet19, 3, 9, 11, 5).scale(0.07);
     let optimizer = Optimizer::adam(1e-3);
-    let config = TrainConfig { batch: 4, beta, optimizer, clip: Some(1.0), ..TrainConfig::new(net) };
+    let config = TrainConfig::new(net).batch(4).beta(beta).optimizer(optimizer).clip(Some(1.0));
     with_threads(Some(threads), || {
         let mut trainer = Trainer::new(config, level).unwrap();
         let mut rng = Rng::new(3);

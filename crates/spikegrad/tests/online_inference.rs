@@ -38,11 +38,9 @@ fn a_step_on_a_stream_allocates_nothing() {
         assert_eq!(ALL.load(SeqCst) - before, 0, "allocations of 20 steps and a reset");
         for kind in [NetKind::ResNet19, NetKind::LeNet, NetKind::Mlp] {
             for level in spikegrad::tensor::Level::available() {
-                let net = NetConfig { scale: 0.07, ..NetConfig::new(kind, 3, 12, 12, 5) };
-                let mut predictor = Predictor::of(
-                    &Trainer::new(TrainConfig { batch: 1, ..TrainConfig::new(net) }, level).unwrap(),
-                    1,
-                );
+                let net = NetConfig::new(kind, 3, 12, 12, 5).scale(0.07);
+                let mut predictor =
+                    Predictor::of(&Trainer::new(TrainConfig::new(net).batch(1), level).unwrap(), 1);
                 let count = of_steps(predictor.as_mut().unwrap());
                 assert_eq!(count, 0, "{kind} {level}: allocations of 5 steps");
             }

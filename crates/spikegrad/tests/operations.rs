@@ -38,7 +38,7 @@ fn one_channel_fires(config: &NetConfig, batch: usize) -> Net {
 
 #[test]
 fn operations_of_known_spikes_are_those_counted_by_hand() {
-    let config = NetConfig { scale: 0.0625, timesteps: 3, ..NetConfig::new(NetKind::ResNet19, 3, 8, 8, 10) };
+    let config = NetConfig::new(NetKind::ResNet19, 3, 8, 8, 10).scale(0.0625).timesteps(3);
     let mut net = one_channel_fires(&config, 4);
     // 4 channels in the stem, 8, 16 and 32 in the stages, 16 in fc1. One weight of layer1.0.conv1 is zero: output
     // channel 2, input channel 0, the middle tap.
@@ -123,7 +123,7 @@ fn check_layer(case: &Case, net: &Net, rows: &[LayerOperations], name: &str, uni
 /// An MLP of 4 inputs, 3 and 3 hidden neurons and 2 classes that reads spikes: all weights 1, all biases 0.
 fn mlp_on_spikes() -> Net {
     let layers = [LayerSpec::Linear { outputs: 3 }, LayerSpec::Linear { outputs: 3 }];
-    let config = NetConfig { input: Input::Spikes, timesteps: 2, ..NetConfig::custom(&layers, 1, 2, 2, 2) };
+    let config = NetConfig::custom(&layers, 1, 2, 2, 2).input(Input::Spikes).timesteps(2);
     let mut net = Net::plan(&config, 1, Level::BASELINE, false).unwrap();
     for layer in 1..=3 {
         fill(&mut net, &format!("fc{layer}.weight"), |_| 1.0);
@@ -188,7 +188,7 @@ fn what_a_layer_reads_is_told_by_kind() {
         net.forward(&vec![0.0; net.images_len()], false);
         net.operations(1).into_iter().map(|row| (row.layer, row.input == InputKind::Spikes)).collect()
     };
-    let of = |kind, input| NetConfig { scale: 0.03, input, ..NetConfig::new(kind, 2, 16, 16, 3) };
+    let of = |kind, input| NetConfig::new(kind, 2, 16, 16, 3).scale(0.03).input(input);
     let spikes = |rows: &[(String, bool)], name: &str| rows.iter().find(|row| row.0 == name).unwrap().1;
     let lenet = kinds(of(NetKind::LeNet, Input::Spikes));
     assert!(
@@ -211,7 +211,7 @@ fn what_a_layer_reads_is_told_by_kind() {
         assert_eq!(spikes(&kinds(NetConfig::custom(&layers, 1, 4, 4, 2)), "fc3"), want, "pool of {size}");
     }
     // The twin's activations are real numbers.
-    assert!(!spikes(&kinds(NetConfig { twin: true, ..of(NetKind::VggSnnStride, Input::Still) }), "fc1"));
+    assert!(!spikes(&kinds(of(NetKind::VggSnnStride, Input::Still).twin(true)), "fc1"));
 }
 
 /// The model with memory, reckoned by hand. Accesses cost 1 pJ up to 8 bytes and 5 pJ from 24 on, so 3 pJ at 16 bytes

@@ -35,16 +35,13 @@ fn held_and_planned(config: &TrainConfig, threads: usize) -> (usize, usize) {
 }
 
 fn configs() -> Vec<TrainConfig> {
-    let net = |kind, memory| NetConfig { scale: 0.25, memory, ..NetConfig::new(kind, 3, 16, 16, 10) };
-    let train = |net| TrainConfig { batch: 12, ..TrainConfig::new(net) };
+    let net = |kind, memory| NetConfig::new(kind, 3, 16, 16, 10).scale(0.25).memory(memory);
+    let train = |net| TrainConfig::new(net).batch(12);
     let mut configs = vec![
-        TrainConfig { beta: 0.0, ..train(net(NetKind::ResNet19, Memory::F32)) },
-        TrainConfig {
-            optimizer: Optimizer::sgd(0.9, false, 0.0),
-            ..train(net(NetKind::ResNet19, Memory::F32))
-        },
-        train(NetConfig { twin: true, ..net(NetKind::LeNet, Memory::F32) }),
-        train(NetConfig { smooth: true, ..net(NetKind::ResNet19, Memory::F32) }),
+        train(net(NetKind::ResNet19, Memory::F32)).beta(0.0),
+        train(net(NetKind::ResNet19, Memory::F32)).optimizer(Optimizer::sgd(0.9, false, 0.0)),
+        train(net(NetKind::LeNet, Memory::F32).twin(true)),
+        train(net(NetKind::ResNet19, Memory::F32).smooth(true)),
     ];
     for memory in [Memory::F32, Memory::Bf16, Memory::Recompute] {
         configs.push(train(net(NetKind::ResNet19, memory)));
@@ -105,9 +102,10 @@ fn plans_of_any_sizes() {
         |((kind, (channels, height, width, classes), timesteps, scale), (layers, custom, batch, input))| {
             let input = [Input::Still, Input::Frames, Input::Spikes][input];
             let plain = NetConfig::new(kind, channels, height, width, classes);
-            let architecture = if custom { Architecture::Layers(layers) } else { plain.architecture };
-            let net = NetConfig { scale: 10f64.powf(scale), timesteps, architecture, input, ..plain };
-            let config = TrainConfig { batch, ..TrainConfig::new(net) };
+            let architecture = if custom { Architecture::Layers(layers) } else { plain.architecture.clone() };
+            let net =
+                plain.scale(10f64.powf(scale)).timesteps(timesteps).architecture(architecture).input(input);
+            let config = TrainConfig::new(net).batch(batch);
             let before = HELD.load(SeqCst);
             PEAK.store(before, SeqCst);
             let plan = config.plan(Level::BASELINE);
@@ -128,8 +126,7 @@ fn plans_of_any_sizes() {
     run.unwrap();
     for batch in [1, 1000, 1_000_000] {
         let net = NetConfig::new(NetKind::ResNet19, 3, 32, 32, 10);
-        answers[usize::from(TrainConfig { batch, ..TrainConfig::new(net) }.plan(Level::BASELINE).is_ok())] +=
-            1;
+        answers[usize::from(TrainConfig::new(net).batch(batch).plan(Level::BASELINE).is_ok())] += 1;
     }
     assert_eq!(answers, [0, 3]);
 }
@@ -144,7 +141,7 @@ fn nets_larger_than_memory() {
         let net = NetConfig::new(NetKind::ResNet19, 3, 32, 32, 10);
         let before = HELD.load(SeqCst);
         PEAK.store(before, SeqCst);
-        let config = TrainConfig { batch, ..TrainConfig::new(net.clone()) };
+        let config = TrainConfig::new(net.clone()).batch(batch);
         for error in [
             Trainer::new(config, Level::BASELINE).map(|_| ()).unwrap_err().to_string(),
             Predictor::new(&net, batch, Level::BASELINE).map(|_| ()).unwrap_err().to_string(),

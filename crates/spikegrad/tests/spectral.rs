@@ -187,7 +187,7 @@ fn a_method_cut_short_says_so() {
 #[test]
 fn the_thresholds_gain_counts() {
     let layer = LayerSpec::Conv { channels: 1, kernel: 1, stride: 1 };
-    let mut config = NetConfig { norm: Norm::TdBn, ..NetConfig::custom(&[layer], 1, 6, 6, 2) };
+    let mut config = NetConfig::custom(&[layer], 1, 6, 6, 2).norm(Norm::TdBn);
     config.lif.threshold = 0.75;
     let mut net = Net::plan(&config, 1, Level::BASELINE, false).unwrap();
     net.params_mut().weights[0] = 1.0;

@@ -7,11 +7,11 @@ use spikegrad_testkit::rng::Rng;
 
 /// A trained net: its running estimates and weights are not those of the beginning.
 fn trainer(kind: NetKind, reset: Reset, timesteps: usize, batch: usize) -> Trainer {
-    let lif = LifConfig { reset, ..LifConfig::default() };
-    let mut net = NetConfig { lif, timesteps, scale: 0.125, ..NetConfig::new(kind, 2, 9, 10, 3) };
+    let lif = LifConfig::default().reset(reset);
+    let mut net = NetConfig::new(kind, 2, 9, 10, 3).lif(lif).timesteps(timesteps).scale(0.125);
     // Later steps from what changed round differently.
     net.kernels.delta = DeltaKernels::Off;
-    let config = TrainConfig { batch, lr: 1e-4, init: Init::Kaiming, ..TrainConfig::new(net) };
+    let config = TrainConfig::new(net).batch(batch).lr(1e-4).init(Init::Kaiming);
     let mut trainer = Trainer::new(config, Level::detect().unwrap()).unwrap();
     let labels: Vec<u32> = (0..batch as u32).map(|n| n % 3).collect();
     for seed in 0..3 {
@@ -67,10 +67,9 @@ fn frames_step_by_step_are_the_unrolled_net() {
     const STEPS: usize = 4;
     for input in [Input::Frames, Input::Spikes] {
         for kind in [NetKind::EventNet, NetKind::VggSnn] {
-            let mut net =
-                NetConfig { input, timesteps: STEPS, scale: 0.25, ..NetConfig::new(kind, 2, 16, 16, 3) };
+            let mut net = NetConfig::new(kind, 2, 16, 16, 3).input(input).timesteps(STEPS).scale(0.25);
             net.kernels.delta = DeltaKernels::Off;
-            let config = TrainConfig { batch: 1, init: Init::Kaiming, ..TrainConfig::new(net) };
+            let config = TrainConfig::new(net).batch(1).init(Init::Kaiming);
             let mut trainer = Trainer::new(config, Level::detect().unwrap()).unwrap();
             let frames = narrow(&Rng::new(5).spikes(trainer.net().images_len(), 0.3));
             trainer.train_batch(&frames, &[1], 0.0).unwrap();
@@ -122,16 +121,9 @@ fn what_does_not_fit_is_an_error() {
 
 #[test]
 fn fitting_stops_where_the_caller_says_and_follows_the_schedule() {
-    let net = NetConfig { scale: 0.1, ..NetConfig::new(NetKind::Mlp, 1, 2, 2, 2) };
+    let net = NetConfig::new(NetKind::Mlp, 1, 2, 2, 2).scale(0.1);
     let schedule = Schedule::Cosine;
-    let config = TrainConfig {
-        batch: 2,
-        lr: 1.0,
-        epochs: 2,
-        schedule: schedule.clone(),
-        beta: 0.0,
-        ..TrainConfig::new(net)
-    };
+    let config = TrainConfig::new(net).batch(2).lr(1.0).epochs(2).schedule(schedule.clone()).beta(0.0);
     let batches = |_| (0..4).map(|_| ([1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0], [0, 1]));
     let run = |stop: usize, epochs| {
         let mut trainer = Trainer::new(config.clone(), Level::detect().unwrap()).unwrap();

@@ -14,9 +14,9 @@ const CLASSES: usize = 3;
 const LABELS: [u32; BATCH] = [0, 2, 1, 1];
 
 fn config(optimizer: Optimizer) -> TrainConfig {
-    let net = NetConfig { scale: 0.05, ..NetConfig::new(NetKind::Mlp, 1, 4, 4, CLASSES) };
+    let net = NetConfig::new(NetKind::Mlp, 1, 4, 4, CLASSES).scale(0.05);
     let schedule = Schedule::Constant;
-    TrainConfig { batch: BATCH, optimizer, lr: 0.01, epochs: 8, schedule, ..TrainConfig::new(net) }
+    TrainConfig::new(net).batch(BATCH).optimizer(optimizer).lr(0.01).epochs(8).schedule(schedule)
 }
 
 fn trainer(config: &TrainConfig) -> Trainer {
@@ -127,7 +127,7 @@ fn steps_are_those_of_the_formulas() {
         for limit in [1e-3, 1e3] {
             check(
                 &format!("{what}, clipped to {limit}"),
-                &TrainConfig { clip: Some(limit), ..config(optimizer.clone()) },
+                &config(optimizer.clone()).clip(Some(limit)),
                 &constant,
             );
         }
@@ -139,14 +139,14 @@ fn learning_rates_follow_their_schedules() {
     let lr = f64::from(0.01f32);
     let sgd = || config(Optimizer::sgd(0.0, false, 0.0));
     // A quarter through the cosine's epochs, half, three quarters; and within an epoch.
-    let cosine = TrainConfig { schedule: Schedule::Cosine, ..sgd() };
+    let cosine = sgd().schedule(Schedule::Cosine);
     let points = [0.0, 2.0, 2.5, 4.0, 6.0, 7.75].map(|at| (at, lr * 0.5 * (1.0 + (PI * at / 8.0).cos())));
     check("cosine", &cosine, &points);
-    let step = TrainConfig { schedule: Schedule::Step { every_epochs: 2.0, factor: 0.5 }, ..sgd() };
+    let step = sgd().schedule(Schedule::Step { every_epochs: 2.0, factor: 0.5 });
     check("step", &step, &[(0.0, lr), (1.9, lr), (2.0, lr / 2.0), (4.5, lr / 4.0), (7.0, lr / 8.0)]);
-    let warm = TrainConfig { warmup_epochs: 2.0, ..sgd() };
+    let warm = sgd().warmup_epochs(2.0);
     check("warm-up", &warm, &[(0.25, lr / 8.0), (1.0, lr / 2.0), (1.5, 0.75 * lr), (2.0, lr), (5.0, lr)]);
-    let both = TrainConfig { warmup_epochs: 2.0, ..cosine };
+    let both = cosine.warmup_epochs(2.0);
     check("warm-up and cosine", &both, &[(1.0, lr / 2.0), (2.0, lr), (5.0, lr / 2.0)]);
 }
 
@@ -164,7 +164,7 @@ fn score(logits: &[f32]) -> (f64, usize) {
 
 #[test]
 fn a_report_is_what_the_logits_say() {
-    let config = TrainConfig { beta: 0.02, ..config(Optimizer::adam(0.0)) };
+    let config = config(Optimizer::adam(0.0)).beta(0.02);
     let mut trainer = trainer(&config);
     let mut seen = [false; BATCH + 1];
     for step in 0..30 {
@@ -201,7 +201,7 @@ fn a_report_is_what_the_logits_say() {
 
 #[test]
 fn fit_tells_epochs_and_batches() {
-    let config = TrainConfig { schedule: Schedule::Cosine, ..config(Optimizer::adam(0.0)) };
+    let config = config(Optimizer::adam(0.0)).schedule(Schedule::Cosine);
     let (mut fitted, mut by_hand) = (trainer(&config), trainer(&config));
     let batches = |epoch: usize| (0..3usize).map(move |batch| (images((10 * epoch + batch) as u64), LABELS));
     let mut told = Vec::new();
@@ -255,10 +255,9 @@ fn fit_tells_epochs_and_batches() {
 #[test]
 fn weights_begin_as_their_formulas_say() {
     for (init, seed) in [(Init::Uniform, 1), (Init::Uniform, 2), (Init::Kaiming, 1)] {
-        let net = NetConfig { scale: 0.5, ..NetConfig::new(NetKind::LeNet, 3, 16, 16, 10) };
+        let net = NetConfig::new(NetKind::LeNet, 3, 16, 16, 10).scale(0.5);
         let trainer =
-            Trainer::new(TrainConfig { batch: 1, init, seed, ..TrainConfig::new(net) }, Level::BASELINE)
-                .unwrap();
+            Trainer::new(TrainConfig::new(net).batch(1).init(init).seed(seed), Level::BASELINE).unwrap();
         for (name, shape, numbers) in trainer.parameters() {
             let numbers = widen(&numbers);
             let fan_in: usize = match shape.len() {
@@ -294,14 +293,13 @@ fn weights_begin_as_their_formulas_say() {
             }
         }
     }
-    let lenet = NetConfig { scale: 0.1, ..NetConfig::new(NetKind::LeNet, 3, 16, 16, 10) };
-    let net = Trainer::new(TrainConfig { batch: 1, ..TrainConfig::new(lenet) }, Level::BASELINE).unwrap();
+    let lenet = NetConfig::new(NetKind::LeNet, 3, 16, 16, 10).scale(0.1);
+    let net = Trainer::new(TrainConfig::new(lenet).batch(1), Level::BASELINE).unwrap();
     let params = net.net().params();
     for entry in &params.buffer_entries {
         let want = f32::from(u8::from(entry.name.ends_with("running_var")));
         assert!(params.buffers[entry.range.clone()].iter().all(|x| *x == want), "{}", entry.name);
     }
-    let first =
-        |seed| trainer(&TrainConfig { seed, ..config(Optimizer::adam(0.0)) }).net().params().weights[0];
+    let first = |seed| trainer(&config(Optimizer::adam(0.0)).seed(seed)).net().params().weights[0];
     assert!(first(1) == first(1) && first(1) != first(2));
 }

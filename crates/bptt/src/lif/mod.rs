@@ -83,6 +83,7 @@ impl FromStr for Reset {
 
 /// A neuron's parameters.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct LifConfig {
     /// τ, the share of the membrane kept from one step to the next.
     pub decay: f32,
@@ -100,6 +101,57 @@ pub struct LifConfig {
     pub amplitude: f32,
     /// Whether the decay is learned, one for a layer: τ = σ(w), beginning at `decay` (PLIF, Fang et al. 2021).
     pub learn_decay: bool,
+}
+
+/// Each setting by itself: `LifConfig` grows, so that it is put together by these.
+impl LifConfig {
+    /// Sets `decay`: τ, the share of the membrane kept from one step to the next.
+    #[must_use]
+    pub fn decay(self, decay: f32) -> Self {
+        Self { decay, ..self }
+    }
+
+    /// Sets `threshold`: V_th.
+    #[must_use]
+    pub fn threshold(self, threshold: f32) -> Self {
+        Self { threshold, ..self }
+    }
+
+    /// Sets `reset`: what happens to the membrane after a spike.
+    #[must_use]
+    pub fn reset(self, reset: Reset) -> Self {
+        Self { reset, ..self }
+    }
+
+    /// Sets `surrogate`: the base surrogate.
+    #[must_use]
+    pub fn surrogate(self, surrogate: Surrogate) -> Self {
+        Self { surrogate, ..self }
+    }
+
+    /// Sets `delta`: δ of surrogate gradient scaling.
+    #[must_use]
+    pub fn delta(self, delta: f32) -> Self {
+        Self { delta, ..self }
+    }
+
+    /// Sets `reset_amount`: what a soft reset takes off the membrane; none: the threshold.
+    #[must_use]
+    pub fn reset_amount(self, reset_amount: Option<f32>) -> Self {
+        Self { reset_amount, ..self }
+    }
+
+    /// Sets `amplitude`: a factor on the surrogate, derivative and primitive.
+    #[must_use]
+    pub fn amplitude(self, amplitude: f32) -> Self {
+        Self { amplitude, ..self }
+    }
+
+    /// Sets `learn_decay`: whether the decay is learned, one for a layer: τ = σ(w), beginning at `decay` (PLIF, Fang et al. 2021).
+    #[must_use]
+    pub fn learn_decay(self, learn_decay: bool) -> Self {
+        Self { learn_decay, ..self }
+    }
 }
 
 impl Default for LifConfig {

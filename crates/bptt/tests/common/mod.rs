@@ -20,7 +20,7 @@ const MARGIN: f64 = 1e-4;
 pub fn configs() -> Vec<LifConfig> {
     let surrogates = NAMES.map(|name| Surrogate::named(name, None).unwrap());
     let with =
-        |reset| surrogates.clone().map(|surrogate| LifConfig { reset, surrogate, ..LifConfig::default() });
+        |reset| surrogates.clone().map(|surrogate| LifConfig::default().reset(reset).surrogate(surrogate));
     Reset::ALL.into_iter().flat_map(with).collect()
 }
 

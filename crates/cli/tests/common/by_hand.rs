@@ -14,29 +14,25 @@ pub const FLAGS: &str = "--net mlp --width 0.1 --limit 200 --batch 30";
 
 /// The configuration that [`FLAGS`] ask for, spelled out.
 pub fn config(lr: f32, seed: u64, epochs: usize) -> TrainConfig {
-    let lif = LifConfig {
-        decay: 0.5,
-        threshold: 0.5,
-        reset: Reset::Hard,
-        surrogate: Surrogate::Rectangle { window: 0.5 },
-        delta: 1e-4,
-        ..LifConfig::default()
-    };
-    let net = NetConfig { scale: 0.1, timesteps: 2, lif, ..NetConfig::new(NetKind::Mlp, 3, 16, 16, 10) };
-    TrainConfig {
-        batch: BATCH,
-        loss: LossConfig { kind: LossKind::CrossEntropy, label_smoothing: 0.0 },
-        beta: 1e-4,
-        optimizer: Optimizer::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0 },
-        lr,
-        schedule: Schedule::Cosine,
-        warmup_epochs: 0.0,
-        clip: None,
-        epochs,
-        seed,
-        init: Init::Uniform,
-        ..TrainConfig::new(net)
-    }
+    let lif = LifConfig::default()
+        .decay(0.5)
+        .threshold(0.5)
+        .reset(Reset::Hard)
+        .surrogate(Surrogate::Rectangle { window: 0.5 })
+        .delta(1e-4);
+    let net = NetConfig::new(NetKind::Mlp, 3, 16, 16, 10).scale(0.1).timesteps(2).lif(lif);
+    TrainConfig::new(net)
+        .batch(BATCH)
+        .loss(LossConfig { kind: LossKind::CrossEntropy, label_smoothing: 0.0 })
+        .beta(1e-4)
+        .optimizer(Optimizer::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0 })
+        .lr(lr)
+        .schedule(Schedule::Cosine)
+        .warmup_epochs(0.0)
+        .clip(None)
+        .epochs(epochs)
+        .seed(seed)
+        .init(Init::Uniform)
 }
 
 /// A trainer at its beginning.

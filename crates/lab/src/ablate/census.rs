@@ -133,7 +133,7 @@ mod tests {
     use spikegrad::tensor::Level;
 
     fn counted(range: f32, excesses: &[f32]) -> Histogram {
-        let net = NetConfig { scale: 0.1, ..NetConfig::new(NetKind::Mlp, 1, 4, 4, 2) };
+        let net = NetConfig::new(NetKind::Mlp, 1, 4, 4, 2).scale(0.1);
         let net = Net::plan(&net, 1, Level::detect().unwrap(), false).unwrap();
         let counter = Counter {
             microscope: Microscope::new(&net, &[]).unwrap(),

@@ -22,7 +22,7 @@ use spikegrad::TrainConfig;
 use spikegrad::bptt::{LifConfig, LossConfig, LossKind, Optimizer, Schedule, Surrogate};
 use spikegrad::data::events::motion;
 use spikegrad::data::{Augment, DataError, SampleSet, Source};
-use spikegrad::models::{Architecture, Input, Kernels, NetConfig};
+use spikegrad::models::{Input, Kernels, NetConfig};
 use spikegrad::tensor::Level;
 use spikegrad::tensor::conv::{DeltaKernels, InputGradient};
 use std::path::Path;
@@ -332,45 +332,35 @@ fn kernels(config: &RunConfig) -> Result<Kernels> {
 
 /// Puts the trainer's configuration together.
 fn train_config(config: &RunConfig, surrogate: Surrogate, shape: Shape) -> Result<TrainConfig> {
-    let lif = LifConfig {
-        decay: given("decay", config.decay)?,
-        threshold: given("threshold", config.threshold)?,
-        reset: given("reset", config.reset)?,
-        surrogate,
-        delta: given("delta", config.delta)?,
-        learn_decay: config.learn_decay.unwrap_or(false),
-        ..LifConfig::default()
-    };
-    let net = NetConfig {
-        architecture: Architecture::Named(given("net", config.net)?),
-        channels: shape.channels,
-        height: shape.height,
-        width: shape.width,
-        classes: shape.classes,
-        scale: given("width", config.width)?,
-        timesteps: given("timesteps", config.timesteps)?,
-        input: Input::Still,
-        lif,
-        norm: given("norm", config.norm)?,
-        kernels: kernels(config)?,
-        memory: given("memory", config.memory)?,
-        twin: given("twin", config.twin)?,
-        smooth: false,
-    };
-    Ok(TrainConfig {
-        batch: given("batch", config.batch)?,
-        loss: loss(config)?,
-        beta: given("beta", config.beta)?,
-        optimizer: optimizer(config)?,
-        lr: given("lr", config.lr)?,
-        schedule: schedule(config)?,
-        warmup_epochs: given("warmup", config.warmup)?,
-        clip: config.clip.filter(|&norm| norm > 0.0),
-        epochs: given("epochs", config.epochs)?,
-        seed: given("seed", config.seed)?,
-        init: given("init", config.init)?,
-        ..TrainConfig::new(net)
-    })
+    let lif = LifConfig::default()
+        .decay(given("decay", config.decay)?)
+        .threshold(given("threshold", config.threshold)?)
+        .reset(given("reset", config.reset)?)
+        .surrogate(surrogate)
+        .delta(given("delta", config.delta)?)
+        .learn_decay(config.learn_decay.unwrap_or(false));
+    let net =
+        NetConfig::new(given("net", config.net)?, shape.channels, shape.height, shape.width, shape.classes)
+            .scale(given("width", config.width)?)
+            .timesteps(given("timesteps", config.timesteps)?)
+            .input(Input::Still)
+            .lif(lif)
+            .norm(given("norm", config.norm)?)
+            .kernels(kernels(config)?)
+            .memory(given("memory", config.memory)?)
+            .twin(given("twin", config.twin)?);
+    Ok(TrainConfig::new(net)
+        .batch(given("batch", config.batch)?)
+        .loss(loss(config)?)
+        .beta(given("beta", config.beta)?)
+        .optimizer(optimizer(config)?)
+        .lr(given("lr", config.lr)?)
+        .schedule(schedule(config)?)
+        .warmup_epochs(given("warmup", config.warmup)?)
+        .clip(config.clip.filter(|&norm| norm > 0.0))
+        .epochs(given("epochs", config.epochs)?)
+        .seed(given("seed", config.seed)?)
+        .init(given("init", config.init)?))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::*;
 use spikegrad::bptt::Reset;
 use spikegrad::data::events::{FrameConfig, Resample, Sensor, Slicing, Values};
-use spikegrad::models::{Architecture, Init, Memory, NetKind, Norm};
+use spikegrad::models::{Init, Memory, NetKind, Norm};
 
 fn wrong(config: RunConfig) -> String {
     Settings::resolve(config, None).unwrap_err().to_string()
@@ -54,43 +54,35 @@ fn every_setting_reaches_the_trainer() {
                 weight-decay = 0.015625\nmomentum = 0.8125\nnesterov = true\nclip = 2.5\nschedule = \"step\"\n\
                 step-every = 7.5\nstep-factor = 0.21875\nwarmup = 1.5\nbatch = 17\nepochs = 23\nseed = 29\n\
                 memory = \"bf16\"\ninput-gradient = \"winograd2\"\ndelta-kernels = \"on\"\naugment = \"flip\"\n";
-    let net = NetConfig {
-        architecture: Architecture::Named(NetKind::LeNet),
-        channels: 3,
-        height: 32,
-        width: 32,
-        classes: 10,
-        scale: 0.75,
-        timesteps: 3,
-        input: Input::Still,
-        lif: LifConfig {
-            decay: 0.375,
-            threshold: 0.625,
-            reset: Reset::SoftDetached,
-            surrogate: Surrogate::Triangle { window: 1.25 },
-            delta: -0.0625,
-            ..LifConfig::default()
-        },
-        norm: Norm::TdBn,
-        kernels: Kernels { input_gradient: Some(InputGradient::Winograd2), delta: DeltaKernels::On },
-        memory: Memory::Bf16,
-        twin: false,
-        smooth: false,
-    };
-    let want = TrainConfig {
-        batch: 17,
-        loss: LossConfig { kind: LossKind::Tet { lambda: 0.15625, phi: 1.75 }, label_smoothing: 0.09375 },
-        beta: 0.03125,
-        optimizer: Optimizer::Sgd { momentum: 0.8125, nesterov: true, weight_decay: 0.015625 },
-        lr: 0.0078125,
-        schedule: Schedule::Step { every_epochs: 7.5, factor: 0.21875 },
-        warmup_epochs: 1.5,
-        clip: Some(2.5),
-        epochs: 23,
-        seed: 29,
-        init: Init::Kaiming,
-        ..TrainConfig::new(net)
-    };
+    let net = NetConfig::new(NetKind::LeNet, 3, 32, 32, 10)
+        .scale(0.75)
+        .timesteps(3)
+        .input(Input::Still)
+        .lif(
+            LifConfig::default()
+                .decay(0.375)
+                .threshold(0.625)
+                .reset(Reset::SoftDetached)
+                .surrogate(Surrogate::Triangle { window: 1.25 })
+                .delta(-0.0625),
+        )
+        .norm(Norm::TdBn)
+        .kernels(Kernels { input_gradient: Some(InputGradient::Winograd2), delta: DeltaKernels::On })
+        .memory(Memory::Bf16)
+        .twin(false)
+        .smooth(false);
+    let want = TrainConfig::new(net)
+        .batch(17)
+        .loss(LossConfig { kind: LossKind::Tet { lambda: 0.15625, phi: 1.75 }, label_smoothing: 0.09375 })
+        .beta(0.03125)
+        .optimizer(Optimizer::Sgd { momentum: 0.8125, nesterov: true, weight_decay: 0.015625 })
+        .lr(0.0078125)
+        .schedule(Schedule::Step { every_epochs: 7.5, factor: 0.21875 })
+        .warmup_epochs(1.5)
+        .clip(Some(2.5))
+        .epochs(23)
+        .seed(29)
+        .init(Init::Kaiming);
     assert_eq!(trainer_of(text), want);
     let settings = of(text);
     assert_eq!((settings.batch(), settings.epochs(), settings.seed()), (17, 23, 29));

@@ -8,7 +8,7 @@ use spikegrad_models::NetKind;
 use spikegrad_testkit::temporary::Temporary;
 
 fn trainer(optimizer: Optimizer) -> Trainer {
-    let net = NetConfig { scale: 0.03, ..NetConfig::new(NetKind::LeNet, 1, 8, 8, 2) };
+    let net = NetConfig::new(NetKind::LeNet, 1, 8, 8, 2).scale(0.03);
     Trainer::new(TrainConfig { batch: 1, optimizer, ..TrainConfig::new(net) }, Level::BASELINE).unwrap()
 }
 

@@ -32,14 +32,14 @@ pub struct Setup {
 impl Setup {
     /// A net so small that the reference is quick.
     pub fn new(kind: NetKind, height: usize, width: usize, scale: f64) -> Self {
-        let net = NetConfig { scale, ..NetConfig::new(kind, 3, height, width, 5) };
+        let net = NetConfig::new(kind, 3, height, width, 5).scale(scale);
         let (loss, batch, margin) = (LossConfig::default(), 2, 1e-4);
         Self { net, loss, beta: 0.0, batch, margin, condition: None }
     }
 
     /// With this neuron.
     pub fn with_lif(mut self, reset: Reset, surrogate: Surrogate, delta: f32, timesteps: usize) -> Self {
-        self.net.lif = LifConfig { reset, surrogate, delta, ..LifConfig::default() };
+        self.net.lif = LifConfig::default().reset(reset).surrogate(surrogate).delta(delta);
         self.net.timesteps = timesteps;
         self
     }
