@@ -66,6 +66,22 @@ fn paths_named_in_the_text_exist() {
     assert!(named > 30, "the book says where things are: {named} times");
 }
 
+/// The table of what an addition touches: its files exist, or, where NAME stands for a new one, their folder does.
+#[test]
+fn contributing_names_places_that_exist() {
+    let text = read(&root().join(".github/CONTRIBUTING.md"));
+    let table =
+        text.split("<!-- layout: begin -->").nth(1).unwrap().split("<!-- layout: end -->").next().unwrap();
+    let mut named = 0;
+    for path in table.split('`').skip(1).step_by(2).filter(|word| word.starts_with("crates/")) {
+        named += 1;
+        let place = Path::new(path);
+        let must_be = if path.contains("NAME") { place.parent().unwrap() } else { place };
+        assert!(root().join(must_be).exists(), "{path}");
+    }
+    assert!(named > 20, "{named} places");
+}
+
 #[test]
 fn formulas_convert() {
     let mut formulas = 0;

@@ -96,6 +96,21 @@ impl Source {
         }
     }
 
+    /// Gives the shape (channels, rows, columns) of an image or frame, and the number of classes, where the data set's name
+    /// promises them; none for `events:DIR`, where recordings and folders decide.
+    #[must_use]
+    pub fn shape(&self) -> Option<([usize; 3], usize)> {
+        let square = |channels, side, classes| Some(([channels, side, side], classes));
+        match self {
+            Self::Images(set, _) => square(set.channels, set.side, set.classes),
+            Self::Shapes => square(3, shapes::SIDE, shapes::NAMES.len()),
+            Self::NMnist(_) => square(2, 34, 10),
+            Self::Cifar10Dvs(_) => square(2, 128, 10),
+            Self::Motion => square(2, motion::SIDE, motion::NAMES.len()),
+            Self::Events(_) => None,
+        }
+    }
+
     /// Tells whether the data set holds recordings of events.
     #[must_use]
     pub fn is_events(&self) -> bool {

@@ -20,9 +20,7 @@ pub fn config(train: &TrainConfig) -> Result<NetConfig> {
         fast::LossKind::Tet { lambda, phi } => {
             LossKind::Tet(Tet { lambda: f64::from(lambda), phi: f64::from(phi) })
         }
-        fast::LossKind::Custom(_) => {
-            return Err(Error::setting("the f64 reference has no loss of one's own"));
-        }
+        _ => return Err(Error::setting("the f64 reference does not have this loss")),
     };
     Ok(NetConfig {
         kind: match net.kind() {

@@ -3,8 +3,9 @@
 //! | to | begin with |
 //! |---|---|
 //! | train on batches of one's own | [`Trainer::fit`], or [`Trainer::train_batch`] one at a time |
+//! | train by hand, with a gradient of one's own | [`Trainer::forward`], [`Trainer::backward`], [`Trainer::accumulate`], [`Trainer::apply`] |
 //! | read a stream step by step | [`Predictor`], [`models::Stream`] |
-//! | choose a net, or spell one out | [`models::NetConfig`], [`models::LayerSpec`] |
+//! | choose a net, or spell one out | [`models::NetConfig`], [`models::LayerSpec`], [`models::Graph`] |
 //! | choose a neuron, or a surrogate of one's own | [`bptt::LifConfig`], [`bptt::UserSurrogate`] |
 //! | save, load, take weights from PyTorch | [`Trainer::save_weights`], [`Trainer::load_weights`], [`files`] |
 //! | look at neurons and gradients while they run | [`Trainer::observe`], [`microscope`] |
@@ -15,7 +16,7 @@
 //! |---|---|
 //! | [`tensor`] | tensors, bit-packed spikes, kernels, instruction sets, threads |
 //! | [`bptt`] | the neuron in time, surrogates, surrogate gradient scaling, losses, optimisers |
-//! | [`models`] | nets as lists of layers, parameters, files, streams |
+//! | [`models`] | nets as graphs of operations, parameters, files, streams |
 //! | `data`, with the feature of that name | data sets, augmentation, batches |
 //!
 //! Equations of the paper are found by their number: search for `eq5`.
@@ -87,3 +88,8 @@ pub mod prelude {
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+/// The page on embedding, whose code is compiled with the documentation's.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/embedding.md")]
+struct EmbeddingPage;

@@ -41,9 +41,6 @@ fn row(source: &Source) -> Row {
         Source::Images(..) => {
             Row { net: NetKind::LeNet, batch: 100, epochs: 10, lr: 1e-3, augment: "none", timesteps: 2 }
         }
-        Source::Shapes => {
-            Row { net: NetKind::LeNet, batch: 50, epochs: 6, lr: 2e-3, augment: "none", timesteps: 2 }
-        }
         Source::NMnist(_) => Row {
             net: NetKind::EventNet,
             batch: 20,
@@ -63,6 +60,8 @@ fn row(source: &Source) -> Row {
         Source::Motion => {
             Row { net: NetKind::EventNet, batch: 50, epochs: 6, lr: 2e-3, augment: "none", timesteps: 8 }
         }
+        // Generated images, and any set that has no row of its own.
+        _ => Row { net: NetKind::LeNet, batch: 50, epochs: 6, lr: 2e-3, augment: "none", timesteps: 2 },
     }
 }
 
@@ -71,7 +70,7 @@ fn event_row(source: &Source) -> Option<EventRow> {
     match source {
         Source::NMnist(_) | Source::Motion => Some(EventRow { values: Values::Binary, size: 0 }),
         Source::Cifar10Dvs(_) | Source::Events(_) => Some(EventRow { values: Values::Counts, size: 48 }),
-        Source::Images(..) | Source::Shapes => None,
+        _ => None,
     }
 }
 

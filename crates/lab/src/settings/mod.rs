@@ -20,7 +20,6 @@ use crate::{Error, Result};
 use names::{Augmentation, DeltaName, InputGradientName, LossName, OptimizerName, ScheduleName};
 use spikegrad::TrainConfig;
 use spikegrad::bptt::{LifConfig, LossConfig, LossKind, Optimizer, Schedule, Surrogate};
-use spikegrad::data::events::motion;
 use spikegrad::data::{Augment, DataError, SampleSet, Source};
 use spikegrad::models::{Input, Kernels, NetConfig};
 use spikegrad::tensor::Level;
@@ -60,15 +59,9 @@ pub struct Shape {
 impl Shape {
     /// The shape that a data set's name promises; of unknown cameras, 48×48, with as many classes as there are folders.
     pub fn of(source: &Source) -> Self {
-        let (channels, side, classes) = match source {
-            Source::NMnist(_) => (2, 34, 10),
-            Source::Cifar10Dvs(_) => (2, 128, 10),
-            Source::Events(_) => (2, 48, source.list_events(0).map_or(2, |split| split.class_names.len())),
-            Source::Motion => (2, motion::SIDE, motion::NAMES.len()),
-            Source::Images(set, _) => (set.channels, set.side, set.classes),
-            Source::Shapes => (3, spikegrad::data::shapes::SIDE, spikegrad::data::shapes::NAMES.len()),
-        };
-        Self { channels, height: side, width: side, classes }
+        let of_folders = || ([2, 48, 48], source.list_events(0).map_or(2, |split| split.class_names.len()));
+        let ([channels, height, width], classes) = source.shape().unwrap_or_else(of_folders);
+        Self { channels, height, width, classes }
     }
 
     /// The shape of a set that has been read.
