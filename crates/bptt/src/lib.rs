@@ -21,7 +21,7 @@ pub mod sgs;
 pub mod surrogate;
 
 pub use bound::Largest;
-pub use lif::{Fire, LifConfig, Reset};
+pub use lif::{Activation, LifConfig, Reset};
 pub use loss::{LossConfig, LossKind, UserLoss};
 pub use optim::{Optimizer, UserOptimizer};
 pub use schedule::{Schedule, UserSchedule};

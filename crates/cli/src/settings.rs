@@ -357,6 +357,9 @@ fn train_config(flags: &Flags, surrogate: Surrogate, shape: Shape) -> Result<Tra
         epochs: flags.epochs.unwrap_or(1),
         seed: flags.seed.unwrap_or(0),
         init: name("init", &flags.init)?,
+        groups: Vec::new(),
+        weight_mean: None,
+        class_names: Vec::new(),
     })
 }
 

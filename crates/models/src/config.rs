@@ -4,7 +4,7 @@ use crate::graph::{Setting, Settings, parse};
 use crate::nets::{self, NetKind};
 use crate::ops::{Kinds, neuron_settings, read_neuron};
 use crate::{Graph, LayerSpec, Memory};
-use spikegrad_bptt::{ConfigError, Fire, LifConfig};
+use spikegrad_bptt::{Activation, ConfigError, LifConfig};
 use spikegrad_tensor::conv::{DeltaKernels, InputGradient};
 
 /// The most channels, rows, columns, classes or time steps.
@@ -213,11 +213,11 @@ impl NetConfig {
     }
 
     /// What neurons put out.
-    pub fn fire(&self) -> Fire {
+    pub fn activation(&self) -> Activation {
         match (self.twin, self.smooth) {
-            (true, _) => Fire::Relu,
-            (_, true) => Fire::Smooth,
-            _ => Fire::Spike,
+            (true, _) => Activation::Relu,
+            (_, true) => Activation::Smooth,
+            _ => Activation::Spike,
         }
     }
 

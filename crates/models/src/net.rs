@@ -1,19 +1,19 @@
 //! A planned net: every buffer it needs, forward, and the backward that reads the forward's list upward.
 
 use crate::graph::{Component, Context, Execution, Op, Planned, Value, ValueId};
-use crate::plan::{Plan, lipschitz_needs, widest};
+use crate::plan::{Plan, lipschitz_workspace, widest};
 use crate::{NetConfig, Params, available};
 use spikegrad_bptt::lipschitz::lipschitz;
 use spikegrad_bptt::loss::Logits;
 use spikegrad_bptt::{ConfigError, LossConfig};
 use spikegrad_tensor::memory::{NoMemory, try_vec};
-use spikegrad_tensor::{Dims, LANES, Level, Needs, Scratch, Tensor, Workers};
+use spikegrad_tensor::{Dims, LANES, Level, Scratch, Tensor, Workers, Workspace};
 
 /// What the loss of a batch is made of.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Loss {
     /// The data term.
-    pub cross_entropy: f64,
+    pub data_term: f64,
     /// The Lipschitz term.
     pub lipschitz: f64,
 }
@@ -28,7 +28,7 @@ pub struct Net {
     /// The value of the logits.
     output: ValueId,
     /// What the ops take of the workers' buffers.
-    pub(crate) needs: Needs,
+    pub(crate) workspace: Workspace,
     /// Logits that are spikes, as floats.
     pub(crate) unpacked: Tensor,
     mean_logits: Vec<f32>,
@@ -56,7 +56,8 @@ impl Net {
     /// Gets the memory of a plan.
     fn allocate(plan: Plan<'_>, level: Level) -> Result<Self, NoMemory> {
         let Plan { config, batch, planned, mut unpacked } = plan;
-        let Planned { mut ops, mut params, mut values, output, mut gradients, mut shared, needs } = planned;
+        let Planned { mut ops, mut params, mut values, output, mut gradients, mut shared, workspace } =
+            planned;
         params.allocate()?;
         ops.iter_mut().try_for_each(|op| op.allocate())?;
         values.allocate()?;
@@ -67,7 +68,7 @@ impl Net {
         let mut ones = try_vec(2 * widest, 1.0)?;
         ones[widest..].fill(0.0);
         let mut workers = Workers::new();
-        workers.reserve(&needs)?;
+        workers.reserve(&workspace)?;
         let lipschitz_terms = vec![0.0; params.entries.len()];
         let steps = config.steps();
         let context = Context { steps, batch, training: true, smooth: config.smooth, level };
@@ -76,7 +77,7 @@ impl Net {
             Execution { params, values, gradients, workers, context, carried, shared, ones, recorder: None };
         let mean_logits = try_vec(batch * config.classes, 0.0)?;
         let config = config.clone();
-        Ok(Self { config, ops, run, output, needs, unpacked, mean_logits, lipschitz_terms })
+        Ok(Self { config, ops, run, output, workspace, unpacked, mean_logits, lipschitz_terms })
     }
 
     /// Gets the memory that the Lipschitz term needs, so that the first step does not have to ask for it.
@@ -84,8 +85,8 @@ impl Net {
     /// # Errors
     /// There is no memory for it.
     pub fn reserve_lipschitz(&mut self) -> Result<(), ConfigError> {
-        let needs = lipschitz_needs(&self.run.params);
-        self.run.workers.reserve(&needs).map_err(|error| ConfigError(error.to_string()))
+        let workspace = lipschitz_workspace(&self.run.params);
+        self.run.workers.reserve(&workspace).map_err(|error| ConfigError(error.to_string()))
     }
 
     /// The configuration.
@@ -162,8 +163,8 @@ impl Net {
     /// There is not one label a planned image, or one is no class.
     pub fn backward(&mut self, labels: &[u32], loss: &LossConfig, beta: f32) -> Loss {
         self.run.params.zero_grads();
-        let cross_entropy = self.backward_loss(labels, None, loss);
-        Loss { cross_entropy, lipschitz: self.backward_lipschitz(beta) }
+        let data_term = self.backward_loss(labels, None, loss);
+        Loss { data_term, lipschitz: self.backward_lipschitz(beta) }
     }
 
     /// Computes the data term of the loss after a training forward and adds its gradient to the weights'; each sample

@@ -123,9 +123,9 @@ fn compare(trainer: &mut Trainer, file: &File, images: &[f32], labels: &[u32]) -
     trainer.net.forward(images, true);
     row("out.logits", trainer.net.mean_logits())?;
     let loss = trainer.net.backward(labels, &trainer.config.loss, trainer.config.beta);
-    row("out.cross_entropy", &[loss.cross_entropy as f32])?;
+    row("out.cross_entropy", &[loss.data_term as f32])?;
     row("out.lipschitz", &[loss.lipschitz as f32])?;
-    row("out.loss", &[(loss.cross_entropy + loss.lipschitz) as f32])?;
+    row("out.loss", &[(loss.data_term + loss.lipschitz) as f32])?;
     for (name, rate) in trainer.net.rates() {
         row(&format!("out.rate.{name}"), &[rate as f32])?;
     }

@@ -119,7 +119,7 @@ impl Trainer {
     ) -> Loss {
         self.net.params_mut().zero_grads();
         self.net.forward(images, true);
-        let cross_entropy = self.net.backward_loss(labels, weights, &self.config.loss);
-        Loss { cross_entropy, lipschitz: self.net.backward_lipschitz(self.config.beta) }
+        let data_term = self.net.backward_loss(labels, weights, &self.config.loss);
+        Loss { data_term, lipschitz: self.net.backward_lipschitz(self.config.beta) }
     }
 }

@@ -16,7 +16,7 @@ pub struct StepReport {
     /// Data term + Lipschitz term.
     pub loss: f64,
     /// The data term.
-    pub cross_entropy: f64,
+    pub data_term: f64,
     /// The Lipschitz term.
     pub lipschitz: f64,
     /// Images whose largest logit was their label's.
@@ -217,17 +217,17 @@ impl Trainer {
         self.net.params_mut().zero_grads();
         self.net.forward(images, true);
         let forward_s = begin.seconds();
-        let cross_entropy = self.net.backward_loss(labels, weights, &self.config.loss);
+        let data_term = self.net.backward_loss(labels, weights, &self.config.loss);
         let lipschitz = self.net.backward_lipschitz(self.config.beta);
         let correct = self.count_correct(labels);
         let backward_s = begin.seconds() - forward_s;
-        let loss = cross_entropy + lipschitz;
+        let loss = data_term + lipschitz;
         if let Err(error) = self.update(loss, lr) {
             self.net.params_mut().buffers.copy_from_slice(&self.estimates);
             return Err(error);
         }
         let optimizer_s = begin.seconds() - forward_s - backward_s;
-        Ok(StepReport { loss, cross_entropy, lipschitz, correct, lr, forward_s, backward_s, optimizer_s })
+        Ok(StepReport { loss, data_term, lipschitz, correct, lr, forward_s, backward_s, optimizer_s })
     }
 
     /// Runs something on the net planned for `count` images of a batch.

@@ -79,10 +79,7 @@ fn every_gradient_is_that_of_the_forward() {
                 assert!(row.agrees(), "{reset} {memory:?}: {row:?}");
                 // The bound is narrow enough for a lost factor or sign to show, where enough flows.
                 let is_flat = ["strided.bias", "s1.w"].contains(&row.name.as_str());
-                assert!(
-                    is_flat || row.bound < 0.25 * row.slope.abs(),
-                    "{reset} {memory:?}: {row:?}"
-                );
+                assert!(is_flat || row.bound < 0.25 * row.slope.abs(), "{reset} {memory:?}: {row:?}");
             }
         }
     }

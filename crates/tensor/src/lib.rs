@@ -45,6 +45,6 @@ pub use lanes::{Kernel, Lanes};
 pub use level::Level;
 pub use magnitude::largest_magnitude;
 pub use memory::NoMemory;
-pub use parallel::{Needs, Scratch, Workers};
+pub use parallel::{Scratch, Workers, Workspace};
 pub use spikes::Spikes;
 pub use tensor::{Block, Dims, LANES, Tensor};

@@ -26,7 +26,7 @@ pub struct Scratch {
 impl Scratch {
     /// Returns the first `len` blocks, growing the buffer the first time.
     pub fn blocks(&mut self, len: usize) -> &mut [Block] {
-        grown(&mut self.blocks, len)
+        resized(&mut self.blocks, len)
     }
 
     /// Returns `len` floats of the same buffer.
@@ -35,20 +35,20 @@ impl Scratch {
         &mut bytemuck::cast_slice_mut(blocks)[..len]
     }
 
-    /// Elements each buffer has room for.
-    fn room(&self) -> [usize; 4] {
+    /// The capacity of each buffer, in elements.
+    fn capacities(&self) -> [usize; 4] {
         [self.blocks.capacity(), self.entries.capacity(), self.starts.capacity(), self.taps.capacity()]
     }
 
-    /// Makes room for as many elements in each buffer.
-    fn make_room(&mut self, room: [usize; 4]) {
-        fn grow<T>(buffer: &mut Vec<T>, room: usize) {
-            buffer.reserve_exact(room.saturating_sub(buffer.len()));
+    /// Grows each buffer to at least this capacity.
+    fn reserve(&mut self, capacities: [usize; 4]) {
+        fn grow<T>(buffer: &mut Vec<T>, capacity: usize) {
+            buffer.reserve_exact(capacity.saturating_sub(buffer.len()));
         }
-        grow(&mut self.blocks, room[0]);
-        grow(&mut self.entries, room[1]);
-        grow(&mut self.starts, room[2]);
-        grow(&mut self.taps, room[3]);
+        grow(&mut self.blocks, capacities[0]);
+        grow(&mut self.entries, capacities[1]);
+        grow(&mut self.starts, capacities[2]);
+        grow(&mut self.taps, capacities[3]);
     }
 }
 
@@ -67,9 +67,11 @@ pub(crate) struct Shared {
     pub lengths: Vec<u16>,
 }
 
-/// Elements that passes take of the buffers, so that memory is known before anything runs.
+/// The elements that passes use of each buffer of the [`Workers`], known before a pass runs.
+///
+/// A pass's workspace follows from shapes alone, so a net's memory can be planned, checked and reserved at once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Needs {
+pub struct Workspace {
     /// Blocks of packed weights, or of sums of their gradient.
     pub weights: usize,
     /// Look-up keys.
@@ -84,9 +86,9 @@ pub struct Needs {
     pub words: usize,
 }
 
-impl Needs {
-    /// What serves both.
-    pub fn most(self, other: Self) -> Self {
+impl Workspace {
+    /// Returns the least workspace that is large enough for both passes.
+    pub fn max(self, other: Self) -> Self {
         Self {
             weights: self.weights.max(other.weights),
             keys: self.keys.max(other.keys),
@@ -97,7 +99,7 @@ impl Needs {
         }
     }
 
-    /// Bytes, for so many workers.
+    /// Returns the bytes of the buffers, those of each of `workers` workers included.
     pub fn bytes(&self, workers: usize) -> u128 {
         let of = |count: usize, size: usize| count as u128 * size as u128;
         let worker = of(self.blocks, size_of::<Block>()) + of(self.words, size_of::<u16>());
@@ -110,7 +112,7 @@ impl Needs {
 }
 
 /// Returns the first `len` elements, growing the buffer the first time.
-pub(crate) fn grown<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) -> &mut [T] {
+pub(crate) fn resized<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) -> &mut [T] {
     if buffer.len() < len {
         buffer.resize(len, T::default());
     }
@@ -171,18 +173,18 @@ impl Workers {
         Self { scratch, shared: Shared::default(), changes: Vec::new(), moments: Vec::new() }
     }
 
-    /// Gets the memory of what passes need, so that none has to ask for more.
+    /// Allocates the buffers that passes of this workspace use, so that no pass allocates.
     ///
     /// # Errors
     /// There is no memory for it.
-    pub fn reserve(&mut self, needs: &Needs) -> Result<(), NoMemory> {
-        try_reserve(&mut self.shared.weights, needs.weights)?;
-        try_reserve(&mut self.shared.keys, needs.keys)?;
-        try_reserve(&mut self.shared.columns, needs.columns)?;
-        try_reserve(&mut self.moments, needs.planes)?;
+    pub fn reserve(&mut self, workspace: &Workspace) -> Result<(), NoMemory> {
+        try_reserve(&mut self.shared.weights, workspace.weights)?;
+        try_reserve(&mut self.shared.keys, workspace.keys)?;
+        try_reserve(&mut self.shared.columns, workspace.columns)?;
+        try_reserve(&mut self.moments, workspace.planes)?;
         self.scratch.iter_mut().try_for_each(|scratch| {
-            try_reserve(&mut scratch.blocks, needs.blocks)?;
-            try_reserve(&mut scratch.entries, needs.words)
+            try_reserve(&mut scratch.blocks, workspace.blocks)?;
+            try_reserve(&mut scratch.entries, workspace.words)
         })
     }
 
@@ -241,10 +243,11 @@ impl Workers {
             }
         };
         serve_all(&mut self.scratch, &serve);
-        // Who does which task is chance: room that one worker needed now, another may need in the next step.
-        let most =
-            self.scratch.iter().map(Scratch::room).reduce(|a, b| std::array::from_fn(|k| a[k].max(b[k])));
-        self.scratch.iter_mut().for_each(|scratch| scratch.make_room(most.unwrap_or_default()));
+        // Chance decides which worker runs which task: a buffer that one worker has grown now, another worker may need
+        // in the next step.
+        let larger = |a: [usize; 4], b: [usize; 4]| std::array::from_fn(|k| a[k].max(b[k]));
+        let largest = self.scratch.iter().map(Scratch::capacities).reduce(larger).unwrap_or_default();
+        self.scratch.iter_mut().for_each(|scratch| scratch.reserve(largest));
     }
 }
 

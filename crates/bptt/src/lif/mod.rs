@@ -157,7 +157,7 @@ impl LifConfig {
 
 /// How a unit turns its current into an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fire {
+pub enum Activation {
     /// Spikes, 0 or 1.
     Spike,
     /// The surrogate's primitive instead of the step: the differentiable twin of gradient checks.
@@ -200,11 +200,11 @@ pub enum Output<'a> {
 
 /// A unit ready to run: neuron, output size, time steps.
 #[derive(Clone, Copy, Debug)]
-pub struct Unit<'a> {
+pub struct LifLayer<'a> {
     /// The neuron.
     pub lif: &'a LifConfig,
     /// How it fires.
-    pub fire: Fire,
+    pub activation: Activation,
     /// Output size: n = steps·batch.
     pub dims: Dims,
     /// T.
@@ -222,13 +222,13 @@ pub type DecaySums = [f64; LANES];
 /// Sums over a plane for batch norm's backward: Σ∂u, then Σ∂u·(y − mean) of each source, if it is affine.
 pub type PlaneSums = [[f64; LANES]; 1 + MAX_SOURCES];
 
-impl Unit<'_> {
+impl LifLayer<'_> {
     /// Unrolls the neurons over all steps, membranes beginning at 0: outputs are overwritten.
     pub fn forward(&self, sources: &[Source<'_>], output: Output<'_>, workers: &mut Workers) {
         self.forward_from(None, sources, output, workers);
     }
 
-    /// As [`Unit::forward`], but membranes (batch, c, h, w) begin at what `membranes` holds, which is overwritten with
+    /// As [`LifLayer::forward`], but membranes (batch, c, h, w) begin at what `membranes` holds, which is overwritten with
     /// what the last step leaves: a stream unrolled in pieces has the same bits as in one.
     pub fn forward_from(
         &self,
@@ -269,7 +269,7 @@ impl Unit<'_> {
     /// | `gradient` | ∂L/∂o (steps·batch, c, h, w) | overwritten with ∂L/∂u |
     /// | `sums` | one for each (image of the batch, channel block) | overwritten |
     ///
-    /// Where one frame serves every step ([`Unit::is_static`]), the first `batch` images of `gradient` receive
+    /// Where one frame serves every step ([`LifLayer::is_static`]), the first `batch` images of `gradient` receive
     /// the sum of ∂L/∂u over time and the others are left as they are.
     pub fn backward(
         &self,
@@ -281,7 +281,7 @@ impl Unit<'_> {
         self.backward_recorded(sources, gradient, sums, workers, None);
     }
 
-    /// As [`Unit::backward`], with somebody looking on.
+    /// As [`LifLayer::backward`], with somebody looking on.
     pub fn backward_recorded(
         &self,
         sources: &[Source<'_>],
@@ -293,7 +293,7 @@ impl Unit<'_> {
         self.backward_learned(sources, gradient, (sums, &mut []), workers, listener);
     }
 
-    /// As [`Unit::backward_recorded`], and the decay's gradient: beside `sums` stands one [`DecaySums`] for each of them,
+    /// As [`LifLayer::backward_recorded`], and the decay's gradient: beside `sums` stands one [`DecaySums`] for each of them,
     /// overwritten, or none where the decay is not learned.
     pub fn backward_learned(
         &self,
@@ -327,6 +327,6 @@ impl Unit<'_> {
 
     fn plane<'b>(&'b self, sources: &'b [Source<'b>], index: usize) -> Plane<'b> {
         assert!(sources.len() <= MAX_SOURCES);
-        Plane { unit: self, sources, index }
+        Plane { layer: self, sources, index }
     }
 }

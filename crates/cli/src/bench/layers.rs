@@ -91,7 +91,7 @@ pub fn run(args: LayersArgs) -> Result<(), Failure> {
         level,
         density: args.density,
         spike_kernel: spike_kernel(&args.spike_kernel)?,
-        neuron: (&config.net.lif, config.net.fire()),
+        neuron: (&config.net.lif, config.net.activation()),
         reference: oracle::config(&config)?.lif,
         seed: settings.seed(),
     };
@@ -111,7 +111,7 @@ fn spike_kernel(name: &str) -> Result<SpikeKernel, Failure> {
     match name {
         "auto" => Ok(SpikeKernel::Auto),
         "lookup" => Ok(SpikeKernel::Lookup),
-        "lists" => Ok(SpikeKernel::Lists),
+        "lists" => Ok(SpikeKernel::Sparse),
         _ => Err(Failure::Usage(format!("--spike-kernel is {name:?}, must be one of auto, lookup, lists"))),
     }
 }

@@ -90,6 +90,9 @@ fn every_setting_reaches_the_trainer() {
         epochs: 23,
         seed: 29,
         init: Init::Kaiming,
+        groups: Vec::new(),
+        weight_mean: None,
+        class_names: Vec::new(),
     };
     assert_eq!(trainer_of(text), want);
     let settings = of(text);

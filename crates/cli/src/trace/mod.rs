@@ -133,7 +133,7 @@ fn fresh(args: &TraceArgs, level: Level) -> Result<Checkpoint, Failure> {
     let mut loss = (data.shape().classes as f64).ln();
     for (epoch, batch) in batches.take(args.train_steps) {
         let step = trainer.train_batch(&batch.images, &batch.labels, epoch as f64)?;
-        loss += (step.cross_entropy - loss) / RECENT;
+        loss += (step.data_term - loss) / RECENT;
         if loss < LEARNED {
             break;
         }

@@ -45,7 +45,7 @@ impl Page<'_> {
             self.sample,
             self.class,
             self.answer,
-            self.loss.cross_entropy + self.loss.lipschitz,
+            self.loss.data_term + self.loss.lipschitz,
         )
     }
 

@@ -36,6 +36,9 @@ pub fn config(lr: f32, seed: u64, epochs: usize) -> TrainConfig {
         epochs,
         seed,
         init: Init::Uniform,
+        groups: Vec::new(),
+        weight_mean: None,
+        class_names: Vec::new(),
     }
 }
 

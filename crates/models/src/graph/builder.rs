@@ -11,7 +11,7 @@ use crate::params::Role;
 use crate::{Input, NetConfig, Params};
 use spikegrad_bptt::ConfigError;
 use spikegrad_tensor::conv::{Conv, ConvConfig};
-use spikegrad_tensor::{Dims, Level, Needs, ShapeError, Spikes, Tensor};
+use spikegrad_tensor::{Dims, Level, ShapeError, Spikes, Tensor, Workspace};
 use std::ops::Range;
 
 /// A net's ops with their buffers, all of them planned and none allocated.
@@ -23,7 +23,7 @@ pub(crate) struct Planned {
     pub output: ValueId,
     pub gradients: Gradients,
     pub shared: Vec<Tensor>,
-    pub needs: Needs,
+    pub workspace: Workspace,
 }
 
 /// Plans the net of a configuration.
@@ -45,9 +45,10 @@ pub(crate) fn build(
     let Builder { mut ops, params, values, .. } = builder;
     let shared = plan_saved(&mut ops, config.memory);
     let wants = needs_gradient(&ops, values.len(), input_gradient);
-    let needs = ops.iter().map(|op| op.needs(&values, &wants)).fold(Needs::default(), Needs::most);
+    let workspace =
+        ops.iter().map(|op| op.workspace(&values, &wants)).fold(Workspace::default(), Workspace::max);
     let gradients = share_gradients(&ops, values.all_dims(), output, &wants);
-    Ok(Planned { ops, params, values, output, gradients, shared, needs })
+    Ok(Planned { ops, params, values, output, gradients, shared, workspace })
 }
 
 /// What ops are planned with.

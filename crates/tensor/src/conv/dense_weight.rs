@@ -6,18 +6,18 @@
 //! ```
 
 use super::Conv;
-use crate::parallel::grown;
+use crate::parallel::resized;
 use crate::tensor::{Block, LANES, Tensor};
-use crate::{Kernel, Lanes, Needs, Workers};
+use crate::{Kernel, Lanes, Workers, Workspace};
 
 /// What the pass takes of the workers' buffers.
-pub(super) fn needs(conv: &Conv) -> Needs {
-    Needs { weights: conv.output.blocks() * conv.sources() * LANES, ..Needs::default() }
+pub(super) fn workspace(conv: &Conv) -> Workspace {
+    Workspace { weights: conv.output.blocks() * conv.sources() * LANES, ..Workspace::default() }
 }
 
 pub(super) fn backward(conv: &Conv, x: &Tensor, g: &Tensor, dw: &mut [f32], workers: &mut Workers) {
     let mut shared = workers.take_shared();
-    let sums = grown(&mut shared.weights, needs(conv).weights);
+    let sums = resized(&mut shared.weights, workspace(conv).weights);
     let (ci, taps) = (conv.input.c, conv.taps());
     let input_blocks = conv.input.blocks();
     let tasks = sums.chunks_mut(LANES).enumerate();

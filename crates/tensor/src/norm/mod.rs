@@ -11,7 +11,7 @@ mod moments;
 pub(crate) use moments::{PlaneMoments, measure as measure_planes};
 
 use crate::memory::{NoMemory, try_vec};
-use crate::parallel::grown;
+use crate::parallel::resized;
 use crate::tensor::{Block, Dims, LANES, Tensor};
 use crate::{Kernel, Lanes, Level, Workers};
 use std::array::from_fn;
@@ -53,7 +53,7 @@ impl Statistics {
     /// cancels nothing; `f32` within 64 pixels, `f64` across; fixed order.
     pub fn measure(&mut self, y: &Tensor, level: Level, workers: &mut Workers) {
         let mut moments = workers.take_moments();
-        let planes = grown(&mut moments, y.dims().planes());
+        let planes = resized(&mut moments, y.dims().planes());
         measure_planes(y, planes, level, workers);
         self.gather(y.dims(), planes, workers);
         workers.return_moments(moments);

@@ -25,7 +25,7 @@ pub(super) use weight::backward;
 
 use super::Conv;
 use crate::tensor::{Block, LANES};
-use crate::{Lanes, Needs};
+use crate::{Lanes, Workspace};
 
 /// Bits that select a table row.
 const BITS: usize = 6;
@@ -101,16 +101,16 @@ fn add_registers<V: Lanes, const H: usize>(start: Start, tables: &Tables, keys: 
     }
 }
 
-/// Blocks of scratch that [`workspace`] splits.
+/// Blocks of scratch that [`split_scratch`] splits.
 const SCRATCH_BLOCKS: usize = KEY_BITS + TABLES * SUBSETS;
 
 /// What both passes take of the workers' buffers.
-pub(super) fn needs(conv: &Conv) -> Needs {
-    forward::needs(conv).most(weight::needs(conv))
+pub(super) fn workspace(conv: &Conv) -> Workspace {
+    forward::workspace(conv).max(weight::workspace(conv))
 }
 
 /// Splits a worker's scratch into rows and tables.
-fn workspace(scratch: &mut crate::Scratch) -> (&mut Rows, &mut Tables) {
+fn split_scratch(scratch: &mut crate::Scratch) -> (&mut Rows, &mut Tables) {
     let (rows, tables) = scratch.blocks(SCRATCH_BLOCKS).split_at_mut(KEY_BITS);
     let rows = &mut rows.as_chunks_mut().0[0];
     let tables = &mut tables.as_chunks_mut().0.as_chunks_mut().0[0];

@@ -11,7 +11,7 @@
 //! additions; narrow groups sum several rows at a time (U) to hide the latency of the adder.
 
 use crate::conv::Conv;
-use crate::parallel::grown;
+use crate::parallel::resized;
 use crate::tensor::{Block, Dims, LANES};
 use crate::{Kernel, Lanes, Level, Scratch, Workers};
 
@@ -36,7 +36,7 @@ pub(in crate::conv) fn forward(
 ///
 /// `on` and `off` hold the spikes that appear and vanish at step 1, 2, …; `y` holds step 0 on entry. The
 /// convolution is planned for one step.
-pub(in crate::conv) fn forward_changes(
+pub(in crate::conv) fn forward_delta(
     conv: &Conv,
     [on, off]: [&[u16]; 2],
     weight: &[f32],
@@ -79,7 +79,7 @@ fn pack<'a>(
     workers: &mut Workers,
 ) -> &'a [Block] {
     let (ci, co, taps) = (conv.input.c, conv.config.out_channels, conv.taps());
-    let packed = grown(packed, conv.output.blocks() * taps * ci);
+    let packed = resized(packed, conv.output.blocks() * taps * ci);
     let tasks = packed.chunks_mut(ci * group).enumerate();
     workers.run(tasks, |(task, rows), _| {
         let (g, tap) = (task / taps, task % taps);
