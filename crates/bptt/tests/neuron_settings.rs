@@ -34,7 +34,8 @@ fn law(
             _ => amplitude * ((slope * (now - v)).atan() / std::f64::consts::PI + 0.5),
         };
         m = if is_hard { (1.0 - out) * now } else { now - amount * out };
-        (u.push(now), o.push(out));
+        u.push(now);
+        o.push(out);
     }
     let (mut a, mut du) = (0.0, vec![0.0; x.len()]);
     for t in (0..x.len()).rev() {

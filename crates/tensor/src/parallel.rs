@@ -156,7 +156,7 @@ pub fn threads() -> usize {
 pub struct Workers {
     scratch: Vec<Scratch>,
     shared: Shared,
-    changes: Vec<u16>,
+    delta: Vec<u16>,
     moments: Vec<PlaneMoments>,
 }
 
@@ -170,7 +170,7 @@ impl Workers {
     /// Makes a worker for each thread of the current rayon pool (one without the feature `parallel`).
     pub fn new() -> Self {
         let scratch = (0..threads()).map(|_| Scratch::default()).collect();
-        Self { scratch, shared: Shared::default(), changes: Vec::new(), moments: Vec::new() }
+        Self { scratch, shared: Shared::default(), delta: Vec::new(), moments: Vec::new() }
     }
 
     /// Allocates the buffers that passes of this workspace use, so that no pass allocates.
@@ -193,34 +193,23 @@ impl Workers {
         self.scratch.len()
     }
 
-    /// Takes the shared buffers for a pass; [`Workers::return_shared`] gives them back.
-    pub(crate) fn take_shared(&mut self) -> Shared {
-        std::mem::take(&mut self.shared)
+    /// Borrows the shared buffers for a pass.
+    pub(crate) fn shared(&mut self) -> Borrowed<'_, Shared> {
+        self.borrow(|workers| &mut workers.shared)
     }
 
-    /// Keeps the shared buffers for the next pass.
-    pub(crate) fn return_shared(&mut self, shared: Shared) {
-        self.shared = shared;
+    /// Borrows the buffer for the difference of spikes, which passes read while they use the shared buffers.
+    pub(crate) fn delta(&mut self) -> Borrowed<'_, Vec<u16>> {
+        self.borrow(|workers| &mut workers.delta)
     }
 
-    /// Takes the buffer for changes of spikes, which passes read while they use the shared ones.
-    pub(crate) fn take_changes(&mut self) -> Vec<u16> {
-        std::mem::take(&mut self.changes)
+    /// Borrows the buffer for planes' moments, which a convolution fills while it uses the shared buffers.
+    pub(crate) fn moments(&mut self) -> Borrowed<'_, Vec<PlaneMoments>> {
+        self.borrow(|workers| &mut workers.moments)
     }
 
-    /// Keeps the buffer for the next pass.
-    pub(crate) fn return_changes(&mut self, changes: Vec<u16>) {
-        self.changes = changes;
-    }
-
-    /// Takes the buffer for planes' moments, which a convolution fills while it uses the shared ones.
-    pub(crate) fn take_moments(&mut self) -> Vec<PlaneMoments> {
-        std::mem::take(&mut self.moments)
-    }
-
-    /// Keeps the buffer for the next pass.
-    pub(crate) fn return_moments(&mut self, moments: Vec<PlaneMoments>) {
-        self.moments = moments;
+    fn borrow<T: Default>(&mut self, slot: fn(&mut Self) -> &mut T) -> Borrowed<'_, T> {
+        Borrowed { buffer: std::mem::take(slot(self)), slot, workers: self }
     }
 
     /// Runs `work` on every item. Items are handed out in order, each to the next free worker.
@@ -248,6 +237,26 @@ impl Workers {
         let larger = |a: [usize; 4], b: [usize; 4]| std::array::from_fn(|k| a[k].max(b[k]));
         let largest = self.scratch.iter().map(Scratch::capacities).reduce(larger).unwrap_or_default();
         self.scratch.iter_mut().for_each(|scratch| scratch.reserve(largest));
+    }
+}
+
+/// A buffer of the workers, beside the workers themselves: a pass uses both. Dropping the guard puts the buffer back.
+pub(crate) struct Borrowed<'a, T: Default> {
+    buffer: T,
+    slot: fn(&mut Workers) -> &mut T,
+    workers: &'a mut Workers,
+}
+
+impl<T: Default> Borrowed<'_, T> {
+    /// Splits the guard into the buffer and the workers.
+    pub fn split(&mut self) -> (&mut T, &mut Workers) {
+        (&mut self.buffer, self.workers)
+    }
+}
+
+impl<T: Default> Drop for Borrowed<'_, T> {
+    fn drop(&mut self) {
+        *(self.slot)(self.workers) = std::mem::take(&mut self.buffer);
     }
 }
 

@@ -12,7 +12,7 @@ use super::record::{Charged, Listener, Place, hand_over};
 use super::{Activation, DecaySums, LifConfig, LifLayer, MAX_SOURCES, PlaneSums, Reset, Source};
 use crate::sgs::{factor, sgs};
 use spikegrad_tensor::parallel::Timeline;
-use spikegrad_tensor::{Block, Kernel, LANES, Lanes, Scratch, Tensor};
+use spikegrad_tensor::{Block, Kernel, LANES, Lanes, Scratch, Tensor, with_registers};
 use std::array::from_fn;
 use std::ops::Range;
 
@@ -198,11 +198,7 @@ impl Kernel for Forward<'_> {
 
     #[inline(always)]
     fn run<V: Lanes>(self) {
-        match V::WIDTH {
-            16 => self.tiles::<V, 1>(),
-            8 => self.tiles::<V, 2>(),
-            _ => self.tiles::<V, 4>(),
-        }
+        with_registers!(V, H => self.tiles::<V, H>())
     }
 }
 
@@ -285,11 +281,7 @@ impl Kernel for Backward<'_> {
 
     #[inline(always)]
     fn run<V: Lanes>(self) {
-        match V::WIDTH {
-            16 => self.tiles::<V, 1>(),
-            8 => self.tiles::<V, 2>(),
-            _ => self.tiles::<V, 4>(),
-        }
+        with_registers!(V, H => self.tiles::<V, H>())
     }
 }
 

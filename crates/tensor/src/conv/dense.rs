@@ -29,11 +29,11 @@ struct Pass<'a> {
 }
 
 pub(super) fn forward(conv: &Conv, x: &Tensor, weight: &[f32], y: &mut Tensor, workers: &mut Workers) {
-    let mut shared = workers.take_shared();
+    let mut borrowed = workers.shared();
+    let (shared, workers) = borrowed.split();
     let weights = pack_dense(conv, weight, LanesOf::Outputs, &mut shared.weights, workers);
     let (source, target) = (conv.input, conv.output);
     run(&Pass { conv, source, target, weights, forward: true, accumulate: false }, x, y, workers);
-    workers.return_shared(shared);
 }
 
 pub(super) fn backward_input(
@@ -44,11 +44,11 @@ pub(super) fn backward_input(
     accumulate: bool,
     workers: &mut Workers,
 ) {
-    let mut shared = workers.take_shared();
+    let mut borrowed = workers.shared();
+    let (shared, workers) = borrowed.split();
     let weights = pack_dense(conv, weight, LanesOf::Inputs, &mut shared.weights, workers);
     let (source, target) = (conv.output, conv.input);
     run(&Pass { conv, source, target, weights, forward: false, accumulate }, g, dx, workers);
-    workers.return_shared(shared);
 }
 
 /// What a pass takes of the workers' buffers.

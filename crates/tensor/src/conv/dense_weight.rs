@@ -8,7 +8,7 @@
 use super::Conv;
 use crate::parallel::resized;
 use crate::tensor::{Block, LANES, Tensor};
-use crate::{Kernel, Lanes, Workers, Workspace};
+use crate::{Kernel, Lanes, Workers, Workspace, with_registers};
 
 /// What the pass takes of the workers' buffers.
 pub(super) fn workspace(conv: &Conv) -> Workspace {
@@ -16,7 +16,8 @@ pub(super) fn workspace(conv: &Conv) -> Workspace {
 }
 
 pub(super) fn backward(conv: &Conv, x: &Tensor, g: &Tensor, dw: &mut [f32], workers: &mut Workers) {
-    let mut shared = workers.take_shared();
+    let mut borrowed = workers.shared();
+    let (shared, workers) = borrowed.split();
     let sums = resized(&mut shared.weights, workspace(conv).weights);
     let (ci, taps) = (conv.input.c, conv.taps());
     let input_blocks = conv.input.blocks();
@@ -31,7 +32,6 @@ pub(super) fn backward(conv: &Conv, x: &Tensor, g: &Tensor, dw: &mut [f32], work
             *dw += sums[task * LANES + i % LANES].0[o % LANES];
         }
     }
-    workers.return_shared(shared);
 }
 
 /// Sixteen inputs × sixteen outputs of one tap.
@@ -57,11 +57,7 @@ impl Kernel for Task<'_> {
             sums.fill(Block::default());
             if tile * 4 < channels {
                 let place = Place { conv, tap, in_block, out_block, first: tile * 4 };
-                match V::WIDTH {
-                    16 => place.sum::<V, 1>(x, g, sums),
-                    8 => place.sum::<V, 2>(x, g, sums),
-                    _ => place.sum::<V, 4>(x, g, sums),
-                }
+                with_registers!(V, H => place.sum::<V, H>(x, g, sums))
             }
         }
     }

@@ -213,11 +213,11 @@ impl Conv {
         statistics: &mut Statistics,
         workers: &mut Workers,
     ) {
-        let mut moments = workers.take_moments();
-        let planes = resized(&mut moments, self.output.planes());
+        let mut borrowed = workers.moments();
+        let (moments, workers) = borrowed.split();
+        let planes = resized(moments, self.output.planes());
         self.convolve_spikes(spikes, weight, y, Some(planes), workers);
         statistics.gather(self.output, planes, workers);
-        workers.return_moments(moments);
     }
 
     fn convolve_spikes(

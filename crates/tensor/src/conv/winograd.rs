@@ -91,7 +91,8 @@ pub(super) fn backward_input<F: Form<M, A>, const M: usize, const A: usize>(
     workers: &mut Workers,
 ) {
     let (source, target) = (conv.output, conv.input);
-    let mut shared = workers.take_shared();
+    let mut borrowed = workers.shared();
+    let (shared, workers) = borrowed.split();
     let block = A * A * source.blocks() * LANES;
     let tiles = target.h.div_ceil(M) * target.w.div_ceil(M);
     let tasks = source.n.div_ceil((BATCH / tiles).max(1)).next_multiple_of(workers.count());
@@ -110,7 +111,6 @@ pub(super) fn backward_input<F: Form<M, A>, const M: usize, const A: usize>(
             conv.level.run(Group { pass: &pass, source, target, scratch });
         });
     }
-    workers.return_shared(shared);
 }
 
 /// Blocks of input channels that U is made of at a time: groups of equal size, even for register tiles of two.

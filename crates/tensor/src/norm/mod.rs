@@ -13,7 +13,7 @@ pub(crate) use moments::{PlaneMoments, measure as measure_planes};
 use crate::memory::{NoMemory, try_vec};
 use crate::parallel::resized;
 use crate::tensor::{Block, Dims, LANES, Tensor};
-use crate::{Kernel, Lanes, Level, Workers};
+use crate::{Kernel, Lanes, Level, Workers, with_registers};
 use std::array::from_fn;
 
 /// PyTorch's ε.
@@ -52,11 +52,11 @@ impl Statistics {
     /// Numerics: each plane by itself, sums of y − k and (y − k)² with k its first value, so that a large mean
     /// cancels nothing; `f32` within 64 pixels, `f64` across; fixed order.
     pub fn measure(&mut self, y: &Tensor, level: Level, workers: &mut Workers) {
-        let mut moments = workers.take_moments();
-        let planes = resized(&mut moments, y.dims().planes());
+        let mut borrowed = workers.moments();
+        let (moments, workers) = borrowed.split();
+        let planes = resized(moments, y.dims().planes());
         measure_planes(y, planes, level, workers);
         self.gather(y.dims(), planes, workers);
-        workers.return_moments(moments);
     }
 
     /// Puts the statistics together from every plane's moments, image by image.
@@ -155,11 +155,7 @@ impl Kernel for AffinePlane<'_> {
 
     #[inline(always)]
     fn run<V: Lanes>(self) {
-        match V::WIDTH {
-            16 => self.apply::<V, 1>(),
-            8 => self.apply::<V, 2>(),
-            _ => self.apply::<V, 4>(),
-        }
+        with_registers!(V, H => self.apply::<V, H>())
     }
 }
 

@@ -66,7 +66,8 @@ pub(in crate::conv) fn forward(
     let (output, pixels) = (conv.output, conv.output.pixels());
     let Cut { triples, run, chunk } = Cut::new(conv);
     let image_keys = triples * pixels;
-    let mut shared = workers.take_shared();
+    let mut borrowed = workers.shared();
+    let (shared, workers) = borrowed.split();
     let packed = pack(conv, weight, &mut shared.weights, workers);
     let keys = resized(&mut shared.keys, chunk * image_keys);
     let grid = Grid::new(conv);
@@ -97,7 +98,6 @@ pub(in crate::conv) fn forward(
             conv.level.run(BlockSums { rows, run, scratch });
         });
     }
-    workers.return_shared(shared);
 }
 
 /// Packs O×I×k×k as [output block][source][channel][sixteen outputs], the sources filled up to whole keys.

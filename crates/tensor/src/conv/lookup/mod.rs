@@ -25,7 +25,7 @@ pub(super) use weight::backward;
 
 use super::Conv;
 use crate::tensor::{Block, LANES};
-use crate::{Lanes, Workspace};
+use crate::{Lanes, Workspace, with_registers};
 
 /// Bits that select a table row.
 const BITS: usize = 6;
@@ -72,11 +72,7 @@ enum Start {
 /// `sums[i]` += Σ_j tables[j][bits 6j… of keys[i]], j upward.
 #[inline(always)]
 fn add_selected<V: Lanes>(start: Start, tables: &Tables, keys: &[u64], sums: &mut [Block]) {
-    match V::WIDTH {
-        16 => add_registers::<V, 1>(start, tables, keys, sums),
-        8 => add_registers::<V, 2>(start, tables, keys, sums),
-        _ => add_registers::<V, 4>(start, tables, keys, sums),
-    }
+    with_registers!(V, H => add_registers::<V, H>(start, tables, keys, sums))
 }
 
 #[inline(always)]

@@ -55,7 +55,8 @@ pub(in crate::conv) fn backward(
 ) {
     let rows = conv.sources() * LANES;
     let (parts, chunk) = cut(conv);
-    let mut shared = workers.take_shared();
+    let mut borrowed = workers.shared();
+    let (shared, workers) = borrowed.split();
     let sums = resized(&mut shared.weights, parts * conv.output.blocks() * rows);
     sums.fill(Block::default());
     for start in (0..conv.output.n).step_by(chunk) {
@@ -64,7 +65,6 @@ pub(in crate::conv) fn backward(
         add_chunk(conv, g, images, keys, parts, sums, workers);
     }
     unpack(conv, sums, dw, workers);
-    workers.return_shared(shared);
 }
 
 /// Packs the keys of some images.

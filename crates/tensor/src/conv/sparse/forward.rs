@@ -22,14 +22,14 @@ pub(in crate::conv) fn forward(
     y: &mut [Block],
     workers: &mut Workers,
 ) {
-    let mut shared = workers.take_shared();
+    let mut borrowed = workers.shared();
+    let (shared, workers) = borrowed.split();
     let group = group_blocks(conv);
     let weights = pack(conv, weight, group, &mut shared.weights, workers);
     let (image, image_out) = (conv.input.image_blocks(), conv.output.image_blocks());
     workers.run(words.chunks(image).zip(y.chunks_mut(image_out)), |(on, y), scratch| {
         conv.level.run(Image { conv, on, change: None, weights, y, group, scratch });
     });
-    workers.return_shared(shared);
 }
 
 /// Convolves the steps after the first from what changed: y[t] = y[t−1] + W ∗ on[t] − W ∗ off[t].
@@ -43,7 +43,8 @@ pub(in crate::conv) fn forward_delta(
     y: &mut [Block],
     workers: &mut Workers,
 ) {
-    let mut shared = workers.take_shared();
+    let mut borrowed = workers.shared();
+    let (shared, workers) = borrowed.split();
     let group = group_blocks(conv);
     let weights = pack(conv, weight, group, &mut shared.weights, workers);
     let (image, image_out) = (conv.input.image_blocks(), conv.output.image_blocks());
@@ -58,7 +59,6 @@ pub(in crate::conv) fn forward_delta(
         });
         rest = after;
     }
-    workers.return_shared(shared);
 }
 
 /// Channel blocks summed together: as many as the registers hold and the output divides into.
@@ -127,15 +127,16 @@ impl Kernel for Image<'_> {
         for (g, (weights, y)) in weights.chunks(group_rows).zip(y.chunks_mut(group_out)).enumerate() {
             let before = change.map(|(_, before)| &before[g * group_out..][..y.len()]);
             let sums = Sums { conv, weights, entries, on, off, before };
-            match (V::WIDTH, group) {
-                (16, 4) => sums.write::<V, 1, 4, 2>(y),
-                (16, 2) => sums.write::<V, 1, 2, 4>(y),
-                (16, _) => sums.write::<V, 1, 1, 4>(y),
-                (8, 4) => sums.write::<V, 2, 4, 1>(y),
-                (8, 2) => sums.write::<V, 2, 2, 2>(y),
-                (8, _) => sums.write::<V, 2, 1, 4>(y),
-                (_, 2) => sums.write::<V, 4, 2, 1>(y),
-                _ => sums.write::<V, 4, 1, 2>(y),
+            match (V::REGISTERS, group) {
+                (1, 4) => sums.write::<V, 1, 4, 2>(y),
+                (1, 2) => sums.write::<V, 1, 2, 4>(y),
+                (1, _) => sums.write::<V, 1, 1, 4>(y),
+                (2, 4) => sums.write::<V, 2, 4, 1>(y),
+                (2, 2) => sums.write::<V, 2, 2, 2>(y),
+                (2, _) => sums.write::<V, 2, 1, 4>(y),
+                (4, 2) => sums.write::<V, 4, 2, 1>(y),
+                (4, _) => sums.write::<V, 4, 1, 2>(y),
+                _ => unreachable!("a block fills 1, 2 or 4 registers"),
             }
         }
     }

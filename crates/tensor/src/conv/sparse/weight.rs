@@ -97,7 +97,8 @@ pub(in crate::conv) fn backward(
     dw: &mut [f32],
     workers: &mut Workers,
 ) {
-    let mut shared = workers.take_shared();
+    let mut borrowed = workers.shared();
+    let (shared, workers) = borrowed.split();
     let (input, taps) = (conv.input, conv.taps());
     let sum_floats = conv.output.blocks() * LANES * input.c * taps;
     let sums: &mut [f32] = bytemuck::cast_slice_mut(resized(&mut shared.weights, sum_floats / LANES));
@@ -119,7 +120,6 @@ pub(in crate::conv) fn backward(
         Accumulate { conv, g, band, shape, chunk, lists, sums, workers }.run();
     }
     unpack(conv, sums, sign, dw);
-    workers.return_shared(shared);
 }
 
 /// Adds the sums, [register of outputs][input][tap][lane], to dW in O×I×k×k, or subtracts them.
