@@ -50,7 +50,7 @@ impl Net {
     ) -> Result<Self, ConfigError> {
         let plan = Plan::new(config, batch, level, input_gradient)?;
         available::check_net(plan.report(0, false)?.bytes.total)?;
-        Self::allocate(plan, level).map_err(|error| ConfigError(error.to_string()))
+        Ok(Self::allocate(plan, level)?)
     }
 
     /// Gets the memory of a plan.
@@ -86,7 +86,7 @@ impl Net {
     /// There is no memory for it.
     pub fn reserve_lipschitz(&mut self) -> Result<(), ConfigError> {
         let workspace = lipschitz_workspace(&self.run.params);
-        self.run.workers.reserve(&workspace).map_err(|error| ConfigError(error.to_string()))
+        Ok(self.run.workers.reserve(&workspace)?)
     }
 
     /// The configuration.
@@ -118,7 +118,10 @@ impl Net {
     /// Runs the net on a batch of images (N, C, H, W), or of frames (T, N, C, H, W) where [`NetConfig::input`] says so,
     /// with the batch's statistics when `training`.
     ///
-    /// Panics if `images` is not [`Net::images_len`] long. Where the input is spikes, all but 0 is one.
+    /// Where the net reads spikes, every number but 0 is a spike.
+    ///
+    /// # Panics
+    /// `images` is not [`Net::images_len`] long.
     pub fn forward(&mut self, images: &[f32], training: bool) {
         self.run.context.training = training;
         match self.run.values.get_mut(ValueId::INPUT) {

@@ -108,10 +108,10 @@ impl<'a> Plan<'a> {
     ) -> Result<Self, ConfigError> {
         config.check()?;
         if batch == 0 {
-            return Err(ConfigError("batch is 0, must be at least 1".into()));
+            return Err(ConfigError::out_of_range("batch", 0, "at least 1"));
         }
         check_most("batch", batch, MOST_IMAGES)?;
-        start_threads().map_err(ConfigError)?;
+        start_threads().map_err(ConfigError::new)?;
         let planned = build(config, batch, level, input_gradient)?;
         let unpacked = match planned.values.is_spikes(planned.output) {
             true => Tensor::planned(planned.values.dims(planned.output)),
@@ -179,7 +179,7 @@ impl Held<'_> {
         let total: u128 = parts.iter().sum();
         let narrow = |bytes: u128| {
             usize::try_from(bytes).map_err(|_| {
-                ConfigError(format!("the net needs {bytes} bytes, more than an address reaches"))
+                ConfigError::new(format!("the net needs {bytes} bytes, more than an address reaches"))
             })
         };
         let [weights, gradients, optimizer, saved, workspace] = parts;
@@ -198,7 +198,7 @@ impl Held<'_> {
         let layers = self.rows();
         let macs: u128 = layers.iter().map(|layer| u128::from(layer.macs)).sum();
         let macs = u64::try_from(macs)
-            .map_err(|_| ConfigError(format!("the net takes {macs} multiply-adds, too many")))?;
+            .map_err(|_| ConfigError::new(format!("the net takes {macs} multiply-adds, too many")))?;
         Ok(PlanReport {
             parameters,
             macs_per_step: macs,

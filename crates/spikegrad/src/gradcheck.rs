@@ -95,7 +95,7 @@ pub fn finite_differences(
     let net = &trainer.config.net;
     if !net.smooth || matches!(net.lif.reset, Reset::HardDetached | Reset::SoftDetached) {
         let why = "finite differences need a smooth net whose resets are attached";
-        return Err(ConfigError(why.into()).into());
+        return Err(ConfigError::new(why).into());
     }
     let loss = trainer.pass(images, labels)?;
     let rounding = LOSS_ROUNDING * (1.0 + loss.data_term.abs() + loss.lipschitz.abs());

@@ -84,7 +84,7 @@ pub fn check_at(path: impl AsRef<Path>, level: Level) -> Result<Parity, Error> {
 /// # Errors
 /// As [`check_at`]; also a level in the environment that the processor lacks.
 pub fn check(path: impl AsRef<Path>) -> Result<Parity, Error> {
-    let level = Level::detect().map_err(|error| Error::Batch(error.to_string()))?;
+    let level = Level::detect()?;
     check_at(path, level)
 }
 

@@ -27,6 +27,9 @@ const CHUNK: usize = 16;
 /// | `scratch` | grows once to D and two chunks | scratch |
 ///
 /// Numerics: each product is summed in `f32` in an order that depends on the shape alone, the squares in `f64`.
+///
+/// # Panics
+/// `grad` has another length than `weight`, or `rows` is 0.
 pub fn add_gram_gradient(
     level: Level,
     scale: f32,

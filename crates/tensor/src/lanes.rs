@@ -22,9 +22,15 @@ pub trait Lanes:
     type Mask: Copy;
     /// Fills all lanes with `x`.
     fn splat(x: f32) -> Self;
-    /// Loads the first `WIDTH` floats of `src`. Panics if there are fewer.
+    /// Loads the first `WIDTH` floats of `src`.
+    ///
+    /// # Panics
+    /// `src` has fewer floats.
     fn load(src: &[f32]) -> Self;
-    /// Stores to the first `WIDTH` floats of `dst`. Panics if there are fewer.
+    /// Stores to the first `WIDTH` floats of `dst`.
+    ///
+    /// # Panics
+    /// `dst` has fewer floats.
     fn store(self, dst: &mut [f32]);
     /// `self · b + c`, rounded once where the instruction set can.
     fn fma(self, b: Self, c: Self) -> Self;

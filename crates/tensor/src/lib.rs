@@ -42,7 +42,7 @@ pub mod tensor;
 pub use error::ShapeError;
 pub use half::HalfTensor;
 pub use lanes::{Kernel, Lanes};
-pub use level::Level;
+pub use level::{Level, LevelError};
 pub use magnitude::largest_magnitude;
 pub use memory::NoMemory;
 pub use parallel::{Scratch, Workers, Workspace};

@@ -285,7 +285,10 @@ pub struct Timeline<'a, T> {
 unsafe impl<T: Send> Send for Timeline<'_, T> {}
 
 impl<T> Timeline<'_, T> {
-    /// The plane at time step `t`. Panics if there is no such step.
+    /// The plane at time step `t`.
+    ///
+    /// # Panics
+    /// There is no such step.
     #[inline]
     pub fn at(&mut self, t: usize) -> &mut [T] {
         assert!(t < self.times);
@@ -296,7 +299,10 @@ impl<T> Timeline<'_, T> {
 }
 
 impl<T> Timeline<'_, T> {
-    /// The planes at time steps `t − 1` and `t`. Panics if there are no such steps.
+    /// The planes at time steps `t − 1` and `t`.
+    ///
+    /// # Panics
+    /// One of the steps does not exist.
     #[inline]
     pub fn pair(&mut self, t: usize) -> (&mut [T], &mut [T]) {
         assert!((1..self.times).contains(&t));
@@ -311,7 +317,8 @@ impl<T> Timeline<'_, T> {
 
 /// Splits a buffer of `times` × many planes of `plane` elements into timelines, one for each plane of a step.
 ///
-/// Panics if the buffer is not made of `times` equal runs of whole planes.
+/// # Panics
+/// The buffer is not made of `times` equal runs of whole planes.
 pub fn timelines<T: Send>(
     buffer: &mut [T],
     times: usize,

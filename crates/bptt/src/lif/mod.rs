@@ -77,7 +77,7 @@ impl FromStr for Reset {
     fn from_str(name: &str) -> Result<Self, ConfigError> {
         let known = || Reset::ALL.map(Reset::name).join(", ");
         let found = Reset::ALL.into_iter().find(|reset| reset.name() == name);
-        found.ok_or_else(|| ConfigError(format!("no reset is called {name:?}; known: {}", known())))
+        found.ok_or_else(|| ConfigError::unknown("reset", name, known()))
     }
 }
 
@@ -125,9 +125,7 @@ impl LifConfig {
     /// # Errors
     /// Names the first that is not.
     pub fn check(&self) -> Result<(), ConfigError> {
-        let bad = |what: &str, value: f32, want: &str| {
-            Err(ConfigError(format!("{what} is {value}, must be {want}")))
-        };
+        let bad = |what: &str, value: f32, want: &str| Err(ConfigError::out_of_range(what, value, want));
         match self {
             c if !(c.threshold > 0.0 && c.threshold.is_finite()) => {
                 bad("threshold", c.threshold, "positive and finite")
@@ -224,12 +222,18 @@ pub type PlaneSums = [[f64; LANES]; 1 + MAX_SOURCES];
 
 impl LifLayer<'_> {
     /// Unrolls the neurons over all steps, membranes beginning at 0: outputs are overwritten.
+    ///
+    /// # Panics
+    /// There are more than [`MAX_SOURCES`] sources, or a size is not the layer's.
     pub fn forward(&self, sources: &[Source<'_>], output: Output<'_>, workers: &mut Workers) {
         self.forward_from(None, sources, output, workers);
     }
 
     /// As [`LifLayer::forward`], but membranes (batch, c, h, w) begin at what `membranes` holds, which is overwritten with
     /// what the last step leaves: a stream unrolled in pieces has the same bits as in one.
+    ///
+    /// # Panics
+    /// There are more than [`MAX_SOURCES`] sources, or a size is not the layer's.
     pub fn forward_from(
         &self,
         membranes: Option<&mut Tensor>,
@@ -271,6 +275,9 @@ impl LifLayer<'_> {
     ///
     /// Where one frame serves every step ([`LifLayer::is_static`]), the first `batch` images of `gradient` receive
     /// the sum of ∂L/∂u over time and the others are left as they are.
+    ///
+    /// # Panics
+    /// There are more than [`MAX_SOURCES`] sources, or a size is not the layer's.
     pub fn backward(
         &self,
         sources: &[Source<'_>],
@@ -282,6 +289,9 @@ impl LifLayer<'_> {
     }
 
     /// As [`LifLayer::backward`], with somebody looking on.
+    ///
+    /// # Panics
+    /// There are more than [`MAX_SOURCES`] sources, or a size is not the layer's.
     pub fn backward_recorded(
         &self,
         sources: &[Source<'_>],
@@ -295,6 +305,10 @@ impl LifLayer<'_> {
 
     /// As [`LifLayer::backward_recorded`], and the decay's gradient: beside `sums` stands one [`DecaySums`] for each of them,
     /// overwritten, or none where the decay is not learned.
+    ///
+    /// # Panics
+    /// There are more than [`MAX_SOURCES`] sources, a size is not the layer's, or `decay` is neither empty nor as long as
+    /// `sums`.
     pub fn backward_learned(
         &self,
         sources: &[Source<'_>],

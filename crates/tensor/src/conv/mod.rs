@@ -95,15 +95,13 @@ impl Conv {
     pub fn plan(input: Dims, config: ConvConfig, level: Level) -> Result<Self, ShapeError> {
         let ConvConfig { out_channels, kernel, stride, padding } = config;
         if input.is_empty() || out_channels == 0 || kernel == 0 || stride == 0 {
-            return Err(ShapeError::new(format!("convolution has an empty side: {config:?} of {input:?}")));
+            return Err(ShapeError::EmptyConv { config, input });
         }
-        let size = |name: &str, length: usize| {
+        let size = |side: &'static str, length: usize| {
             let padded = length + 2 * padding;
             match padded.checked_sub(kernel) {
                 Some(rest) => Ok(rest / stride + 1),
-                None => {
-                    Err(ShapeError::new(format!("kernel has {kernel} {name}, padded image has {padded}")))
-                }
+                None => Err(ShapeError::Kernel { side, kernel, padded }),
             }
         };
         let output = Dims::new(input.n, out_channels, size("rows", input.h)?, size("columns", input.w)?);
@@ -126,7 +124,8 @@ impl Conv {
 
     /// Returns the same convolution for images of `steps` time steps, time outermost, whose changes it may use.
     ///
-    /// Panics if the images are not so many equal steps.
+    /// # Panics
+    /// `steps` is 0, or the number of images is no multiple of it.
     pub fn with_steps(self, steps: usize, delta: DeltaKernels) -> Self {
         assert!(steps > 0 && self.input.n.is_multiple_of(steps));
         Self { steps, delta, ..self }
@@ -198,6 +197,9 @@ impl Conv {
     /// | `y` | the planned output | overwritten |
     ///
     /// Numerics: only additions, in an order that the shape and the share of active neurons decide.
+    ///
+    /// # Panics
+    /// A size differs from the planned one.
     pub fn forward_spikes(&self, spikes: &Spikes, weight: &[f32], y: &mut Tensor, workers: &mut Workers) {
         self.convolve_spikes(spikes, weight, y, None, workers);
     }
@@ -205,6 +207,9 @@ impl Conv {
     /// Convolves spikes, y = W ∗ o, and measures mean and variance of y's channels for batch norm: in the same
     /// pass over memory where spikes are looked up. Arguments and numerics as [`Conv::forward_spikes`] and
     /// [`Statistics::measure`], to the bit.
+    ///
+    /// # Panics
+    /// A size differs from the planned one.
     pub fn forward_spikes_measured(
         &self,
         spikes: &Spikes,
@@ -245,6 +250,9 @@ impl Conv {
     /// Convolves dense values: y = W ∗ x. Arguments as [`Conv::forward_spikes`].
     ///
     /// Numerics: fused multiply-adds where the level has them, in the order (channel block, tap, channel).
+    ///
+    /// # Panics
+    /// A size differs from the planned one.
     pub fn forward_dense(&self, x: &Tensor, weight: &[f32], y: &mut Tensor, workers: &mut Workers) {
         assert_eq!((x.dims(), y.dims(), weight.len()), (self.input, self.output, self.weight_len()));
         dense::forward(self, x, weight, y, workers);
@@ -259,6 +267,9 @@ impl Conv {
     /// | `dx` | the planned input | overwritten, or added to |
     ///
     /// Numerics: as [`Conv::input_gradient`] says.
+    ///
+    /// # Panics
+    /// A size differs from the planned one.
     pub fn backward_input(
         &self,
         g: &Tensor,
@@ -288,6 +299,9 @@ impl Conv {
     /// | `dw` | O×I×k×k | added to |
     ///
     /// Numerics: only additions, in an order that the shape and the share of active neurons decide.
+    ///
+    /// # Panics
+    /// A size differs from the planned one.
     pub fn backward_weight_spikes(
         &self,
         spikes: &Spikes,
@@ -306,6 +320,9 @@ impl Conv {
 
     /// Adds the weight gradient of a convolution of dense values: dW += g ⋆ x. Arguments as
     /// [`Conv::backward_weight_spikes`].
+    ///
+    /// # Panics
+    /// A size differs from the planned one.
     pub fn backward_weight_dense(&self, x: &Tensor, g: &Tensor, dw: &mut [f32], workers: &mut Workers) {
         assert_eq!((x.dims(), g.dims(), dw.len()), (self.input, self.output, self.weight_len()));
         dense_weight::backward(self, x, g, dw, workers);
