@@ -2,8 +2,8 @@
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use spikegrad_benches::{group, id, memory_roof, normal, words};
-use spikegrad_bptt::lif::{Output, PlaneSums, Source, Unit};
-use spikegrad_bptt::{Fire, LifConfig};
+use spikegrad_bptt::lif::{LifLayer, Output, PlaneSums, Source};
+use spikegrad_bptt::{Activation, LifConfig};
 use spikegrad_tensor::rng::Rng;
 use spikegrad_tensor::{Dims, LANES, Level, Spikes, Workers};
 
@@ -22,17 +22,17 @@ fn lif(criterion: &mut Criterion) {
         let sources = [Source::Affine { y: &y, mean: &mean, scale: &scale, shift: &shift }];
         let mut sums: Vec<PlaneSums> = vec![[[0.0; LANES]; 3]; dims.n / STEPS * dims.blocks()];
         for level in Level::available() {
-            let unit = Unit { lif: &lif, fire: Fire::Spike, dims, steps: STEPS, level };
+            let layer = LifLayer { lif: &lif, activation: Activation::Spike, dims, steps: STEPS, level };
             group.throughput(Throughput::Bytes((y.bytes() + spikes.bytes()) as u64));
             group.bench_function(id("forward", &words(dims), level), |b| {
-                b.iter(|| unit.forward(&sources, Output::Spikes(&mut spikes), &mut workers));
+                b.iter(|| layer.forward(&sources, Output::Spikes(&mut spikes), &mut workers));
             });
             group.throughput(Throughput::Bytes(3 * y.bytes() as u64));
             group.bench_function(id("backward", &words(dims), level), |b| {
                 // The gradient is overwritten, so each run gets a copy, made outside the clock.
                 b.iter_batched_ref(
                     || e.clone(),
-                    |du| unit.backward(&sources, du, &mut sums, &mut workers),
+                    |du| layer.backward(&sources, du, &mut sums, &mut workers),
                     BatchSize::PerIteration,
                 );
             });

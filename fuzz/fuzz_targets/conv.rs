@@ -44,7 +44,7 @@ fuzz_target!(|input: ([u8; 8], u64, u8)| {
         let want = reference::conv_forward(&shape, &bits, &wide);
         let magnitude = reference::conv_forward(&shape, &bits, &magnitudes(&wide));
         let tolerance = Tolerance::Dot { k: dims.c * kernel * kernel, magnitude: &magnitude };
-        for spike_kernel in [SpikeKernel::Lookup, SpikeKernel::Lists] {
+        for spike_kernel in [SpikeKernel::Lookup, SpikeKernel::Sparse] {
             let conv = plan.clone().with_spike_kernel(spike_kernel);
             let mut y = Tensor::zeros(conv.output());
             conv.forward_spikes(&spikes, &weight, &mut y, &mut workers);

@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bound;
+mod error;
 pub mod lif;
 pub mod lipschitz;
 pub mod loss;
@@ -21,20 +22,9 @@ pub mod sgs;
 pub mod surrogate;
 
 pub use bound::Largest;
-pub use lif::{Fire, LifConfig, Reset};
+pub use error::ConfigError;
+pub use lif::{Activation, LifConfig, Reset};
 pub use loss::{LossConfig, LossKind, UserLoss};
 pub use optim::{Optimizer, UserOptimizer};
 pub use schedule::{Schedule, UserSchedule};
 pub use surrogate::{Surrogate, UserSurrogate};
-
-/// A hyper-parameter that makes no sense, with the value and what was expected.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigError(pub String);
-
-impl std::fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for ConfigError {}

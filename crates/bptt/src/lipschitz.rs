@@ -16,6 +16,9 @@ use spikegrad_tensor::{Level, Scratch};
 /// | `weight` | (rows, weight.len() / rows) | read |
 /// | `grad` | as `weight` | added to |
 /// | `scratch` | grows once to the Gram matrix and what its products read | scratch |
+///
+/// # Panics
+/// `grad` has another length than `weight`, or `rows` is 0.
 pub fn lipschitz(
     level: Level,
     beta: f32,

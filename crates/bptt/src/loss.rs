@@ -117,13 +117,12 @@ impl LossConfig {
     /// Smoothing outside [0, 1), λ outside [0, 1], φ not finite.
     pub fn check(&self) -> Result<(), ConfigError> {
         if !(0.0..1.0).contains(&self.label_smoothing) {
-            let got = self.label_smoothing;
-            return Err(ConfigError(format!("label smoothing is {got}, must be in [0, 1)")));
+            return Err(ConfigError::out_of_range("label smoothing", self.label_smoothing, "in [0, 1)"));
         }
         if let LossKind::Tet { lambda, phi } = &self.kind
             && !((0.0..=1.0).contains(lambda) && phi.is_finite())
         {
-            return Err(ConfigError(format!("TET has λ {lambda} (in [0, 1]) and φ {phi} (finite)")));
+            return Err(ConfigError::new(format!("TET has λ {lambda} (in [0, 1]) and φ {phi} (finite)")));
         }
         Ok(())
     }
@@ -136,6 +135,9 @@ impl LossConfig {
     /// | `labels` | (batch), each below `classes` | read |
     /// | `grad` | as `logits` | overwritten |
     /// | `mean` | (batch, classes): the mean over time | overwritten |
+    ///
+    /// # Panics
+    /// A slice is shorter than its shape.
     pub fn evaluate(
         &self,
         size: Logits,

@@ -169,7 +169,7 @@ impl Optimizer {
     /// Nesterov's form without momentum, which is none.
     pub fn check(&self) -> Result<(), ConfigError> {
         let bad = |what: &str, value: f32, want: &str| {
-            Err(ConfigError(format!("optimiser's {what} is {value}, must be {want}")))
+            Err(ConfigError::out_of_range(format_args!("optimiser's {what}"), value, want))
         };
         let decays = match *self {
             Self::Sgd { momentum, .. } => [("momentum", momentum), ("momentum", momentum)],
@@ -178,7 +178,9 @@ impl Optimizer {
             }
             Self::Custom(ref own) if own.moments() > 2 => {
                 let moments = own.moments();
-                return Err(ConfigError(format!("optimiser keeps {moments} moments, at most 2 are kept")));
+                return Err(ConfigError::new(format!(
+                    "optimiser keeps {moments} moments, at most 2 are kept"
+                )));
             }
             Self::Custom(_) => return Ok(()),
         };
@@ -197,7 +199,7 @@ impl Optimizer {
                 bad("eps", eps, "positive and finite")
             }
             Self::Sgd { nesterov: true, momentum: 0.0, .. } => {
-                Err(ConfigError("Nesterov's form needs a momentum above 0, momentum is 0".into()))
+                Err(ConfigError::new("Nesterov's form needs a momentum above 0, momentum is 0"))
             }
             _ => Ok(()),
         }

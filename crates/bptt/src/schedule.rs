@@ -84,14 +84,12 @@ impl Schedule {
     pub fn check(&self) -> Result<(), ConfigError> {
         let &Schedule::Step { every_epochs, factor } = self else { return Ok(()) };
         if !(every_epochs > 0.0 && every_epochs.is_finite()) {
-            return Err(ConfigError(format!(
+            return Err(ConfigError::new(format!(
                 "schedule drops every {every_epochs} epochs, must be positive and finite"
             )));
         }
         if !(factor >= 0.0 && factor.is_finite()) {
-            return Err(ConfigError(format!(
-                "schedule's factor is {factor}, must be a finite number, 0 or more"
-            )));
+            return Err(ConfigError::out_of_range("schedule's factor", factor, "a finite number, 0 or more"));
         }
         Ok(())
     }

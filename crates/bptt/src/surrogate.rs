@@ -102,7 +102,7 @@ impl Surrogate {
             "dspike" => Self::Dspike { alpha: or(3.0) },
             _ => {
                 let known = NAMES.join(", ");
-                return Err(ConfigError(format!("no surrogate is called {name:?}; known: {known}")));
+                return Err(ConfigError::unknown("surrogate", name, known));
             }
         };
         surrogate.check().map(|()| surrogate)
@@ -121,7 +121,8 @@ impl Surrogate {
                     _ => "alpha",
                 };
                 let name = self.name();
-                Err(ConfigError(format!("surrogate {name}: {what} is {p}, must be from 1.2e-38 to 3.4e38")))
+                Err(ConfigError::out_of_range(what, p, "from 1.2e-38 to 3.4e38")
+                    .within(format_args!("surrogate {name}")))
             }
             _ => Ok(()),
         }

@@ -3,8 +3,8 @@
 mod common;
 
 use common::{DELTAS, KINDS, NeuronCase, STEPS, configs, nan, reference, tensor};
-use spikegrad_bptt::lif::{Output, PlaneSums, Source, Unit};
-use spikegrad_bptt::{Fire, LifConfig, Reset, Surrogate, UserSurrogate};
+use spikegrad_bptt::lif::{LifLayer, Output, PlaneSums, Source};
+use spikegrad_bptt::{Activation, LifConfig, Reset, Surrogate, UserSurrogate};
 use spikegrad_tensor::{Dims, LANES, Level, Spikes, Tensor, Workers};
 use spikegrad_testkit::check::{Tolerance, assert_agree, assert_close, largest, narrow, widen};
 use spikegrad_testkit::lif::{Lif, SpikeMode, sgs, sign};
@@ -20,8 +20,14 @@ struct Run {
 }
 
 /// Runs a unit on the sources of a case, forward and backward.
-fn run(case: &NeuronCase, lif: &LifConfig, fire: Fire, level: Level, workers: &mut Workers) -> Run {
-    let unit = Unit { lif, fire, dims: case.dims, steps: case.steps, level };
+fn run(
+    case: &NeuronCase,
+    lif: &LifConfig,
+    activation: Activation,
+    level: Level,
+    workers: &mut Workers,
+) -> Run {
+    let layer = LifLayer { lif, activation, dims: case.dims, steps: case.steps, level };
     let spikes = case.spikes.as_ref().map(|s| Spikes::from_tensor(&tensor(case.dims, s)));
     let ys: Vec<Tensor> = case.affine.iter().map(|a| tensor(a.dims, &a.y)).collect();
     let affine = |(a, y)| {
@@ -31,29 +37,33 @@ fn run(case: &NeuronCase, lif: &LifConfig, fire: Fire, level: Level, workers: &m
     let mut sources: Vec<Source> = case.affine.iter().zip(&ys).map(affine).collect();
     sources.extend(spikes.as_ref().map(Source::Spikes));
     let mut output = nan(case.dims);
-    if fire == Fire::Spike {
+    if activation == Activation::Spike {
         // Every neuron has fired on entry: all bits must be overwritten.
         let mut out = Spikes::from_tensor(&output);
-        unit.forward(&sources, Output::Spikes(&mut out), workers);
+        layer.forward(&sources, Output::Spikes(&mut out), workers);
         out.unpack(&mut output);
     } else {
-        unit.forward(&sources, Output::Dense(&mut output), workers);
+        layer.forward(&sources, Output::Dense(&mut output), workers);
         let clean = tensor(case.dims, &output.to_nchw());
-        assert_eq!(output.blocks(), clean.blocks(), "{fire:?} {lif:?}: padding lanes of the output are zero");
+        assert_eq!(
+            output.blocks(),
+            clean.blocks(),
+            "{activation:?} {lif:?}: padding lanes of the output are zero"
+        );
     }
     let du_dims = ys[0].dims();
     let mut du = tensor(case.dims, &case.e);
     let frames = case.dims.n / case.steps;
     let mut sums = vec![[[f64::NAN; LANES]; 3]; frames * case.dims.blocks()];
-    unit.backward(&sources, &mut du, &mut sums, workers);
+    layer.backward(&sources, &mut du, &mut sums, workers);
     du.resize(du_dims);
     assert_eq!(du.blocks(), tensor(du_dims, &du.to_nchw()).blocks(), "padding lanes of du are zero");
     Run { output: output.to_nchw(), du: du.to_nchw(), sums }
 }
 
 /// Compares a run with the reference's outputs, ∂L/∂u and the sums for batch norm.
-fn check(what: &str, case: &NeuronCase, got: &Run, output: &[f64], dx: &[f64], fire: Fire) {
-    let tolerance = if fire == Fire::Spike { Tolerance::Bits } else { Tolerance::Forward };
+fn check(what: &str, case: &NeuronCase, got: &Run, output: &[f64], dx: &[f64], activation: Activation) {
+    let tolerance = if activation == Activation::Spike { Tolerance::Bits } else { Tolerance::Forward };
     assert_close(&format!("output {what}"), &got.output, output, tolerance);
     // A static frame gets the sum over time.
     let len = got.du.len();
@@ -109,8 +119,8 @@ fn recurrences_match_at_every_level() {
         let trace = reference.forward(&case.current(), case.steps, SpikeMode::Step);
         let grads = reference.backward(&trace, &widen(&case.e), case.steps, SpikeMode::Step);
         for level in Level::available() {
-            let got = run(&case, &lif, Fire::Spike, level, &mut Workers::new());
-            check(&format!("{what} {level}"), &case, &got, &trace.o, &grads.x, Fire::Spike);
+            let got = run(&case, &lif, Activation::Spike, level, &mut Workers::new());
+            check(&format!("{what} {level}"), &case, &got, &trace.o, &grads.x, Activation::Spike);
         }
     }
 }
@@ -127,11 +137,13 @@ fn on_tape(case: &NeuronCase, reference: Lif, mode: SpikeMode) -> (Vec<f64>, Vec
 #[test]
 fn spikes_and_smooth_twins_match_the_tape() {
     for (lif, reference, case, what) in cases(5001) {
-        for (fire, mode) in [(Fire::Spike, SpikeMode::Step), (Fire::Smooth, SpikeMode::Smooth)] {
+        for (activation, mode) in
+            [(Activation::Spike, SpikeMode::Step), (Activation::Smooth, SpikeMode::Smooth)]
+        {
             let (output, dx) = on_tape(&case, reference, mode);
             for level in Level::available() {
-                let got = run(&case, &lif, fire, level, &mut Workers::new());
-                check(&format!("{fire:?} {what} {level}"), &case, &got, &output, &dx, fire);
+                let got = run(&case, &lif, activation, level, &mut Workers::new());
+                check(&format!("{activation:?} {what} {level}"), &case, &got, &output, &dx, activation);
             }
         }
     }
@@ -147,8 +159,8 @@ fn relu_is_the_identity_above_zero() {
             let want: Vec<f64> = x.iter().map(|x| x.max(0.0)).collect();
             let pass = |(x, &e): (&f64, &f32)| if *x > 0.0 { f64::from(e) } else { 0.0 };
             let dx: Vec<f64> = x.iter().zip(&case.e).map(pass).collect();
-            let got = run(&case, &lif, Fire::Relu, level, &mut Workers::new());
-            check(&format!("relu {kind} {level}"), &case, &got, &want, &dx, Fire::Relu);
+            let got = run(&case, &lif, Activation::Relu, level, &mut Workers::new());
+            check(&format!("relu {kind} {level}"), &case, &got, &want, &dx, Activation::Relu);
         }
     }
 }
@@ -189,7 +201,7 @@ fn the_total_gradient_is_scaled_not_e_alone() {
         let (found, all) = (differ.len(), right.len());
         assert!(found > all / 20, "{reset}: only {found} of {all} elements tell the rules apart");
         for level in Level::available() {
-            let got = run(&case, &lif, Fire::Spike, level, &mut Workers::new());
+            let got = run(&case, &lif, Activation::Spike, level, &mut Workers::new());
             for &i in &differ {
                 let (du, want, wrong) = (f64::from(got.du[i]), right[i], wrong[i]);
                 let near = (du - want).abs() <= bound;
@@ -209,12 +221,12 @@ fn one_step(lif: &LifConfig, level: Level, x: &[f32], e: &[f32]) -> (Vec<f32>, V
     let lanes = dims.blocks() * LANES;
     let (ones, zeros) = (vec![1.0; lanes], vec![0.0; lanes]);
     let sources = [Source::Affine { y: &y, mean: &zeros, scale: &ones, shift: &zeros }];
-    let unit = Unit { lif, fire: Fire::Spike, dims, steps: 1, level };
+    let layer = LifLayer { lif, activation: Activation::Spike, dims, steps: 1, level };
     let (mut out, mut dense) = (Spikes::zeros(dims), nan(dims));
-    unit.forward(&sources, Output::Spikes(&mut out), &mut Workers::new());
+    layer.forward(&sources, Output::Spikes(&mut out), &mut Workers::new());
     out.unpack(&mut dense);
     let mut sums = vec![[[0.0; LANES]; 3]; dims.blocks()];
-    unit.backward(&sources, &mut gradient, &mut sums, &mut Workers::new());
+    layer.backward(&sources, &mut gradient, &mut sums, &mut Workers::new());
     (dense.to_nchw(), gradient.to_nchw())
 }
 
@@ -292,16 +304,19 @@ fn bits_do_not_depend_on_the_number_of_threads() {
     for level in Level::available() {
         for (i, lif) in configs().into_iter().enumerate().step_by(EVERY.min(9)) {
             let case = NeuronCase::new(3000 + i as u64, 2, &reference(&lif), i % KINDS);
-            let on = |threads: usize, fire| {
+            let on = |threads: usize, activation| {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-                let got = pool.install(|| run(&case, &lif, fire, level, &mut Workers::new()));
+                let got = pool.install(|| run(&case, &lif, activation, level, &mut Workers::new()));
                 let bits = |x: &[f32]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
                 let sums: Vec<u64> = got.sums.iter().flatten().flatten().map(|x| x.to_bits()).collect();
                 (bits(&got.output), bits(&got.du), sums)
             };
-            for fire in [Fire::Spike, Fire::Smooth] {
-                let one = on(1, fire);
-                assert!(one == on(2, fire) && one == on(3, fire), "{lif:?} {level}: thread counts differ");
+            for activation in [Activation::Spike, Activation::Smooth] {
+                let one = on(1, activation);
+                assert!(
+                    one == on(2, activation) && one == on(3, activation),
+                    "{lif:?} {level}: thread counts differ"
+                );
             }
         }
     }

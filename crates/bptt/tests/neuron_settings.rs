@@ -1,8 +1,8 @@
 //! Settings of a neuron beyond the authors': a reset amount apart from the threshold, an amplitude of the surrogate, a
 //! learned decay; against the recurrences written out in f64 and, where they are smooth, against finite differences.
 
-use spikegrad_bptt::lif::{Output, Source, Unit};
-use spikegrad_bptt::{Fire, LifConfig, Reset, Surrogate};
+use spikegrad_bptt::lif::{LifLayer, Output, Source};
+use spikegrad_bptt::{Activation, LifConfig, Reset, Surrogate};
 use spikegrad_tensor::{Dims, LANES, Level, Spikes, Tensor, Workers};
 use spikegrad_testkit::check::{Tolerance, assert_close, finite_difference, narrow, widen};
 use spikegrad_testkit::rng::Rng;
@@ -11,7 +11,13 @@ const STEPS: usize = 5;
 const NEURONS: usize = 37;
 
 /// One neuron unrolled in f64: outputs, ∂L/∂u of L = Σ e·o, and ∂L/∂τ.
-fn law(lif: &LifConfig, fire: Fire, decay: f64, x: &[f64], e: &[f64]) -> (Vec<f64>, Vec<f64>, f64) {
+fn law(
+    lif: &LifConfig,
+    activation: Activation,
+    decay: f64,
+    x: &[f64],
+    e: &[f64],
+) -> (Vec<f64>, Vec<f64>, f64) {
     let [v, amount, amplitude, delta] =
         [lif.threshold, lif.reset_amount.unwrap_or(lif.threshold), lif.amplitude, lif.delta].map(f64::from);
     let Surrogate::Arctan { alpha } = lif.surrogate else { panic!("the law is written out for arctan") };
@@ -23,19 +29,21 @@ fn law(lif: &LifConfig, fire: Fire, decay: f64, x: &[f64], e: &[f64]) -> (Vec<f6
     for x in x {
         before.push(m);
         let now: f64 = decay * m + x;
-        let out = match fire {
-            Fire::Spike => f64::from(u8::from(now > v)),
+        let out = match activation {
+            Activation::Spike => f64::from(u8::from(now > v)),
             _ => amplitude * ((slope * (now - v)).atan() / std::f64::consts::PI + 0.5),
         };
         m = if is_hard { (1.0 - out) * now } else { now - amount * out };
-        (u.push(now), o.push(out));
+        u.push(now);
+        o.push(out);
     }
     let (mut a, mut du) = (0.0, vec![0.0; x.len()]);
     for t in (0..x.len()).rev() {
         let through = if is_hard { a * u[t] } else { amount * a };
         let g = if is_attached { e[t] - through } else { e[t] };
         let sign = if g == 0.0 { 0.0 } else { g.signum() };
-        let factor = if fire == Fire::Spike { (1.0 + delta * sign * (u[t] - o[t])).max(0.0) } else { 1.0 };
+        let factor =
+            if activation == Activation::Spike { (1.0 + delta * sign * (u[t] - o[t])).max(0.0) } else { 1.0 };
         du[t] = g * h(u[t] - v) * factor + if is_hard { a * (1.0 - o[t]) } else { a };
         a = decay * du[t];
     }
@@ -44,25 +52,31 @@ fn law(lif: &LifConfig, fire: Fire, decay: f64, x: &[f64], e: &[f64]) -> (Vec<f6
 }
 
 /// What the kernel makes of the same neurons.
-fn kernel(lif: &LifConfig, fire: Fire, level: Level, x: &[f32], e: &[f32]) -> (Vec<f32>, Vec<f32>, f64) {
+fn kernel(
+    lif: &LifConfig,
+    activation: Activation,
+    level: Level,
+    x: &[f32],
+    e: &[f32],
+) -> (Vec<f32>, Vec<f32>, f64) {
     let dims = Dims::new(STEPS, NEURONS, 1, 1);
     let tensor = |data| Tensor::from_nchw(dims, data).unwrap();
     let (y, mut gradient) = (tensor(x), tensor(e));
     let lanes = dims.blocks() * LANES;
     let (ones, zeros) = (vec![1.0; lanes], vec![0.0; lanes]);
     let sources = [Source::Affine { y: &y, mean: &zeros, scale: &ones, shift: &zeros }];
-    let unit = Unit { lif, fire, dims, steps: STEPS, level };
+    let layer = LifLayer { lif, activation, dims, steps: STEPS, level };
     let (mut spikes, mut dense) = (Spikes::zeros(dims), Tensor::zeros(dims));
     let mut workers = Workers::new();
-    if fire == Fire::Spike {
-        unit.forward(&sources, Output::Spikes(&mut spikes), &mut workers);
+    if activation == Activation::Spike {
+        layer.forward(&sources, Output::Spikes(&mut spikes), &mut workers);
         spikes.unpack(&mut dense);
     } else {
-        unit.forward(&sources, Output::Dense(&mut dense), &mut workers);
+        layer.forward(&sources, Output::Dense(&mut dense), &mut workers);
     }
     let mut sums = vec![[[0.0; LANES]; 3]; dims.blocks()];
     let mut decay = vec![[f64::NAN; LANES]; dims.blocks()];
-    unit.backward_learned(&sources, &mut gradient, (&mut sums, &mut decay), &mut workers, None);
+    layer.backward_learned(&sources, &mut gradient, (&mut sums, &mut decay), &mut workers, None);
     (dense.to_nchw(), gradient.to_nchw(), decay.iter().flatten().sum())
 }
 
@@ -96,19 +110,20 @@ fn amounts_and_amplitudes_follow_the_law() {
     let e = narrow(&Rng::new(2).normals(STEPS * NEURONS));
     for lif in settings() {
         for level in Level::available() {
-            for fire in [Fire::Spike, Fire::Smooth] {
-                let (o, du, dtau) = kernel(&lif, fire, level, &x, &e);
+            for activation in [Activation::Spike, Activation::Smooth] {
+                let (o, du, dtau) = kernel(&lif, activation, level, &x, &e);
                 let mut want = (vec![0.0; o.len()], vec![0.0; o.len()]);
                 let (mut want_dtau, mut magnitude) = (0.0, 0.0);
                 for n in 0..NEURONS {
-                    let (o, du, dtau) = law(&lif, fire, lif.decay.into(), &one(&x, n), &one(&e, n));
+                    let (o, du, dtau) = law(&lif, activation, lif.decay.into(), &one(&x, n), &one(&e, n));
                     want_dtau += dtau;
                     magnitude += dtau.abs();
                     (0..STEPS)
                         .for_each(|t| (want.0[t * NEURONS + n], want.1[t * NEURONS + n]) = (o[t], du[t]));
                 }
-                let what = format!("{level} {fire:?} {lif:?}");
-                let exact = if fire == Fire::Spike { Tolerance::Bits } else { Tolerance::Forward };
+                let what = format!("{level} {activation:?} {lif:?}");
+                let exact =
+                    if activation == Activation::Spike { Tolerance::Bits } else { Tolerance::Forward };
                 assert_close(&format!("o {what}"), &o, &want.0, exact);
                 assert_close(&format!("du {what}"), &du, &want.1, Tolerance::Grad);
                 assert!((dtau - want_dtau).abs() < 1e-4 * magnitude, "∂L/∂τ {dtau} {want_dtau} {what}");
@@ -124,17 +139,17 @@ fn the_law_agrees_with_finite_differences() {
         let (x, e) = (Rng::new(3).normals(STEPS), Rng::new(4).normals(STEPS));
         let direction = Rng::new(5).normals(STEPS);
         let loss = |x: &[f64]| {
-            law(&lif, Fire::Smooth, 0.75, x, &e).0.iter().zip(&e).map(|(o, e)| o * e).sum::<f64>()
+            law(&lif, Activation::Smooth, 0.75, x, &e).0.iter().zip(&e).map(|(o, e)| o * e).sum::<f64>()
         };
-        let du = law(&lif, Fire::Smooth, 0.75, &x, &e).1;
+        let du = law(&lif, Activation::Smooth, 0.75, &x, &e).1;
         let slope: f64 = du.iter().zip(&direction).map(|(g, d)| g * d).sum();
         let want = finite_difference(loss, &x, &direction, 1e-5);
         assert!((slope - want).abs() < 1e-7 * (1.0 + want.abs()), "{lif:?}: {slope} {want}");
         let loss = |tau: &[f64]| {
-            law(&lif, Fire::Smooth, tau[0], &x, &e).0.iter().zip(&e).map(|(o, e)| o * e).sum::<f64>()
+            law(&lif, Activation::Smooth, tau[0], &x, &e).0.iter().zip(&e).map(|(o, e)| o * e).sum::<f64>()
         };
         let (dtau, want) =
-            (law(&lif, Fire::Smooth, 0.75, &x, &e).2, finite_difference(loss, &[0.75], &[1.0], 1e-5));
+            (law(&lif, Activation::Smooth, 0.75, &x, &e).2, finite_difference(loss, &[0.75], &[1.0], 1e-5));
         assert!((dtau - want).abs() < 1e-7 * (1.0 + want.abs()), "{lif:?}: ∂L/∂τ {dtau} {want}");
     }
 }

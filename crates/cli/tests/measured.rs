@@ -43,7 +43,7 @@ fn doctor_tells_what_the_microscope_and_the_moments_say() {
     let (mut losses, mut drifts) = (Vec::new(), Vec::new());
     for batch in batches(&images(200).0, 3).epoch(0).take(3) {
         let loss = trainer.observe(&batch.images, &batch.labels, microscope.clone()).unwrap();
-        losses.push(loss.cross_entropy + loss.lipschitz);
+        losses.push(loss.data_term + loss.lipschitz);
         drifts.push(drifts_of(trainer.net()));
     }
     let about = format!("lenet on synthetic:shapes: 90 training images, mean loss {:.4}", mean(&losses));
@@ -175,7 +175,7 @@ fn traces_show_what_the_microscope_sees() {
         "test image 37, a {:?}, taken for a {:?}; loss of its batch {:.4}.",
         names[7],
         names[top],
-        loss.cross_entropy + loss.lipschitz
+        loss.data_term + loss.lipschitz
     );
     assert!(data["about"].as_str().unwrap().ends_with(&told), "{told}: {}", data["about"]);
     check_series(&data, &microscope);

@@ -25,7 +25,7 @@ pub fn check(bytes: usize) -> Result<(), ConfigError> {
     match memory() {
         Some(available) if bytes as u64 > available => {
             let (needed, has) = (shown(bytes as u64), shown(available));
-            Err(ConfigError(format!("needs {needed} of memory, {has} can be had")))
+            Err(ConfigError::new(format!("needs {needed} of memory, {has} can be had")))
         }
         _ => Ok(()),
     }
@@ -36,8 +36,9 @@ pub fn check(bytes: usize) -> Result<(), ConfigError> {
 /// # Errors
 /// As [`check`].
 pub fn check_net(bytes: usize) -> Result<(), ConfigError> {
-    check(bytes)
-        .map_err(|why| ConfigError(format!("the net {why}; a smaller batch, width, image or T needs less")))
+    check(bytes).map_err(|why| {
+        ConfigError::new(format!("the net {why}; a smaller batch, width, image or T needs less"))
+    })
 }
 
 /// Bytes in words.

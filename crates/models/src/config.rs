@@ -4,7 +4,7 @@ use crate::graph::{Setting, Settings, parse};
 use crate::nets::{self, NetKind};
 use crate::ops::{Kinds, neuron_settings, read_neuron};
 use crate::{Graph, LayerSpec, Memory};
-use spikegrad_bptt::{ConfigError, Fire, LifConfig};
+use spikegrad_bptt::{Activation, ConfigError, LifConfig};
 use spikegrad_tensor::conv::{DeltaKernels, InputGradient};
 
 /// The most channels, rows, columns, classes or time steps.
@@ -16,7 +16,7 @@ const MOST_LAYERS: usize = 10_000;
 pub(crate) fn check_most(what: &str, value: usize, most: usize) -> Result<(), ConfigError> {
     match value <= most {
         true => Ok(()),
-        false => Err(ConfigError(format!("{what} is {value}, must be at most {most}"))),
+        false => Err(ConfigError::out_of_range(what, value, format_args!("at most {most}"))),
     }
 }
 
@@ -65,8 +65,7 @@ macro_rules! names {
                     $($name => Ok($type::$variant),)*
                     _ => {
                         let known = [$($name),*].join(", ");
-                        let why = format!("no {} is called {name:?}; known: {known}", $what);
-                        Err(spikegrad_bptt::ConfigError(why))
+                        Err(spikegrad_bptt::ConfigError::unknown($what, name, known))
                     }
                 }
             }
@@ -301,11 +300,11 @@ impl NetConfig {
     }
 
     /// What neurons put out.
-    pub fn fire(&self) -> Fire {
+    pub fn activation(&self) -> Activation {
         match (self.twin, self.smooth) {
-            (true, _) => Fire::Relu,
-            (_, true) => Fire::Smooth,
-            _ => Fire::Spike,
+            (true, _) => Activation::Relu,
+            (_, true) => Activation::Smooth,
+            _ => Activation::Spike,
         }
     }
 
@@ -318,7 +317,10 @@ impl NetConfig {
         if (1.0..=MOST_SIDE as f64).contains(&scaled) {
             return Ok(scaled as usize);
         }
-        Err(ConfigError(format!("width {} gives {scaled} channels of {base}, need 1 to 1000000", self.scale)))
+        Err(ConfigError::new(format!(
+            "width {} gives {scaled} channels of {base}, need 1 to 1000000",
+            self.scale
+        )))
     }
 
     /// Checks every number.
@@ -349,21 +351,21 @@ impl NetConfig {
             }
         };
         if self.timesteps == 0 {
-            return Err(ConfigError("timesteps is 0, must be at least 1".into()));
+            return Err(ConfigError::out_of_range("timesteps", 0, "at least 1"));
         }
         if self.twin && self.input != Input::Still && self.timesteps > 1 {
             let t = self.timesteps;
-            return Err(ConfigError(format!(
+            return Err(ConfigError::new(format!(
                 "the ReLU twin reads 1 image, the input has one for each of {t} steps"
             )));
         }
         if self.height < least || self.width < least {
             let (kind, h, w) = (self.name(), self.height, self.width);
-            return Err(ConfigError(format!("image is {h}×{w}, {kind} needs at least {least}×{least}")));
+            return Err(ConfigError::new(format!("image is {h}×{w}, {kind} needs at least {least}×{least}")));
         }
         if self.channels == 0 || self.classes < 2 {
             let (c, k) = (self.channels, self.classes);
-            return Err(ConfigError(format!("{c} image channels (need 1) and {k} classes (need 2)")));
+            return Err(ConfigError::new(format!("{c} image channels (need 1) and {k} classes (need 2)")));
         }
         Ok(())
     }
@@ -411,10 +413,10 @@ impl NetConfig {
             ("custom", Some(Setting::List(layers))) => {
                 Architecture::Graph(Graph::from_settings(layers, kinds)?)
             }
-            ("custom", _) => return Err(ConfigError("a custom net needs its layers, [[layer]]".into())),
+            ("custom", _) => return Err(ConfigError::new("a custom net needs its layers, [[layer]]")),
             (name, None) => Architecture::Named(name.parse()?),
             (name, Some(_)) => {
-                return Err(ConfigError(format!(
+                return Err(ConfigError::new(format!(
                     "the net {name:?} has its own layers; a net with others is \"custom\""
                 )));
             }

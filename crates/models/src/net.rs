@@ -1,19 +1,19 @@
 //! A planned net: every buffer it needs, forward, and the backward that reads the forward's list upward.
 
 use crate::graph::{Component, Context, Execution, Op, Planned, Purpose, Value, ValueId};
-use crate::plan::{Plan, lipschitz_needs, widest};
+use crate::plan::{Plan, lipschitz_workspace, widest};
 use crate::{NetConfig, Params, available};
 use spikegrad_bptt::lipschitz::lipschitz;
 use spikegrad_bptt::loss::Logits;
 use spikegrad_bptt::{ConfigError, LossConfig};
 use spikegrad_tensor::memory::{NoMemory, try_vec};
-use spikegrad_tensor::{Dims, LANES, Level, Needs, Scratch, Tensor, Workers};
+use spikegrad_tensor::{Dims, LANES, Level, Scratch, Tensor, Workers, Workspace};
 
 /// What the loss of a batch is made of.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Loss {
     /// The data term.
-    pub cross_entropy: f64,
+    pub data_term: f64,
     /// The Lipschitz term.
     pub lipschitz: f64,
 }
@@ -28,7 +28,7 @@ pub struct Net {
     /// The value of the logits.
     output: ValueId,
     /// What the ops take of the workers' buffers.
-    pub(crate) needs: Needs,
+    pub(crate) workspace: Workspace,
     /// Logits that are spikes, as floats.
     pub(crate) unpacked: Tensor,
     mean_logits: Vec<f32>,
@@ -68,7 +68,7 @@ impl Net {
     ) -> Result<Self, ConfigError> {
         let plan = Plan::new(config, batch, level, purpose)?;
         available::check_net(plan.report(0, false)?.bytes.total)?;
-        Self::allocate(plan, level).map_err(|error| ConfigError(error.to_string()))
+        Ok(Self::allocate(plan, level)?)
     }
 
     /// Holds the parameters of a net of the same layers together with it, until one of both changes them.
@@ -84,7 +84,8 @@ impl Net {
     fn allocate(plan: Plan<'_>, level: Level) -> Result<Self, NoMemory> {
         let mut workers = Workers::of(plan.workers());
         let Plan { config, batch, planned, mut unpacked } = plan;
-        let Planned { mut ops, mut params, mut values, output, mut gradients, mut shared, needs } = planned;
+        let Planned { mut ops, mut params, mut values, output, mut gradients, mut shared, workspace } =
+            planned;
         params.allocate()?;
         ops.iter_mut().try_for_each(|op| op.allocate())?;
         values.allocate()?;
@@ -94,7 +95,7 @@ impl Net {
         let widest = widest(values.all_dims());
         let mut ones = try_vec(2 * widest, 1.0)?;
         ones[widest..].fill(0.0);
-        workers.reserve(&needs)?;
+        workers.reserve(&workspace)?;
         let lipschitz_terms = vec![0.0; params.entries.len()];
         let steps = config.steps();
         let context = Context { steps, batch, training: true, smooth: config.smooth, level };
@@ -112,7 +113,7 @@ impl Net {
         };
         let mean_logits = try_vec(batch * config.classes, 0.0)?;
         let config = config.clone();
-        Ok(Self { config, ops, run, output, needs, unpacked, mean_logits, lipschitz_terms })
+        Ok(Self { config, ops, run, output, workspace, unpacked, mean_logits, lipschitz_terms })
     }
 
     /// Gets the memory that the Lipschitz term needs, so that the first step does not have to ask for it.
@@ -120,8 +121,8 @@ impl Net {
     /// # Errors
     /// There is no memory for it.
     pub fn reserve_lipschitz(&mut self) -> Result<(), ConfigError> {
-        let needs = lipschitz_needs(&self.run.params);
-        self.run.workers.reserve(&needs).map_err(|error| ConfigError(error.to_string()))
+        let workspace = lipschitz_workspace(&self.run.params);
+        Ok(self.run.workers.reserve(&workspace)?)
     }
 
     /// The configuration.
@@ -158,7 +159,10 @@ impl Net {
     /// Runs the net on a batch of images (N, C, H, W), or of frames (T, N, C, H, W) where [`NetConfig::input`] says so,
     /// with the batch's statistics when `training`.
     ///
-    /// Panics if `images` is not [`Net::images_len`] long. Where the input is spikes, all but 0 is one.
+    /// Where the net reads spikes, every number but 0 is a spike.
+    ///
+    /// # Panics
+    /// `images` is not [`Net::images_len`] long.
     pub fn forward(&mut self, images: &[f32], training: bool) {
         self.run.context.training = training;
         match self.run.values.get_mut(ValueId::INPUT) {
@@ -203,8 +207,8 @@ impl Net {
     /// There is not one label a planned image, or one is no class.
     pub fn backward(&mut self, labels: &[u32], loss: &LossConfig, beta: f32) -> Loss {
         self.run.params.zero_grads();
-        let cross_entropy = self.backward_loss(labels, None, loss);
-        Loss { cross_entropy, lipschitz: self.backward_lipschitz(beta) }
+        let data_term = self.backward_loss(labels, None, loss);
+        Loss { data_term, lipschitz: self.backward_lipschitz(beta) }
     }
 
     /// Computes the data term of the loss after a training forward and adds its gradient to the weights'; each sample

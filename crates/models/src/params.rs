@@ -144,7 +144,7 @@ impl Params {
                 entries.push(Entry { name, shape, range: begin..end, role });
                 Ok(begin..end)
             }
-            None => Err(ConfigError(format!(
+            None => Err(ConfigError::new(format!(
                 "weight {name:?} of shape {shape:?} brings the weights above {MOST_NUMBERS} numbers, the most that can be planned"
             ))),
         }

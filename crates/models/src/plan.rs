@@ -11,7 +11,7 @@ use crate::params::Entry;
 use crate::{Memory, NetConfig, Params};
 use spikegrad_bptt::ConfigError;
 use spikegrad_tensor::parallel::{start_threads, threads};
-use spikegrad_tensor::{Dims, LANES, Level, Needs, Tensor, gram};
+use spikegrad_tensor::{Dims, LANES, Level, Tensor, Workspace, gram};
 
 /// The most images of a batch.
 const MOST_IMAGES: usize = 1_000_000_000;
@@ -112,10 +112,10 @@ impl<'a> Plan<'a> {
     ) -> Result<Self, ConfigError> {
         config.check()?;
         if batch == 0 {
-            return Err(ConfigError("batch is 0, must be at least 1".into()));
+            return Err(ConfigError::out_of_range("batch", 0, "at least 1"));
         }
         check_most("batch", batch, MOST_IMAGES)?;
-        start_threads().map_err(ConfigError)?;
+        start_threads().map_err(ConfigError::new)?;
         let planned = build(config, batch, level, purpose)?;
         let unpacked = match planned.values.is_spikes(planned.output) {
             true => Tensor::planned(planned.values.dims(planned.output)),
@@ -126,10 +126,10 @@ impl<'a> Plan<'a> {
 
     /// What the net costs.
     pub(crate) fn report(&self, moments: usize, lipschitz: bool) -> Result<PlanReport, ConfigError> {
-        let Planned { ops, params, values, gradients, shared, needs, .. } = &self.planned;
+        let Planned { ops, params, values, gradients, shared, workspace, .. } = &self.planned;
         let held = Held { config: self.config, batch: self.batch, ops, params, values };
         let fixed = gradients.bytes() + self.unpacked.bytes() as u128;
-        held.report(fixed, shared, *needs, (moments, lipschitz, self.workers()))
+        held.report(fixed, shared, *workspace, (moments, lipschitz, self.workers()))
     }
 
     /// How many workers run the net: one for each thread, or a single one for little work.
@@ -152,10 +152,10 @@ pub(crate) fn widest(dims: &[Dims]) -> usize {
 }
 
 /// What the Lipschitz term takes of the workers' buffers.
-pub(crate) fn lipschitz_needs(params: &Params) -> Needs {
+pub(crate) fn lipschitz_workspace(params: &Params) -> Workspace {
     let weights = params.entries.iter().filter(|entry| entry.shape.len() > 1);
-    let needs = weights.map(|entry| gram::needs(entry.shape[0], entry.range.len() / entry.shape[0]));
-    needs.fold(Needs::default(), Needs::most)
+    let terms = weights.map(|entry| gram::workspace(entry.shape[0], entry.range.len() / entry.shape[0]));
+    terms.fold(Workspace::default(), Workspace::max)
 }
 
 /// What is counted, of a plan or of a net.
@@ -173,15 +173,15 @@ impl Held<'_> {
         &self,
         fixed: u128,
         shared: &[Tensor],
-        needs: Needs,
+        of_passes: Workspace,
         (moments, lipschitz, workers): (usize, bool, usize),
     ) -> Result<PlanReport, ConfigError> {
         let wide = |bytes: usize| bytes as u128;
         let held = |tensors: &[Tensor]| tensors.iter().map(|tensor| wide(tensor.bytes())).sum::<u128>();
         let (parameters, buffers) = self.params.planned();
-        let needs = if lipschitz { needs.most(lipschitz_needs(self.params)) } else { needs };
+        let of_term = if lipschitz { lipschitz_workspace(self.params) } else { Workspace::default() };
         let mut saved = self.values.bytes();
-        let mut workspace = fixed + needs.bytes(workers) + self.constants();
+        let mut workspace = fixed + of_passes.max(of_term).bytes(workers) + self.constants();
         match self.config.memory {
             Memory::F32 => saved += held(shared),
             Memory::Bf16 | Memory::Recompute => workspace += held(shared),
@@ -197,7 +197,7 @@ impl Held<'_> {
         let total: u128 = parts.iter().sum();
         let narrow = |bytes: u128| {
             usize::try_from(bytes).map_err(|_| {
-                ConfigError(format!("the net needs {bytes} bytes, more than an address reaches"))
+                ConfigError::new(format!("the net needs {bytes} bytes, more than an address reaches"))
             })
         };
         let [weights, gradients, optimizer, saved, workspace] = parts;
@@ -216,7 +216,7 @@ impl Held<'_> {
         let layers = self.rows();
         let macs: u128 = layers.iter().map(|layer| u128::from(layer.macs)).sum();
         let macs = u64::try_from(macs)
-            .map_err(|_| ConfigError(format!("the net takes {macs} multiply-adds, too many")))?;
+            .map_err(|_| ConfigError::new(format!("the net takes {macs} multiply-adds, too many")))?;
         Ok(PlanReport {
             parameters,
             macs_per_step: macs,
@@ -278,7 +278,7 @@ impl Net {
         let held = Held { config: self.config(), batch: self.batch(), ops: &self.ops, params, values };
         let costs = (moments, lipschitz, run.workers.count());
         let fixed = run.gradients.bytes() + self.unpacked.bytes() as u128;
-        let report = held.report(fixed, &run.shared, self.needs, costs);
+        let report = held.report(fixed, &run.shared, self.workspace, costs);
         report.unwrap_or_else(|_| unreachable!("a net in memory has sizes that fit"))
     }
 }

@@ -10,6 +10,7 @@ use crate::durable::{self, crc32};
 use crate::foreign;
 use crate::json::{Json, parse, quote};
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -17,23 +18,45 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub struct FileError {
     path: PathBuf,
-    what: String,
+    fault: String,
+    source: Option<Box<dyn Error + Send + Sync>>,
 }
 
 impl FileError {
-    /// Names the file and what is wrong with it.
-    pub fn new(path: &Path, what: impl Into<String>) -> Self {
-        Self { path: path.to_path_buf(), what: what.into() }
+    /// Makes an error that names the file and says what is wrong with it.
+    pub fn new(path: &Path, fault: impl Into<String>) -> Self {
+        Self { path: path.to_path_buf(), fault: fault.into(), source: None }
+    }
+
+    /// Makes an error that names the file and says what another error says.
+    pub fn caused(path: &Path, cause: impl Error + Send + Sync + 'static) -> Self {
+        let fault = cause.to_string();
+        Self { source: Some(Box::new(cause)), ..Self::new(path, fault) }
+    }
+
+    /// Returns the file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns what is wrong with the file, without its name.
+    pub fn fault(&self) -> &str {
+        &self.fault
     }
 }
 
 impl fmt::Display for FileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path.display(), self.what)
+        write!(f, "{}: {}", self.path.display(), self.fault)
     }
 }
 
-impl std::error::Error for FileError {}
+impl Error for FileError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        let source = self.source.as_ref()?;
+        Some(&**source)
+    }
+}
 
 /// One tensor of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,7 +118,7 @@ impl File {
     /// of another format that is easily taken for this one (PyTorch's, pickle, HDF5, NumPy, ONNX …) is named.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, FileError> {
         let path = path.as_ref();
-        let fail = |error: std::io::Error| FileError::new(path, error.to_string());
+        let fail = |error: std::io::Error| FileError::caused(path, error);
         // A pipe or a device could give bytes without end.
         let about = std::fs::metadata(path).map_err(fail)?;
         if !about.is_file() {
@@ -103,7 +126,7 @@ impl File {
         }
         // A sparse file may claim any length.
         let length = usize::try_from(about.len()).unwrap_or(usize::MAX);
-        available::check(length).map_err(|why| FileError::new(path, why.to_string()))?;
+        available::check(length).map_err(|why| FileError::caused(path, why))?;
         Self::parse(path, std::fs::read(path).map_err(fail)?)
     }
 
@@ -333,7 +356,7 @@ pub fn write(
     bytes[8 + CHECKSUM.len()..][..checksum.len()].copy_from_slice(checksum.as_bytes());
     read_header(&bytes)
         .map_err(|what| FileError::new(path, format!("not written, for it could not be read: {what}")))?;
-    durable::replace(path, &bytes).map_err(|error| FileError::new(path, error.to_string()))
+    durable::replace(path, &bytes).map_err(|error| FileError::caused(path, error))
 }
 
 #[cfg(test)]

@@ -66,9 +66,9 @@ impl Net {
     pub fn stream(&self) -> Result<Stream, ConfigError> {
         if self.run.context.steps != 1 {
             let steps = self.run.context.steps;
-            return Err(ConfigError(format!("net is planned for {steps} time steps, a stream needs 1")));
+            return Err(ConfigError::new(format!("net is planned for {steps} time steps, a stream needs 1")));
         }
-        self.allocate_stream().map_err(|error| ConfigError(error.to_string()))
+        Ok(self.allocate_stream()?)
     }
 
     fn allocate_stream(&self) -> Result<Stream, NoMemory> {
@@ -93,7 +93,8 @@ impl Net {
     /// Takes a stream one time step further with a frame (batch, c, h, w), with the running statistics; returns the
     /// step's logits (batch, classes). Nothing is allocated.
     ///
-    /// Panics if `frame` is not [`Net::images_len`] long or `stream` is another net's.
+    /// # Panics
+    /// `frame` is not [`Net::images_len`] long, or `stream` is another net's.
     pub fn step(&mut self, frame: &[f32], stream: &mut Stream) -> &[f32] {
         assert_eq!(stream.carried.len(), self.run.values.len(), "the stream is this net's");
         self.run.carried = take(&mut stream.carried);

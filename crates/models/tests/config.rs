@@ -1,6 +1,6 @@
 //! Settings of a net: names, and what is refused.
 
-use spikegrad_bptt::Fire;
+use spikegrad_bptt::Activation;
 use spikegrad_models::{Architecture, Init, Input, LayerSpec, Net, NetConfig, NetKind, Norm};
 use spikegrad_tensor::Level;
 use spikegrad_testkit::check::{dot, widen};
@@ -69,11 +69,11 @@ fn settings_that_make_no_sense_are_refused() {
 #[test]
 fn twins_say_what_they_compute() {
     let config = NetConfig::new(NetKind::Mlp, 1, 2, 2, 2).timesteps(4);
-    assert_eq!((config.steps(), config.fire()), (4, Fire::Spike));
+    assert_eq!((config.steps(), config.activation()), (4, Activation::Spike));
     let smooth = config.clone().smooth(true);
-    assert_eq!((smooth.steps(), smooth.fire()), (4, Fire::Smooth));
+    assert_eq!((smooth.steps(), smooth.activation()), (4, Activation::Smooth));
     let twin = smooth.twin(true);
-    assert_eq!((twin.steps(), twin.fire()), (1, Fire::Relu));
+    assert_eq!((twin.steps(), twin.activation()), (1, Activation::Relu));
     let frames = config.clone().input(Input::Spikes);
     assert_eq!((config.frames(), frames.frames()), (1, 4));
 }

@@ -176,7 +176,7 @@ fn runs(config: &NetConfig) {
     assert_eq!(net.mean_logits().len(), BATCH * config.classes);
     let loss = LossConfig { kind: LossKind::CrossEntropy, label_smoothing: 0.1 };
     let loss = net.backward(&[0, 4], &loss, 1e-4);
-    assert!(loss.cross_entropy > 0.0 && loss.lipschitz > 0.0, "{config:?}: {loss:?}");
+    assert!(loss.data_term > 0.0 && loss.lipschitz > 0.0, "{config:?}: {loss:?}");
     assert_eq!(net.first_not_finite(), None, "{config:?}");
     assert_eq!(net.input_gradient().map(|g| g.len()), Some(net.images_len()), "{config:?}");
     assert!(net.rates().iter().all(|(_, rate)| (0.0..=1.0).contains(rate)), "{config:?}: {:?}", net.rates());

@@ -7,9 +7,9 @@
 //! | `sgs-factor.svg` | the factor of surrogate gradient scaling for some δ |
 
 use crate::plot::{Chart, Line, document};
-use spikegrad::bptt::lif::{Output, Source, Unit};
+use spikegrad::bptt::lif::{LifLayer, Output, Source};
 use spikegrad::bptt::surrogate::NAMES;
-use spikegrad::bptt::{Fire, LifConfig, Reset, Surrogate, sgs};
+use spikegrad::bptt::{Activation, LifConfig, Reset, Surrogate, sgs};
 use spikegrad::tensor::{Dims, Kernel, LANES, Lanes, Level, Spikes, Tensor, Workers};
 
 /// Draws all of them: the name of each file, and its SVG.
@@ -56,7 +56,8 @@ fn membranes(neuron: &LifConfig, current: f32, steps: usize) -> Vec<f32> {
     x.blocks_mut()[0].0[0] = current;
     let (ones, zeros) = ([1.0; LANES], [0.0; LANES]);
     let source = [Source::Affine { y: &x, mean: &zeros, scale: &ones, shift: &zeros }];
-    let unit = Unit { lif: neuron, fire: Fire::Spike, dims, steps: 1, level: Level::BASELINE };
+    let unit =
+        LifLayer { lif: neuron, activation: Activation::Spike, dims, steps: 1, level: Level::BASELINE };
     let (mut m, mut spikes, mut workers) = (Tensor::zeros(dims), Spikes::zeros(dims), Workers::new());
     let step = |_| {
         unit.forward_from(Some(&mut m), &source, Output::Spikes(&mut spikes), &mut workers);

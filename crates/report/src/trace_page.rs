@@ -49,7 +49,7 @@ impl TracePage<'_> {
             self.sample,
             self.class,
             self.answer,
-            self.loss.cross_entropy + self.loss.lipschitz,
+            self.loss.data_term + self.loss.lipschitz,
         )
     }
 

@@ -1,6 +1,6 @@
 //! All that decides a training run.
 
-use crate::{Error, ParamGroup};
+use crate::{BatchError, Error, ParamGroup};
 use spikegrad_bptt::{ConfigError, LossConfig, Optimizer, Schedule};
 use spikegrad_models::{Init, NetConfig, PlanReport};
 use spikegrad_tensor::Level;
@@ -168,13 +168,13 @@ impl TrainConfig {
         if let Some(decay) = self.weight_mean
             && !(0.0..1.0).contains(&decay)
         {
-            return Err(ConfigError(format!(
+            return Err(ConfigError::new(format!(
                 "decay of the weights' mean is {decay}, must be from 0 to below 1"
             )));
         }
         let (names, classes) = (self.class_names.len(), self.net.classes);
         if names != 0 && names != classes {
-            return Err(ConfigError(format!("{names} classes have names, the net has {classes}")));
+            return Err(ConfigError::new(format!("{names} classes have names, the net has {classes}")));
         }
         let numbers = [
             ("learning rate", f64::from(self.lr)),
@@ -183,11 +183,11 @@ impl TrainConfig {
             ("clip", self.clip.unwrap_or(0.0).into()),
         ];
         if let Some((what, value)) = numbers.into_iter().find(|(_, x)| !(*x >= 0.0 && x.is_finite())) {
-            return Err(ConfigError(format!("{what} is {value}, must be a finite number, 0 or more")));
+            return Err(ConfigError::new(format!("{what} is {value}, must be a finite number, 0 or more")));
         }
         for (what, value) in [("batch", self.batch), ("epochs", self.epochs)] {
             if value == 0 {
-                return Err(ConfigError(format!("{what} is 0, must be at least 1")));
+                return Err(ConfigError::new(format!("{what} is 0, must be at least 1")));
             }
         }
         Ok(())
@@ -236,15 +236,14 @@ impl TrainConfig {
     /// The learning rate at a progress in epochs.
     pub(crate) fn learning_rate(&self, progress: f64) -> Result<f32, Error> {
         if !(progress >= 0.0 && progress.is_finite()) {
-            return Err(Error::Batch(format!(
-                "progress is {progress} epochs, must be a finite number, 0 or more"
-            )));
+            return Err(BatchError::Progress(progress).into());
         }
         let lr = self.schedule.at(self.lr, progress, self.epochs as f64, self.warmup_epochs);
         match lr.is_finite() {
             true => Ok(lr),
             false => {
-                Err(ConfigError(format!("learning rate is {lr} at epoch {progress}, must be finite")).into())
+                Err(ConfigError::new(format!("learning rate is {lr} at epoch {progress}, must be finite"))
+                    .into())
             }
         }
     }

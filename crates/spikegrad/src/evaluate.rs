@@ -1,7 +1,7 @@
 //! Scores on batches of the caller's own.
 
 use crate::inputs::is_right;
-use crate::{Error, Trainer};
+use crate::{BatchError, Error, Trainer};
 use spikegrad_bptt::loss::Logits;
 
 /// How a net answers on a set of images.
@@ -56,11 +56,12 @@ impl Trainer {
             let labels = labels.as_ref();
             let logits = self.predict(images.as_ref())?;
             if logits.len() != labels.len() * classes {
-                let (got, images) = (labels.len(), logits.len() / classes);
-                return Err(Error::Batch(format!("got {got} labels for {images} images")));
+                return Err(
+                    BatchError::LabelCount { found: labels.len(), expected: logits.len() / classes }.into()
+                );
             }
-            if let Some(label) = labels.iter().find(|&&label| label as usize >= classes) {
-                return Err(Error::Batch(format!("label {label} is no class, the net has {classes}")));
+            if let Some(&label) = labels.iter().find(|&&label| label as usize >= classes) {
+                return Err(BatchError::Label { label, classes }.into());
             }
             for (z, &label) in logits.chunks(classes).zip(labels) {
                 let answer = (0..classes).find(|&k| is_right(z, k as u32)).unwrap_or(0);

@@ -1,6 +1,6 @@
 //! Weights and complete states in files.
 
-use crate::{Error, Position, TrainConfig, Trainer};
+use crate::{BatchError, Error, Position, TrainConfig, Trainer};
 use spikegrad_models::names::{canonical, shared_prefix};
 use spikegrad_models::ops::Kinds;
 use spikegrad_models::safetensors::{File, FileError, View, write};
@@ -118,7 +118,7 @@ impl Trainer {
     /// As [`Trainer::save_weights`]; also a trainer that keeps no mean.
     pub fn save_mean_weights(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         let Some(mean) = &self.mean_weights else {
-            return Err(Error::Batch("the configuration keeps no mean of the weights".into()));
+            return Err(BatchError::NoWeightMean.into());
         };
         save(path.as_ref(), &self.metadata(&BTreeMap::new()), &self.views(mean))
     }

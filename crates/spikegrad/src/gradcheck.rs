@@ -95,10 +95,10 @@ pub fn finite_differences(
     let net = &trainer.config.net;
     if !net.smooth || matches!(net.lif.reset, Reset::HardDetached | Reset::SoftDetached) {
         let why = "finite differences need a smooth net whose resets are attached";
-        return Err(ConfigError(why.into()).into());
+        return Err(ConfigError::new(why).into());
     }
     let loss = trainer.pass(images, labels)?;
-    let rounding = LOSS_ROUNDING * (1.0 + loss.cross_entropy.abs() + loss.lipschitz.abs());
+    let rounding = LOSS_ROUNDING * (1.0 + loss.data_term.abs() + loss.lipschitz.abs());
     let params = trainer.net.params();
     let (entries, weights, gradient) = (params.entries.clone(), params.weights.clone(), params.grads.clone());
     let mut rng = Rng::new(seed);
@@ -113,7 +113,7 @@ pub fn finite_differences(
             let places = moved.iter_mut().zip(weights).zip(&direction);
             places.for_each(|((moved, w), d)| *moved = (f64::from(*w) + step * d) as f32);
             let loss = trainer.pass(images, labels)?;
-            Ok(loss.cross_entropy + loss.lipschitz)
+            Ok(loss.data_term + loss.lipschitz)
         };
         let mut best = (0.0, f64::INFINITY);
         let mut wide = (at(0.25)? - at(-0.25)?) / 0.5;

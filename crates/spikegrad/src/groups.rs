@@ -85,7 +85,7 @@ impl ParamGroup {
             None => Ok(()),
             Some((what, x)) => {
                 let select = &self.select;
-                Err(ConfigError(format!(
+                Err(ConfigError::new(format!(
                     "group {select:?}: {what} is {x}, must be a finite number, 0 or more"
                 )))
             }
@@ -114,7 +114,7 @@ pub(crate) fn spans(
         && let Select::Prefix(prefix) = &group.select
     {
         return Err(
-            ConfigError(format!("no parameter's name begins with {prefix:?}, as a group says")).into()
+            ConfigError::new(format!("no parameter's name begins with {prefix:?}, as a group says")).into()
         );
     }
     let mut spans: Vec<Span> = Vec::new();

@@ -1,6 +1,6 @@
 //! What goes into a net and what comes out, checked: numbers that are not finite are no pixels and no answer.
 
-use crate::Error;
+use crate::{BatchError, Error};
 use spikegrad_models::{Input, NetConfig};
 use spikegrad_tensor::{Level, largest_magnitude};
 
@@ -11,10 +11,7 @@ const LARGEST_PIXEL: f32 = 1e15;
 pub(crate) fn check_input(net: &NetConfig, images: &[f32]) -> Result<(), Error> {
     if net.input == Input::Spikes {
         return match images.iter().position(|&x| x != 0.0 && x != 1.0) {
-            Some(at) => {
-                let x = images[at];
-                Err(Error::Batch(format!("input {at} is {x}, the net reads spikes, 0 or 1")))
-            }
+            Some(index) => Err(BatchError::NotASpike { index, value: images[index] }.into()),
             None => Ok(()),
         };
     }
@@ -22,9 +19,8 @@ pub(crate) fn check_input(net: &NetConfig, images: &[f32]) -> Result<(), Error> 
     if largest_magnitude(Level::BASELINE, images) <= LARGEST_PIXEL {
         return Ok(());
     }
-    let at = images.iter().position(|x| x.is_nan() || x.abs() > LARGEST_PIXEL).unwrap_or(0);
-    let x = images[at];
-    Err(Error::Batch(format!("input {at} is {x}, must be a finite number from -1e15 to 1e15")))
+    let index = images.iter().position(|x| x.is_nan() || x.abs() > LARGEST_PIXEL).unwrap_or(0);
+    Err(BatchError::Pixel { index, value: images[index] }.into())
 }
 
 /// Checks logits (N, classes).

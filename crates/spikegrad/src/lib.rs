@@ -60,7 +60,7 @@ mod threads;
 mod trainer;
 
 pub use config::TrainConfig;
-pub use error::Error;
+pub use error::{BatchError, Error};
 pub use evaluate::Evaluation;
 pub use fit::{EpochReport, Position, Progress};
 pub use groups::{ParamGroup, Select};

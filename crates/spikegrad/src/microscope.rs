@@ -1,6 +1,6 @@
 //! What every neuron does and every gradient is, while the trainer's own kernels run.
 
-use crate::Error;
+use crate::{BatchError, Error};
 use spikegrad_bptt::lif::record::{Charged, Place, Recorder, Returned};
 use spikegrad_models::{Net, UnitInfo};
 use spikegrad_tensor::{Block, LANES};
@@ -133,15 +133,19 @@ impl Microscope {
             let Some(unit) = units.iter().find(|unit| unit.name == neuron.layer) else {
                 let known: Vec<_> = units.iter().map(|unit| unit.name.as_str()).collect();
                 let known = known.join(", ");
-                return Err(Error::Batch(format!("no layer is called {:?}; known: {known}", neuron.layer)));
+                return Err(BatchError::UnknownLayer { name: neuron.layer.clone(), known });
             };
             let d = unit.dims;
             if neuron.image >= batch || neuron.channel >= d.c || neuron.row >= d.h || neuron.column >= d.w {
-                let Neuron { layer, image, channel, row, column } = neuron;
-                let have = format!("{batch} images of {}×{}×{}", d.c, d.h, d.w);
-                return Err(Error::Batch(format!(
-                    "no neuron {channel},{row},{column} of image {image} in {layer}, which has {have}"
-                )));
+                let place = (neuron.channel, neuron.row, neuron.column);
+                let (layer, image) = (neuron.layer.clone(), neuron.image);
+                return Err(BatchError::UnknownNeuron {
+                    layer,
+                    image,
+                    place,
+                    images: batch,
+                    size: (d.c, d.h, d.w),
+                });
             }
             let steps = vec![Instant::default(); d.n / batch];
             Ok((neuron.clone(), unit.layer, Mutex::new(steps)))

@@ -80,7 +80,7 @@ pub fn check_at(path: impl AsRef<Path>, level: Level) -> Result<Parity, Error> {
 /// # Errors
 /// As [`check_at`]; also a level in the environment that the processor lacks.
 pub fn check(path: impl AsRef<Path>) -> Result<Parity, Error> {
-    let level = Level::detect().map_err(|error| Error::Batch(error.to_string()))?;
+    let level = Level::detect()?;
     check_at(path, level)
 }
 
@@ -119,9 +119,9 @@ fn compare(trainer: &mut Trainer, file: &File, images: &[f32], labels: &[u32]) -
     trainer.net.forward(images, true);
     row("out.logits", trainer.net.mean_logits())?;
     let loss = trainer.net.backward(labels, &trainer.config.loss, trainer.config.beta);
-    row("out.cross_entropy", &[loss.cross_entropy as f32])?;
+    row("out.cross_entropy", &[loss.data_term as f32])?;
     row("out.lipschitz", &[loss.lipschitz as f32])?;
-    row("out.loss", &[(loss.cross_entropy + loss.lipschitz) as f32])?;
+    row("out.loss", &[(loss.data_term + loss.lipschitz) as f32])?;
     for (name, rate) in trainer.net.rates() {
         row(&format!("out.rate.{name}"), &[rate as f32])?;
     }

@@ -1,7 +1,7 @@
 //! Prediction on a stream, one time step at a time.
 
 use crate::inputs::{check_input, check_logits};
-use crate::{Error, Trainer, files};
+use crate::{BatchError, Error, Trainer, files};
 use spikegrad_models::ops::Kinds;
 use spikegrad_models::{Net, NetConfig, Stream};
 use spikegrad_tensor::Level;
@@ -103,7 +103,8 @@ impl Predictor {
 
     /// Begins a stream.
     ///
-    /// Panics if there is no memory for its membranes; [`Predictor::try_stream`] says so instead.
+    /// # Panics
+    /// There is no memory for the membranes; [`Predictor::try_stream`] returns an error instead.
     pub fn stream(&self) -> Stream {
         self.net.stream().expect("a net of one step, and memory for its membranes")
     }
@@ -124,12 +125,12 @@ impl Predictor {
     /// reads spikes, or the stream of another net; the stream is then unchanged. Logits that are not finite, of weights
     /// too large for an `f32`: the stream is then at its beginning, for its membranes mean nothing any more.
     pub fn step(&mut self, frame: &[f32], stream: &mut Stream) -> Result<&[f32], Error> {
-        let (got, want) = (frame.len(), self.net.images_len());
-        if got != want {
-            return Err(Error::Batch(format!("got a frame of {got} numbers, planned for {want}")));
+        let (found, expected) = (frame.len(), self.net.images_len());
+        if found != expected {
+            return Err(BatchError::FrameSize { found, expected }.into());
         }
         if !self.net.accepts(stream) {
-            return Err(Error::Batch("the stream was made by a net of another shape".into()));
+            return Err(BatchError::ForeignStream.into());
         }
         check_input(self.net.config(), frame)?;
         let classes = self.net.config().classes;

@@ -1,7 +1,7 @@
 //! Training by hand: forward, backward from a gradient of the caller's own, accumulation, the optimiser's step.
 
 use crate::inputs::check_input;
-use crate::{Error, Trainer};
+use crate::{BatchError, Error, Trainer};
 use spikegrad_models::net::Loss;
 
 impl Trainer {
@@ -35,9 +35,9 @@ impl Trainer {
     /// # Errors
     /// A batch of the wrong size, or a pixel that is no input.
     pub fn forward(&mut self, images: &[f32]) -> Result<Vec<f32>, Error> {
-        let (got, want) = (images.len(), self.net.images_len());
-        if got != want {
-            return Err(Error::Batch(format!("got {got} numbers, planned for {want}")));
+        let (found, expected) = (images.len(), self.net.images_len());
+        if found != expected {
+            return Err(BatchError::Size { found, expected }.into());
         }
         check_input(&self.config.net, images)?;
         self.net.forward(images, true);
@@ -52,13 +52,12 @@ impl Trainer {
     /// There is not one number a logit, or no forward came before.
     pub fn backward(&mut self, gradient: &[f32]) -> Result<(), Error> {
         let net = &self.config.net;
-        let want = net.steps() * self.net.batch() * net.classes;
-        if gradient.len() != want {
-            let got = gradient.len();
-            return Err(Error::Batch(format!("got {got} numbers of a gradient, the logits are {want}")));
+        let expected = net.steps() * self.net.batch() * net.classes;
+        if gradient.len() != expected {
+            return Err(BatchError::GradientSize { found: gradient.len(), expected }.into());
         }
         if !std::mem::take(&mut self.is_forward) {
-            return Err(Error::Batch("a backward needs a forward before it, one for each".into()));
+            return Err(BatchError::NoForward.into());
         }
         self.net.backward_from(gradient);
         Ok(())
@@ -100,7 +99,7 @@ impl Trainer {
     /// [`Trainer::zero_gradients`].
     pub fn apply(&mut self, lr: f32) -> Result<f64, Error> {
         if !(lr >= 0.0 && lr.is_finite()) {
-            return Err(Error::Batch(format!("learning rate is {lr}, must be a finite number, 0 or more")));
+            return Err(BatchError::LearningRate(lr).into());
         }
         let lipschitz = self.net.backward_lipschitz(self.config.beta);
         let updated = self.update(lipschitz, lr);
@@ -119,7 +118,7 @@ impl Trainer {
     ) -> Loss {
         self.net.params_mut().zero_grads();
         self.net.forward(images, true);
-        let cross_entropy = self.net.backward_loss(labels, weights, &self.config.loss);
-        Loss { cross_entropy, lipschitz: self.net.backward_lipschitz(self.config.beta) }
+        let data_term = self.net.backward_loss(labels, weights, &self.config.loss);
+        Loss { data_term, lipschitz: self.net.backward_lipschitz(self.config.beta) }
     }
 }

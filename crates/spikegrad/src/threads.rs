@@ -16,14 +16,15 @@ pub fn with_threads<T: Send>(threads: Option<usize>, f: impl FnOnce() -> T + Sen
     if let Some(count) = threads
         && !(1..=MOST_THREADS).contains(&count)
     {
-        return Err(
-            ConfigError(format!("number of threads is {count}, must be from 1 to {MOST_THREADS}")).into()
-        );
+        return Err(ConfigError::new(format!(
+            "number of threads is {count}, must be from 1 to {MOST_THREADS}"
+        ))
+        .into());
     }
     #[cfg(feature = "parallel")]
     {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).build();
-        let pool = pool.map_err(|why| Error::System(format!("no threads can be started: {why}")))?;
+        let pool = pool.map_err(|why| Error::Threads(Box::new(why)))?;
         Ok(pool.install(f))
     }
     #[cfg(not(feature = "parallel"))]

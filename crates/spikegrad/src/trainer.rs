@@ -4,7 +4,7 @@ use crate::clock::Moment;
 use crate::config::with_copies;
 use crate::groups::{Span, spans};
 use crate::inputs::{check_input, check_logits, is_right};
-use crate::{Error, TrainConfig};
+use crate::{BatchError, Error, TrainConfig};
 use spikegrad_bptt::{ConfigError, Largest, optim};
 use spikegrad_models::{Net, Params, PlanReport, available};
 use spikegrad_tensor::memory::try_vec;
@@ -19,7 +19,7 @@ pub struct StepReport {
     /// Data term + Lipschitz term.
     pub loss: f64,
     /// The data term.
-    pub cross_entropy: f64,
+    pub data_term: f64,
     /// The Lipschitz term.
     pub lipschitz: f64,
     /// Images whose largest logit was their label's.
@@ -87,17 +87,14 @@ impl Trainer {
     pub fn from_net(mut net: Net, config: TrainConfig, level: Level) -> Result<Self, Error> {
         config.check()?;
         if *net.config() != config.net || net.batch() != config.batch {
-            return Err(ConfigError("the net was planned for another configuration or batch".into()).into());
+            return Err(ConfigError::new("the net was planned for another configuration or batch").into());
         }
         if config.beta > 0.0 {
             net.reserve_lipschitz()?;
         }
         let spans = spans(net.params(), &config.groups, &config.optimizer)?;
         let len = net.params().weights.len();
-        let moment = |used: bool| {
-            let moment = try_vec(if used { len } else { 0 }, 0.0);
-            moment.map_err(|error| ConfigError(error.to_string()))
-        };
+        let moment = |used: bool| try_vec(if used { len } else { 0 }, 0.0).map_err(ConfigError::from);
         let moments = [moment(true)?, moment(config.optimizer.moments() > 1)?];
         let estimates = net.params().buffers.clone();
         let mean_weights = config.weight_mean.map(|_| net.params().weights.clone());
@@ -133,7 +130,8 @@ impl Trainer {
     pub fn set_lr(&mut self, lr: Option<f32>) -> Result<(), Error> {
         match lr {
             Some(lr) if !(lr >= 0.0 && lr.is_finite()) => {
-                Err(ConfigError(format!("learning rate is {lr}, must be a finite number, 0 or more")).into())
+                Err(ConfigError::new(format!("learning rate is {lr}, must be a finite number, 0 or more"))
+                    .into())
             }
             lr => {
                 self.fixed_lr = lr;
@@ -220,17 +218,17 @@ impl Trainer {
         self.net.params_mut().zero_grads();
         self.net.forward(images, true);
         let forward_s = begin.seconds();
-        let cross_entropy = self.net.backward_loss(labels, weights, &self.config.loss);
+        let data_term = self.net.backward_loss(labels, weights, &self.config.loss);
         let lipschitz = self.net.backward_lipschitz(self.config.beta);
         let correct = self.count_correct(labels);
         let backward_s = begin.seconds() - forward_s;
-        let loss = cross_entropy + lipschitz;
+        let loss = data_term + lipschitz;
         if let Err(error) = self.update(loss, lr) {
             self.net.params_mut().buffers.copy_from_slice(&self.estimates);
             return Err(error);
         }
         let optimizer_s = begin.seconds() - forward_s - backward_s;
-        Ok(StepReport { loss, cross_entropy, lipschitz, correct, lr, forward_s, backward_s, optimizer_s })
+        Ok(StepReport { loss, data_term, lipschitz, correct, lr, forward_s, backward_s, optimizer_s })
     }
 
     /// Runs something on the net planned for `count` images of a batch.
@@ -341,8 +339,7 @@ impl Trainer {
         let image = full / batch;
         let count = images.len() / image;
         if count == 0 || count > batch || !images.len().is_multiple_of(image) {
-            let got = images.len();
-            return Err(Error::Batch(format!("got {got} numbers, need 1 to {batch} images of {image}")));
+            return Err(BatchError::PartialSize { found: images.len(), image, batch }.into());
         }
         check_input(&self.config.net, images)?;
         if images.len() == full {
@@ -388,14 +385,11 @@ impl Trainer {
     pub(crate) fn check_batch(&self, images: &[f32], labels: &[u32]) -> Result<(), Error> {
         let (batch, classes) = (self.net.batch(), self.config.net.classes);
         if images.len() != self.net.images_len() || labels.len() != batch {
-            let (got, want) = (images.len(), self.net.images_len());
-            let n = labels.len();
-            return Err(Error::Batch(format!(
-                "got {got} numbers and {n} labels, planned for {want} and {batch}"
-            )));
+            let (found, expected) = ((images.len(), labels.len()), (self.net.images_len(), batch));
+            return Err(BatchError::LabeledSize { found, expected }.into());
         }
         match labels.iter().find(|&&label| label as usize >= classes) {
-            Some(label) => Err(Error::Batch(format!("label {label} is no class, the net has {classes}"))),
+            Some(&label) => Err(BatchError::Label { label, classes }.into()),
             None => check_input(&self.config.net, images),
         }
     }
@@ -403,13 +397,10 @@ impl Trainer {
     pub(crate) fn check_weights(&self, labels: &[u32], weights: Option<&[f32]>) -> Result<(), Error> {
         let Some(weights) = weights else { return Ok(()) };
         if weights.len() != labels.len() {
-            let (got, want) = (weights.len(), labels.len());
-            return Err(Error::Batch(format!("got {got} weights of samples and {want} labels")));
+            return Err(BatchError::WeightCount { found: weights.len(), expected: labels.len() }.into());
         }
         match weights.iter().find(|w| !(**w >= 0.0 && w.is_finite())) {
-            Some(w) => {
-                Err(Error::Batch(format!("a sample's weight is {w}, must be a finite number, 0 or more")))
-            }
+            Some(&weight) => Err(BatchError::SampleWeight(weight).into()),
             None => Ok(()),
         }
     }

@@ -190,7 +190,7 @@ fn a_report_is_what_the_logits_say() {
         let report = trainer.train_batch(&images, &LABELS, 0.0).unwrap();
         let close =
             |got: f64, want: f64| assert!((got - want).abs() <= 1e-5 * want, "got {got}, want {want}");
-        close(report.cross_entropy, loss);
+        close(report.data_term, loss);
         close(report.lipschitz, lipschitz);
         close(report.loss, loss + lipschitz);
         assert_eq!(report.correct, right);

@@ -13,7 +13,7 @@
 
 use crate::register_tile::{Product, blocks_at_once, cover};
 use crate::tensor::{Block, LANES};
-use crate::{Kernel, Lanes, Level, Needs, Scratch};
+use crate::{Kernel, Lanes, Level, Scratch, Workspace};
 
 /// Blocks of columns in a chunk.
 const CHUNK: usize = 16;
@@ -27,6 +27,9 @@ const CHUNK: usize = 16;
 /// | `scratch` | grows once to D and two chunks | scratch |
 ///
 /// Numerics: each product is summed in `f32` in an order that depends on the shape alone, the squares in `f64`.
+///
+/// # Panics
+/// `grad` has another length than `weight`, or `rows` is 0.
 pub fn add_gram_gradient(
     level: Level,
     scale: f32,
@@ -46,9 +49,9 @@ pub fn add_gram_gradient(
 }
 
 /// What [`add_gram_gradient`] takes of a worker's buffers, for a matrix of `rows` by `cols`.
-pub fn needs(rows: usize, cols: usize) -> Needs {
+pub fn workspace(rows: usize, cols: usize) -> Workspace {
     let blocks = rows.min(cols).div_ceil(LANES);
-    Needs { blocks: (blocks + 2 * CHUNK) * blocks * LANES, ..Needs::default() }
+    Workspace { blocks: (blocks + 2 * CHUNK) * blocks * LANES, ..Workspace::default() }
 }
 
 /// The shorter side of a matrix and how to walk it.
@@ -91,7 +94,7 @@ impl Side {
 }
 
 /// Swaps what blocks stand for: [block of a][b][sixteen a] becomes [block of b][a][sixteen b].
-fn turn(from: &[Block], b: usize, to: &mut [Block]) {
+fn transpose(from: &[Block], b: usize, to: &mut [Block]) {
     let a = to.len() / b * LANES;
     for (block, to) in to.chunks_mut(a).enumerate() {
         for (i, to) in to.iter_mut().enumerate() {
@@ -123,7 +126,7 @@ impl Kernel for Gram<'_> {
         for (first, count) in side.chunks() {
             let (packed, turned) = (&mut packed[..count * padded], &mut other[..count * padded]);
             side.pack(weight, first, packed);
-            turn(packed, padded, turned);
+            transpose(packed, padded, turned);
             lower_half::<V>(blocks, packed, turned, d);
         }
         let square = finish(side.len, scale, d);

@@ -45,14 +45,20 @@ impl HalfTensor {
         Ok(())
     }
 
-    /// Overwrites the numbers with those of `from`, rounded. Panics if the sizes differ.
+    /// Overwrites the numbers with those of `from`, rounded.
+    ///
+    /// # Panics
+    /// The sizes differ.
     pub fn pack(&mut self, from: &Tensor, level: Level, workers: &mut Workers) {
         assert_eq!(self.dims, from.dims());
         let chunks = from.floats().chunks(CHUNK).zip(self.data.chunks_mut(CHUNK));
         workers.run(chunks, |(from, to), _| level.run(Round { from, to }));
     }
 
-    /// Writes the numbers to `to`. Panics if the sizes differ.
+    /// Writes the numbers to `to`.
+    ///
+    /// # Panics
+    /// The sizes differ.
     pub fn unpack(&self, to: &mut Tensor, level: Level, workers: &mut Workers) {
         assert_eq!(self.dims, to.dims());
         let chunks = self.data.chunks(CHUNK).zip(to.floats_mut().chunks_mut(CHUNK));

@@ -4,6 +4,7 @@
 //! compiles it for each instruction set. The vector types themselves cannot be named outside this crate: a
 //! kernel holding one is the proof that the processor has the instructions.
 
+use crate::tensor::LANES;
 use std::ops::{Add, Div, Mul, Sub};
 
 /// A vector of [`Self::WIDTH`] floats of one instruction set.
@@ -12,13 +13,24 @@ pub trait Lanes:
 {
     /// Floats in the vector: 4, 8 or 16.
     const WIDTH: usize;
+    /// Vectors that hold a block of sixteen channels: 4, 2 or 1. A vector of another width does not compile.
+    const REGISTERS: usize = {
+        assert!(matches!(Self::WIDTH, 4 | 8 | 16), "kernels are written for vectors of 4, 8 and 16 floats");
+        LANES / Self::WIDTH
+    };
     /// One truth value a lane.
     type Mask: Copy;
     /// Fills all lanes with `x`.
     fn splat(x: f32) -> Self;
-    /// Loads the first `WIDTH` floats of `src`. Panics if there are fewer.
+    /// Loads the first `WIDTH` floats of `src`.
+    ///
+    /// # Panics
+    /// `src` has fewer floats.
     fn load(src: &[f32]) -> Self;
-    /// Stores to the first `WIDTH` floats of `dst`. Panics if there are fewer.
+    /// Stores to the first `WIDTH` floats of `dst`.
+    ///
+    /// # Panics
+    /// `dst` has fewer floats.
     fn store(self, dst: &mut [f32]);
     /// `self · b + c`, rounded once where the instruction set can.
     fn fma(self, b: Self, c: Self) -> Self;
@@ -76,6 +88,57 @@ fn transpose_by_quarters(mut words: [u16; 16]) -> [u16; 16] {
         mask ^= mask << far;
     }
     words
+}
+
+/// Evaluates an expression with the constant `$registers` set to [`Lanes::REGISTERS`] of the vector type `$vector`.
+///
+/// A generic function cannot pass `V::REGISTERS` on as a const parameter. The macro therefore compiles the expression
+/// once for each number of registers and selects by the constant of the vector type.
+///
+/// ```
+/// use spikegrad_tensor::{Block, Kernel, Lanes, Level, with_registers};
+///
+/// struct Sum<'a>(&'a Block);
+///
+/// fn sum<V: Lanes, const H: usize>(block: &Block) -> f32 {
+///     let mut lanes = [0.0; 16];
+///     let total = (0..H).map(|h| V::load(&block.0[h * V::WIDTH..])).fold(V::splat(0.0), |a, b| a + b);
+///     total.store(&mut lanes);
+///     lanes.iter().sum()
+/// }
+///
+/// impl Kernel for Sum<'_> {
+///     type Output = f32;
+///     #[inline(always)]
+///     fn run<V: Lanes>(self) -> f32 {
+///         with_registers!(V, H => sum::<V, H>(self.0))
+///     }
+/// }
+///
+/// let block = Block(std::array::from_fn(|l| l as f32));
+/// for level in Level::available() {
+///     assert_eq!(level.run(Sum(&block)), 120.0);
+/// }
+/// ```
+#[macro_export]
+macro_rules! with_registers {
+    ($vector:ty, $registers:ident => $expression:expr) => {
+        match <$vector as $crate::Lanes>::REGISTERS {
+            1 => {
+                const $registers: usize = 1;
+                $expression
+            }
+            2 => {
+                const $registers: usize = 2;
+                $expression
+            }
+            4 => {
+                const $registers: usize = 4;
+                $expression
+            }
+            _ => unreachable!("a block fills 1, 2 or 4 registers"),
+        }
+    };
 }
 
 /// Work that runs on vectors of one instruction set.

@@ -22,11 +22,21 @@ enum Set {
 
 /// A level that was asked for and cannot be had.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LevelError(String);
+#[non_exhaustive]
+pub struct LevelError {
+    /// The name that was asked for.
+    pub name: String,
+    /// The names of the processor's levels.
+    pub available: Vec<&'static str>,
+    /// Whether the environment's variable `SPIKEGRAD_LEVEL` asked for it.
+    pub is_from_environment: bool,
+}
 
 impl fmt::Display for LevelError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        let from = if self.is_from_environment { "SPIKEGRAD_LEVEL: " } else { "" };
+        let (name, have) = (&self.name, self.available.join(", "));
+        write!(f, "{from}no level {name:?} on this processor, which has {have}")
     }
 }
 
@@ -62,7 +72,7 @@ impl Level {
     /// The variable holds no level's name, or one that this processor lacks.
     pub fn detect() -> Result<Level, LevelError> {
         match std::env::var("SPIKEGRAD_LEVEL") {
-            Ok(name) => name.parse().map_err(|LevelError(why)| LevelError(format!("SPIKEGRAD_LEVEL: {why}"))),
+            Ok(name) => name.parse().map_err(|why| LevelError { is_from_environment: true, ..why }),
             Err(_) => Ok(Level::available().pop().unwrap_or(Level::BASELINE)),
         }
     }
@@ -123,8 +133,8 @@ impl FromStr for Level {
     fn from_str(name: &str) -> Result<Level, LevelError> {
         let levels = Level::available();
         levels.iter().copied().find(|level| level.name() == name).ok_or_else(|| {
-            let have: Vec<_> = levels.iter().map(|level| level.name()).collect();
-            LevelError(format!("no level {name:?} on this processor, which has {}", have.join(", ")))
+            let available = levels.iter().map(|level| level.name()).collect();
+            LevelError { name: name.to_string(), available, is_from_environment: false }
         })
     }
 }
@@ -138,6 +148,9 @@ mod tests {
         for level in Level::available() {
             assert_eq!(level.name().parse(), Ok(level));
         }
-        assert!("avx9".parse::<Level>().is_err());
+        let error = "avx9".parse::<Level>().unwrap_err();
+        assert!(error.to_string().starts_with("no level \"avx9\" on this processor, which has baseline"));
+        let error = LevelError { is_from_environment: true, ..error };
+        assert!(error.to_string().starts_with("SPIKEGRAD_LEVEL: no level \"avx9\" on"));
     }
 }

@@ -26,7 +26,10 @@ impl<'a> Matrix<'a> {
         Self { data: self.data, size: (c, r), strides: (cs, rs) }
     }
 
-    /// Some of the rows. Panics if they are not there.
+    /// Some of the rows.
+    ///
+    /// # Panics
+    /// The matrix has no such rows.
     pub fn rows(self, rows: std::ops::Range<usize>) -> Self {
         let ((r, c), (rs, _)) = (self.size, self.strides);
         assert!(rows.start < rows.end && rows.end <= r);
@@ -41,7 +44,10 @@ impl<'a> Matrix<'a> {
 
 /// C = α·A·B + β·C, C row-major with rows `c_stride` apart.
 ///
-/// Panics if sizes do not agree or a slice is too short. With β = 0, C may hold NaN on entry.
+/// With β = 0, C may hold NaN on entry.
+///
+/// # Panics
+/// The sizes do not agree, or a slice is too short.
 #[allow(unsafe_code)]
 pub fn gemm(alpha: f32, a: Matrix<'_>, b: Matrix<'_>, beta: f32, c: &mut [f32], c_stride: usize) {
     let ((m, k), (kb, n)) = (a.size, b.size);
@@ -65,6 +71,9 @@ const FEW: usize = 4;
 ///
 /// Numerics: a row's result depends on how many rows there are only through which of two orders sums are taken in, one
 /// up to four rows and one beyond. Up to four rows nothing is allocated.
+///
+/// # Panics
+/// An argument is no feature vector (one pixel an image), or `bias` has not one number for each output.
 pub fn linear(x: &Tensor, weight: &[f32], bias: &[f32], y: &mut Tensor) {
     let (xd, yd) = (features(x.dims()), features(y.dims()));
     let w = Matrix::new(weight, (yd.c, xd.c), xd.c);
@@ -99,6 +108,9 @@ fn dots(x: &Tensor, weight: &[f32], y: &mut Tensor) {
 }
 
 /// dx = g·W: dx is overwritten.
+///
+/// # Panics
+/// An argument is no feature vector, or the sizes do not agree.
 pub fn linear_backward_input(g: &Tensor, weight: &[f32], dx: &mut Tensor) {
     let (gd, xd) = (features(g.dims()), features(dx.dims()));
     let w = Matrix::new(weight, (gd.c, xd.c), xd.c);
@@ -109,6 +121,9 @@ pub fn linear_backward_input(g: &Tensor, weight: &[f32], dx: &mut Tensor) {
 }
 
 /// dW += gᵀ·x and db += Σ_n g: both are added to.
+///
+/// # Panics
+/// An argument is no feature vector, or the sizes do not agree.
 pub fn linear_backward_weight(x: &Tensor, g: &Tensor, dw: &mut [f32], db: &mut [f32]) {
     let (gd, xd) = (features(g.dims()), features(x.dims()));
     let stride = gd.blocks() * LANES;

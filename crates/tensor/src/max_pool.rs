@@ -28,10 +28,7 @@ impl MaxPool {
     pub fn plan(input: Dims, kernel: usize, stride: usize, padding: usize) -> Result<Self, ShapeError> {
         let Dims { h, w, .. } = input;
         if kernel == 0 || stride == 0 || padding > kernel / 2 {
-            return Err(ShapeError::new(format!(
-                "pooling window {kernel}, stride {stride} and padding {padding}: window and stride must be at least 1, \
-                 the padding at most half of the window"
-            )));
+            return Err(ShapeError::Pooling { kernel, stride, padding });
         }
         let padded = |side: usize| side.checked_add(2 * padding).filter(|&side| side >= kernel);
         match (padded(h), padded(w)) {
@@ -39,7 +36,7 @@ impl MaxPool {
                 let output = Dims { h: (ph - kernel) / stride + 1, w: (pw - kernel) / stride + 1, ..input };
                 Ok(Self { input, output, kernel, stride, padding })
             }
-            _ => Err(ShapeError::new(format!("pooling window is {kernel}×{kernel}, image is {h}×{w}"))),
+            _ => Err(ShapeError::Window { kernel: (kernel, kernel), image: (h, w) }),
         }
     }
 

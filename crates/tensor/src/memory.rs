@@ -4,6 +4,7 @@ use std::fmt;
 
 /// Memory that could not be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NoMemory {
     /// Bytes asked for.
     pub bytes: u128,

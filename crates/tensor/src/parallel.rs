@@ -26,7 +26,7 @@ pub struct Scratch {
 impl Scratch {
     /// Returns the first `len` blocks, growing the buffer the first time.
     pub fn blocks(&mut self, len: usize) -> &mut [Block] {
-        grown(&mut self.blocks, len)
+        resized(&mut self.blocks, len)
     }
 
     /// Returns `len` floats of the same buffer.
@@ -35,20 +35,20 @@ impl Scratch {
         &mut bytemuck::cast_slice_mut(blocks)[..len]
     }
 
-    /// Elements each buffer has room for.
-    fn room(&self) -> [usize; 4] {
+    /// The capacity of each buffer, in elements.
+    fn capacities(&self) -> [usize; 4] {
         [self.blocks.capacity(), self.entries.capacity(), self.starts.capacity(), self.taps.capacity()]
     }
 
-    /// Makes room for as many elements in each buffer.
-    fn make_room(&mut self, room: [usize; 4]) {
-        fn grow<T>(buffer: &mut Vec<T>, room: usize) {
-            buffer.reserve_exact(room.saturating_sub(buffer.len()));
+    /// Grows each buffer to at least this capacity.
+    fn reserve(&mut self, capacities: [usize; 4]) {
+        fn grow<T>(buffer: &mut Vec<T>, capacity: usize) {
+            buffer.reserve_exact(capacity.saturating_sub(buffer.len()));
         }
-        grow(&mut self.blocks, room[0]);
-        grow(&mut self.entries, room[1]);
-        grow(&mut self.starts, room[2]);
-        grow(&mut self.taps, room[3]);
+        grow(&mut self.blocks, capacities[0]);
+        grow(&mut self.entries, capacities[1]);
+        grow(&mut self.starts, capacities[2]);
+        grow(&mut self.taps, capacities[3]);
     }
 }
 
@@ -67,9 +67,11 @@ pub(crate) struct Shared {
     pub lengths: Vec<u16>,
 }
 
-/// Elements that passes take of the buffers, so that memory is known before anything runs.
+/// The elements that passes use of each buffer of the [`Workers`], known before a pass runs.
+///
+/// A pass's workspace follows from shapes alone, so a net's memory can be planned, checked and reserved at once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Needs {
+pub struct Workspace {
     /// Blocks of packed weights, or of sums of their gradient.
     pub weights: usize,
     /// Look-up keys.
@@ -84,9 +86,9 @@ pub struct Needs {
     pub words: usize,
 }
 
-impl Needs {
-    /// What serves both.
-    pub fn most(self, other: Self) -> Self {
+impl Workspace {
+    /// Returns the least workspace that is large enough for both passes.
+    pub fn max(self, other: Self) -> Self {
         Self {
             weights: self.weights.max(other.weights),
             keys: self.keys.max(other.keys),
@@ -97,7 +99,7 @@ impl Needs {
         }
     }
 
-    /// Bytes, for so many workers.
+    /// Returns the bytes of the buffers, those of each of `workers` workers included.
     pub fn bytes(&self, workers: usize) -> u128 {
         let of = |count: usize, size: usize| count as u128 * size as u128;
         let worker = of(self.blocks, size_of::<Block>()) + of(self.words, size_of::<u16>());
@@ -110,7 +112,7 @@ impl Needs {
 }
 
 /// Returns the first `len` elements, growing the buffer the first time.
-pub(crate) fn grown<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) -> &mut [T] {
+pub(crate) fn resized<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) -> &mut [T] {
     if buffer.len() < len {
         buffer.resize(len, T::default());
     }
@@ -154,7 +156,7 @@ pub fn threads() -> usize {
 pub struct Workers {
     scratch: Vec<Scratch>,
     shared: Shared,
-    changes: Vec<u16>,
+    delta: Vec<u16>,
     moments: Vec<PlaneMoments>,
 }
 
@@ -173,21 +175,21 @@ impl Workers {
     /// Makes so many workers; a single one runs on the caller's thread, without a word to any pool.
     pub fn of(count: usize) -> Self {
         let scratch = (0..count.max(1)).map(|_| Scratch::default()).collect();
-        Self { scratch, shared: Shared::default(), changes: Vec::new(), moments: Vec::new() }
+        Self { scratch, shared: Shared::default(), delta: Vec::new(), moments: Vec::new() }
     }
 
-    /// Gets the memory of what passes need, so that none has to ask for more.
+    /// Allocates the buffers that passes of this workspace use, so that no pass allocates.
     ///
     /// # Errors
     /// There is no memory for it.
-    pub fn reserve(&mut self, needs: &Needs) -> Result<(), NoMemory> {
-        try_reserve(&mut self.shared.weights, needs.weights)?;
-        try_reserve(&mut self.shared.keys, needs.keys)?;
-        try_reserve(&mut self.shared.columns, needs.columns)?;
-        try_reserve(&mut self.moments, needs.planes)?;
+    pub fn reserve(&mut self, workspace: &Workspace) -> Result<(), NoMemory> {
+        try_reserve(&mut self.shared.weights, workspace.weights)?;
+        try_reserve(&mut self.shared.keys, workspace.keys)?;
+        try_reserve(&mut self.shared.columns, workspace.columns)?;
+        try_reserve(&mut self.moments, workspace.planes)?;
         self.scratch.iter_mut().try_for_each(|scratch| {
-            try_reserve(&mut scratch.blocks, needs.blocks)?;
-            try_reserve(&mut scratch.entries, needs.words)
+            try_reserve(&mut scratch.blocks, workspace.blocks)?;
+            try_reserve(&mut scratch.entries, workspace.words)
         })
     }
 
@@ -196,34 +198,23 @@ impl Workers {
         self.scratch.len()
     }
 
-    /// Takes the shared buffers for a pass; [`Workers::return_shared`] gives them back.
-    pub(crate) fn take_shared(&mut self) -> Shared {
-        std::mem::take(&mut self.shared)
+    /// Borrows the shared buffers for a pass.
+    pub(crate) fn shared(&mut self) -> Borrowed<'_, Shared> {
+        self.borrow(|workers| &mut workers.shared)
     }
 
-    /// Keeps the shared buffers for the next pass.
-    pub(crate) fn return_shared(&mut self, shared: Shared) {
-        self.shared = shared;
+    /// Borrows the buffer for the difference of spikes, which passes read while they use the shared buffers.
+    pub(crate) fn delta(&mut self) -> Borrowed<'_, Vec<u16>> {
+        self.borrow(|workers| &mut workers.delta)
     }
 
-    /// Takes the buffer for changes of spikes, which passes read while they use the shared ones.
-    pub(crate) fn take_changes(&mut self) -> Vec<u16> {
-        std::mem::take(&mut self.changes)
+    /// Borrows the buffer for planes' moments, which a convolution fills while it uses the shared buffers.
+    pub(crate) fn moments(&mut self) -> Borrowed<'_, Vec<PlaneMoments>> {
+        self.borrow(|workers| &mut workers.moments)
     }
 
-    /// Keeps the buffer for the next pass.
-    pub(crate) fn return_changes(&mut self, changes: Vec<u16>) {
-        self.changes = changes;
-    }
-
-    /// Takes the buffer for planes' moments, which a convolution fills while it uses the shared ones.
-    pub(crate) fn take_moments(&mut self) -> Vec<PlaneMoments> {
-        std::mem::take(&mut self.moments)
-    }
-
-    /// Keeps the buffer for the next pass.
-    pub(crate) fn return_moments(&mut self, moments: Vec<PlaneMoments>) {
-        self.moments = moments;
+    fn borrow<T: Default>(&mut self, slot: fn(&mut Self) -> &mut T) -> Borrowed<'_, T> {
+        Borrowed { buffer: std::mem::take(slot(self)), slot, workers: self }
     }
 
     /// Runs `work` on every item. Items are handed out in order, each to the next free worker.
@@ -246,10 +237,31 @@ impl Workers {
             }
         };
         serve_all(&mut self.scratch, &serve);
-        // Who does which task is chance: room that one worker needed now, another may need in the next step.
-        let most =
-            self.scratch.iter().map(Scratch::room).reduce(|a, b| std::array::from_fn(|k| a[k].max(b[k])));
-        self.scratch.iter_mut().for_each(|scratch| scratch.make_room(most.unwrap_or_default()));
+        // Chance decides which worker runs which task: a buffer that one worker has grown now, another worker may need
+        // in the next step.
+        let larger = |a: [usize; 4], b: [usize; 4]| std::array::from_fn(|k| a[k].max(b[k]));
+        let largest = self.scratch.iter().map(Scratch::capacities).reduce(larger).unwrap_or_default();
+        self.scratch.iter_mut().for_each(|scratch| scratch.reserve(largest));
+    }
+}
+
+/// A buffer of the workers, beside the workers themselves: a pass uses both. Dropping the guard puts the buffer back.
+pub(crate) struct Borrowed<'a, T: Default> {
+    buffer: T,
+    slot: fn(&mut Workers) -> &mut T,
+    workers: &'a mut Workers,
+}
+
+impl<T: Default> Borrowed<'_, T> {
+    /// Splits the guard into the buffer and the workers.
+    pub fn split(&mut self) -> (&mut T, &mut Workers) {
+        (&mut self.buffer, self.workers)
+    }
+}
+
+impl<T: Default> Drop for Borrowed<'_, T> {
+    fn drop(&mut self) {
+        *(self.slot)(self.workers) = std::mem::take(&mut self.buffer);
     }
 }
 
@@ -278,7 +290,10 @@ pub struct Timeline<'a, T> {
 unsafe impl<T: Send> Send for Timeline<'_, T> {}
 
 impl<T> Timeline<'_, T> {
-    /// The plane at time step `t`. Panics if there is no such step.
+    /// The plane at time step `t`.
+    ///
+    /// # Panics
+    /// There is no such step.
     #[inline]
     pub fn at(&mut self, t: usize) -> &mut [T] {
         assert!(t < self.times);
@@ -289,7 +304,10 @@ impl<T> Timeline<'_, T> {
 }
 
 impl<T> Timeline<'_, T> {
-    /// The planes at time steps `t − 1` and `t`. Panics if there are no such steps.
+    /// The planes at time steps `t − 1` and `t`.
+    ///
+    /// # Panics
+    /// One of the steps does not exist.
     #[inline]
     pub fn pair(&mut self, t: usize) -> (&mut [T], &mut [T]) {
         assert!((1..self.times).contains(&t));
@@ -304,7 +322,8 @@ impl<T> Timeline<'_, T> {
 
 /// Splits a buffer of `times` × many planes of `plane` elements into timelines, one for each plane of a step.
 ///
-/// Panics if the buffer is not made of `times` equal runs of whole planes.
+/// # Panics
+/// The buffer is not made of `times` equal runs of whole planes.
 pub fn timelines<T: Send>(
     buffer: &mut [T],
     times: usize,

@@ -18,11 +18,7 @@ impl AvgPool {
     /// The window is empty or larger than the image.
     pub fn plan(input: Dims, kernel: (usize, usize)) -> Result<Self, ShapeError> {
         if kernel.0 == 0 || kernel.1 == 0 || kernel.0 > input.h || kernel.1 > input.w {
-            let Dims { h, w, .. } = input;
-            return Err(ShapeError::new(format!(
-                "pooling window is {}×{}, image is {h}×{w}",
-                kernel.0, kernel.1
-            )));
+            return Err(ShapeError::Window { kernel, image: (input.h, input.w) });
         }
         let output = Dims { h: input.h / kernel.0, w: input.w / kernel.1, ..input };
         Ok(Self { input, output, kernel })
@@ -34,6 +30,9 @@ impl AvgPool {
     }
 
     /// Averages: y is overwritten.
+    ///
+    /// # Panics
+    /// A size differs from the planned one.
     pub fn forward(&self, x: &Tensor, y: &mut Tensor, workers: &mut Workers) {
         assert_eq!((x.dims(), y.dims()), (self.input, self.output));
         let scale = 1.0 / (self.kernel.0 * self.kernel.1) as f32;
@@ -51,6 +50,9 @@ impl AvgPool {
     }
 
     /// Spreads the gradient: dx = g / (kh·kw) inside windows, 0 in rows left over; dx is overwritten.
+    ///
+    /// # Panics
+    /// A size differs from the planned one.
     pub fn backward(&self, g: &Tensor, dx: &mut Tensor, workers: &mut Workers) {
         assert_eq!((g.dims(), dx.dims()), (self.output, self.input));
         let scale = 1.0 / (self.kernel.0 * self.kernel.1) as f32;
@@ -73,6 +75,9 @@ impl AvgPool {
 }
 
 /// Reorders an image to one feature vector in the order channel, row, column, as PyTorch's `flatten`.
+///
+/// # Panics
+/// `y` has not one feature for each number of an image, or another number of images.
 pub fn flatten(x: &Tensor, y: &mut Tensor) {
     let (d, features) = (x.dims(), y.dims());
     assert_eq!((features.n, features.c, features.pixels()), (d.n, d.c * d.pixels(), 1));
@@ -87,6 +92,9 @@ pub fn flatten(x: &Tensor, y: &mut Tensor) {
 }
 
 /// Brings a feature gradient back to the image's order; dx is overwritten.
+///
+/// # Panics
+/// `g` has not one feature for each number of an image, or another number of images.
 pub fn flatten_backward(g: &Tensor, dx: &mut Tensor) {
     let (d, features) = (dx.dims(), g.dims());
     assert_eq!((features.n, features.c, features.pixels()), (d.n, d.c * d.pixels(), 1));

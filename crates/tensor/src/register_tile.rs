@@ -18,7 +18,7 @@ pub(crate) trait Run {
 /// share it among the vectors of one block.
 #[inline(always)]
 pub(crate) fn blocks_at_once<V: Lanes>() -> usize {
-    if V::WIDTH == LANES { 2 } else { 1 }
+    if V::REGISTERS == 1 { 2 } else { 1 }
 }
 
 /// Covers `count` outputs of `blocks` ≤ [`blocks_at_once`] blocks with tiles: the widest that the registers
@@ -30,21 +30,22 @@ pub(crate) fn blocks_at_once<V: Lanes>() -> usize {
 pub(crate) fn cover<V: Lanes>(blocks: usize, count: usize, run: &mut impl Run) {
     let mut done = 0;
     while done < count {
-        done += match (V::WIDTH, blocks, count - done) {
-            (16, 2, 12..16 | 20..) => tile::<V, 2, 1, 12>(run, done),
-            (16, 2, 8..) => tile::<V, 2, 1, 8>(run, done),
-            (16, 2, 4..) => tile::<V, 2, 1, 4>(run, done),
-            (16, 2, _) => tile::<V, 2, 1, 1>(run, done),
-            (16, _, 16..) => tile::<V, 1, 1, 16>(run, done),
-            (16, _, 8..) => tile::<V, 1, 1, 8>(run, done),
-            (16, _, 4..) => tile::<V, 1, 1, 4>(run, done),
-            (16, _, _) => tile::<V, 1, 1, 1>(run, done),
-            (8, _, 6 | 7 | 9..) => tile::<V, 1, 2, 6>(run, done),
-            (8, _, 4..) => tile::<V, 1, 2, 4>(run, done),
-            (8, _, 2..) => tile::<V, 1, 2, 2>(run, done),
-            (8, _, _) => tile::<V, 1, 2, 1>(run, done),
-            (_, _, 2..) => tile::<V, 1, 4, 2>(run, done),
-            _ => tile::<V, 1, 4, 1>(run, done),
+        done += match (V::REGISTERS, blocks, count - done) {
+            (1, 2, 12..16 | 20..) => tile::<V, 2, 1, 12>(run, done),
+            (1, 2, 8..) => tile::<V, 2, 1, 8>(run, done),
+            (1, 2, 4..) => tile::<V, 2, 1, 4>(run, done),
+            (1, 2, _) => tile::<V, 2, 1, 1>(run, done),
+            (1, _, 16..) => tile::<V, 1, 1, 16>(run, done),
+            (1, _, 8..) => tile::<V, 1, 1, 8>(run, done),
+            (1, _, 4..) => tile::<V, 1, 1, 4>(run, done),
+            (1, _, _) => tile::<V, 1, 1, 1>(run, done),
+            (2, _, 6 | 7 | 9..) => tile::<V, 1, 2, 6>(run, done),
+            (2, _, 4..) => tile::<V, 1, 2, 4>(run, done),
+            (2, _, 2..) => tile::<V, 1, 2, 2>(run, done),
+            (2, _, _) => tile::<V, 1, 2, 1>(run, done),
+            (4, _, 2..) => tile::<V, 1, 4, 2>(run, done),
+            (4, _, _) => tile::<V, 1, 4, 1>(run, done),
+            _ => unreachable!("a block fills 1, 2 or 4 registers"),
         };
     }
 }

@@ -42,7 +42,10 @@ impl Spikes {
         spikes
     }
 
-    /// Packs `src`, in the order n, c, h, w: every number but zero is a spike. Panics if the lengths differ.
+    /// Packs `src`, in the order n, c, h, w: every number but zero is a spike.
+    ///
+    /// # Panics
+    /// The lengths differ.
     pub fn copy_from_nchw(&mut self, src: &[f32]) {
         assert_eq!(src.len(), self.dims.len());
         let (d, hw) = (self.dims, self.dims.pixels());
@@ -58,7 +61,10 @@ impl Spikes {
         }
     }
 
-    /// Writes 0.0 and 1.0 into `tensor`. Panics if the sizes differ.
+    /// Writes 0.0 and 1.0 into `tensor`.
+    ///
+    /// # Panics
+    /// The sizes differ.
     pub fn unpack(&self, tensor: &mut Tensor) {
         assert_eq!(self.dims, tensor.dims());
         for (word, block) in self.words.iter().zip(tensor.blocks_mut()) {

@@ -133,14 +133,17 @@ impl Tensor {
     /// `src` does not hold `dims.len()` numbers.
     pub fn from_nchw(dims: Dims, src: &[f32]) -> Result<Self, ShapeError> {
         if src.len() != dims.len() {
-            return Err(ShapeError::new(format!("{dims:?} needs {} numbers, got {}", dims.len(), src.len())));
+            return Err(ShapeError::Length { dims, found: src.len() });
         }
         let mut tensor = Self::zeros(dims);
         tensor.copy_from_nchw(src);
         Ok(tensor)
     }
 
-    /// Overwrites the tensor with `src` in the order n, c, h, w. Panics if the lengths differ.
+    /// Overwrites the tensor with `src` in the order n, c, h, w.
+    ///
+    /// # Panics
+    /// The lengths differ.
     pub fn copy_from_nchw(&mut self, src: &[f32]) {
         assert_eq!(src.len(), self.dims.len());
         let (d, hw) = (self.dims, self.dims.pixels());
@@ -152,7 +155,10 @@ impl Tensor {
         }
     }
 
-    /// Writes the tensor to `dst` in the order n, c, h, w. Panics if the lengths differ.
+    /// Writes the tensor to `dst` in the order n, c, h, w.
+    ///
+    /// # Panics
+    /// The lengths differ.
     pub fn copy_to_nchw(&self, dst: &mut [f32]) {
         assert_eq!(dst.len(), self.dims.len());
         let (d, hw) = (self.dims, self.dims.pixels());

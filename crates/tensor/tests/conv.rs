@@ -46,11 +46,11 @@ enum Input {
     Dense,
     Spikes(SpikeKernel),
     /// Spikes of as many steps as there are images, from their changes.
-    Changes,
+    Delta,
 }
 
 const INPUTS: &[Input] =
-    &[Input::Dense, Input::Spikes(SpikeKernel::Lookup), Input::Spikes(SpikeKernel::Lists), Input::Changes];
+    &[Input::Dense, Input::Spikes(SpikeKernel::Lookup), Input::Spikes(SpikeKernel::Sparse), Input::Delta];
 
 fn case(shape: Shape, kind: Input, level: Level) -> Case {
     let [n, ci, h, w, co, k, stride, pad] = shape;
@@ -60,7 +60,7 @@ fn case(shape: Shape, kind: Input, level: Level) -> Case {
     match kind {
         Input::Dense => {}
         Input::Spikes(kernel) => conv = conv.with_spike_kernel(kernel),
-        Input::Changes => conv = conv.with_steps(n, DeltaKernels::On),
+        Input::Delta => conv = conv.with_steps(n, DeltaKernels::On),
     }
     conv.set_input_gradient(InputGradient::Direct);
     let mut rng = Rng::new(7);
@@ -153,7 +153,7 @@ struct Terms {
 /// the gradients from t on.
 fn terms(c: &Case, kind: Input) -> Terms {
     let (x, g, n) = (abs(&wide(&c.x)), abs(&wide(&c.g)), c.shape.n);
-    if kind != Input::Changes {
+    if kind != Input::Delta {
         return Terms { times: 1, y_x: x.clone(), x, dw_g: g };
     }
     let (image, out) = (x.len() / n, g.len() / n);
@@ -175,7 +175,7 @@ fn gradients_accumulate_where_promised() {
             // Changes are added in three parts; all else at once.
             let Terms { x, dw_g, .. } = terms(&c, kind);
             let mut size = reference::conv_weight_grad(&c.shape, &x, &dw_g);
-            size.iter_mut().for_each(|size| *size = if kind == Input::Changes { *size + 1.0 } else { 0.0 });
+            size.iter_mut().for_each(|size| *size = if kind == Input::Delta { *size + 1.0 } else { 0.0 });
             let want: Vec<f64> = dw.iter().map(|&dw| f64::from(dw + 1.0)).collect();
             assert_sums(&format!("dw on one {kind:?}"), &dw_on_one, &want, &size, 2 * 3 + 1);
         }

@@ -167,6 +167,9 @@ pub fn finite_difference(f: impl Fn(&[f64]) -> f64, x: &[f64], direction: &[f64]
 }
 
 /// `Σ aᵢ·bᵢ`.
+///
+/// # Panics
+/// The lengths differ.
 pub fn dot(a: &[f64], b: &[f64]) -> f64 {
     assert_eq!(a.len(), b.len(), "lengths of a and b");
     a.iter().zip(b).map(|(a, b)| a * b).sum()

@@ -94,6 +94,9 @@ impl Conv {
 }
 
 /// Convolves `x` with `wt`.
+///
+/// # Panics
+/// A slice has another length than `conv` says.
 pub fn conv_forward(conv: &Conv, x: &[f64], wt: &[f64]) -> Vec<f64> {
     assert_eq!((x.len(), wt.len()), (conv.x_len(), conv.w_len()), "sizes of x and wt");
     let mut y = vec![0.0; conv.y_len()];
@@ -102,6 +105,9 @@ pub fn conv_forward(conv: &Conv, x: &[f64], wt: &[f64]) -> Vec<f64> {
 }
 
 /// Gradient with respect to the input, given the gradient `g` at the output.
+///
+/// # Panics
+/// A slice has another length than `conv` says.
 pub fn conv_input_grad(conv: &Conv, g: &[f64], wt: &[f64]) -> Vec<f64> {
     assert_eq!((g.len(), wt.len()), (conv.y_len(), conv.w_len()), "sizes of g and wt");
     let mut dx = vec![0.0; conv.x_len()];
@@ -110,6 +116,9 @@ pub fn conv_input_grad(conv: &Conv, g: &[f64], wt: &[f64]) -> Vec<f64> {
 }
 
 /// Gradient with respect to the weights, given the gradient `g` at the output.
+///
+/// # Panics
+/// A slice has another length than `conv` says.
 pub fn conv_weight_grad(conv: &Conv, x: &[f64], g: &[f64]) -> Vec<f64> {
     assert_eq!((x.len(), g.len()), (conv.x_len(), conv.y_len()), "sizes of x and g");
     let mut dw = vec![0.0; conv.w_len()];

@@ -23,6 +23,9 @@ pub struct Linear {
 }
 
 /// Multiplies by the weights and adds the bias; an empty `bias` stands for none.
+///
+/// # Panics
+/// A slice has another length than `linear` says.
 pub fn linear_forward(linear: &Linear, x: &[f64], wt: &[f64], bias: &[f64]) -> Vec<f64> {
     let Linear { n, inputs, outputs } = *linear;
     assert_eq!((x.len(), wt.len()), (n * inputs, outputs * inputs), "sizes of x and wt");

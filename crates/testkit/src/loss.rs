@@ -18,6 +18,9 @@ pub struct Tet {
 }
 
 /// Cross-entropy of `logits` (n × classes) against `labels` (n), mean over n.
+///
+/// # Panics
+/// There is not one row of logits for each label.
 pub fn cross_entropy(logits: &[f64], labels: &[usize], classes: usize, smoothing: f64) -> (f64, Vec<f64>) {
     let n = labels.len() as f64;
     assert_eq!(logits.len(), labels.len() * classes, "size of logits");

@@ -17,10 +17,10 @@ pub use crate::layout::{LossKind, NetConfig, NetKind, NormKind};
 pub struct StepResult {
     /// Mean over time of the read-out (n × classes).
     pub logits: Vec<f64>,
-    /// `cross_entropy + lipschitz`.
+    /// `data_term + lipschitz`.
     pub loss: f64,
     /// The data term: cross-entropy or TET.
-    pub cross_entropy: f64,
+    pub data_term: f64,
     /// The Lipschitz term.
     pub lipschitz: f64,
     /// Mean spike of each LIF layer (ReLU twin: share of outputs above 0).
@@ -64,7 +64,7 @@ pub fn step(config: &NetConfig, lookup: Lookup, images: &[f64], labels: &[usize]
     StepResult {
         logits: net.tape.value(logits).to_vec(),
         loss: net.tape.value(loss)[0],
-        cross_entropy: net.tape.value(data_loss)[0],
+        data_term: net.tape.value(data_loss)[0],
         lipschitz: net.tape.value(lipschitz)[0],
         rates: net.rates(),
         grads: net.params.iter().map(|(name, &var)| (name.clone(), grads.of(var))).collect(),

@@ -72,6 +72,9 @@ impl Norm {
 }
 
 /// Normalises with the batch's own statistics.
+///
+/// # Panics
+/// `x` has another length than `norm` says.
 pub fn norm_forward(norm: &Norm, x: &[f64], gamma: &[f64], beta: &[f64]) -> NormOutput {
     assert_eq!(x.len(), norm.n * norm.c * norm.hw, "size of x");
     let mut mean = norm.channel_sums(|i| x[i]);

@@ -61,6 +61,9 @@ impl Pool {
 }
 
 /// Averages every window of `x`.
+///
+/// # Panics
+/// The slice has another length than `pool` says.
 pub fn avg_pool_forward(pool: &Pool, x: &[f64]) -> Vec<f64> {
     assert_eq!(x.len(), pool.x_len(), "size of x");
     let mut y = vec![0.0; pool.y_len()];
@@ -69,6 +72,9 @@ pub fn avg_pool_forward(pool: &Pool, x: &[f64]) -> Vec<f64> {
 }
 
 /// Gradient with respect to the input of [`avg_pool_forward`].
+///
+/// # Panics
+/// The slice has another length than `pool` says.
 pub fn avg_pool_backward(pool: &Pool, g: &[f64]) -> Vec<f64> {
     assert_eq!(g.len(), pool.y_len(), "size of g");
     let mut dx = vec![0.0; pool.x_len()];

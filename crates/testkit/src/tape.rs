@@ -95,6 +95,9 @@ impl Tape {
     }
 
     /// Gradients of the scalar `loss` with respect to everything on the tape.
+    ///
+    /// # Panics
+    /// The loss is not one number.
     pub fn backward(&self, loss: Var) -> Grads {
         assert_eq!(self.value(loss).len(), 1, "the loss is one number");
         self.backward_from(loss, vec![1.0])
@@ -117,6 +120,9 @@ impl Tape {
     }
 
     /// `a + b`.
+    ///
+    /// # Panics
+    /// The shapes differ.
     pub fn add(&mut self, a: Var, b: Var) -> Var {
         assert_eq!(self.shape(a), self.shape(b), "shapes of a sum");
         let value = self.value(a).iter().zip(self.value(b)).map(|(a, b)| a + b).collect();
@@ -124,6 +130,9 @@ impl Tape {
     }
 
     /// `a · b`, element by element.
+    ///
+    /// # Panics
+    /// The shapes differ.
     pub fn mul(&mut self, a: Var, b: Var) -> Var {
         assert_eq!(self.shape(a), self.shape(b), "shapes of a product");
         let (va, vb) = (self.rc(a), self.rc(b));
@@ -185,6 +194,9 @@ impl Tape {
     }
 
     /// Part `t` of `steps` equal parts along the outermost axis.
+    ///
+    /// # Panics
+    /// The outermost axis does not divide into the steps.
     pub fn step(&mut self, a: Var, t: usize, steps: usize) -> Var {
         let mut shape = self.shape(a).to_vec();
         assert_eq!(shape[0] % steps, 0, "steps divide the outermost axis");

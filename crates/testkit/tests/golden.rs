@@ -195,7 +195,7 @@ fn check(path: &Path) {
             ("buffer_after", rest) => result.buffers[rest].clone(),
             ("out", "logits") => result.logits.clone(),
             ("out", "loss") => vec![result.loss],
-            ("out", "cross_entropy") => vec![result.cross_entropy],
+            ("out", "cross_entropy") => vec![result.data_term],
             ("out", "lipschitz") => vec![result.lipschitz],
             ("out", rest) => vec![result.rates[rest.strip_prefix("rate.").expect("a rate")]],
             _ => continue,

@@ -77,7 +77,7 @@ impl FromStr for Reset {
     fn from_str(name: &str) -> Result<Self, ConfigError> {
         let known = || Reset::ALL.map(Reset::name).join(", ");
         let found = Reset::ALL.into_iter().find(|reset| reset.name() == name);
-        found.ok_or_else(|| ConfigError(format!("no reset is called {name:?}; known: {}", known())))
+        found.ok_or_else(|| ConfigError::unknown("reset", name, known()))
     }
 }
 
@@ -177,9 +177,7 @@ impl LifConfig {
     /// # Errors
     /// Names the first that is not.
     pub fn check(&self) -> Result<(), ConfigError> {
-        let bad = |what: &str, value: f32, want: &str| {
-            Err(ConfigError(format!("{what} is {value}, must be {want}")))
-        };
+        let bad = |what: &str, value: f32, want: &str| Err(ConfigError::out_of_range(what, value, want));
         match self {
             c if !(c.threshold > 0.0 && c.threshold.is_finite()) => {
                 bad("threshold", c.threshold, "positive and finite")
@@ -209,7 +207,7 @@ impl LifConfig {
 
 /// How a unit turns its current into an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fire {
+pub enum Activation {
     /// Spikes, 0 or 1.
     Spike,
     /// The surrogate's primitive instead of the step: the differentiable twin of gradient checks.
@@ -252,11 +250,11 @@ pub enum Output<'a> {
 
 /// A unit ready to run: neuron, output size, time steps.
 #[derive(Clone, Copy, Debug)]
-pub struct Unit<'a> {
+pub struct LifLayer<'a> {
     /// The neuron.
     pub lif: &'a LifConfig,
     /// How it fires.
-    pub fire: Fire,
+    pub activation: Activation,
     /// Output size: n = steps·batch.
     pub dims: Dims,
     /// T.
@@ -274,14 +272,20 @@ pub type DecaySums = [f64; LANES];
 /// Sums over a plane for batch norm's backward: Σ∂u, then Σ∂u·(y − mean) of each source, if it is affine.
 pub type PlaneSums = [[f64; LANES]; 1 + MAX_SOURCES];
 
-impl Unit<'_> {
+impl LifLayer<'_> {
     /// Unrolls the neurons over all steps, membranes beginning at 0: outputs are overwritten.
+    ///
+    /// # Panics
+    /// There are more than [`MAX_SOURCES`] sources, or a size is not the layer's.
     pub fn forward(&self, sources: &[Source<'_>], output: Output<'_>, workers: &mut Workers) {
         self.forward_from(None, sources, output, workers);
     }
 
-    /// As [`Unit::forward`], but membranes (batch, c, h, w) begin at what `membranes` holds, which is overwritten with
+    /// As [`LifLayer::forward`], but membranes (batch, c, h, w) begin at what `membranes` holds, which is overwritten with
     /// what the last step leaves: a stream unrolled in pieces has the same bits as in one.
+    ///
+    /// # Panics
+    /// There are more than [`MAX_SOURCES`] sources, or a size is not the layer's.
     pub fn forward_from(
         &self,
         membranes: Option<&mut Tensor>,
@@ -321,8 +325,11 @@ impl Unit<'_> {
     /// | `gradient` | ∂L/∂o (steps·batch, c, h, w) | overwritten with ∂L/∂u |
     /// | `sums` | one for each (image of the batch, channel block) | overwritten |
     ///
-    /// Where one frame serves every step ([`Unit::is_static`]), the first `batch` images of `gradient` receive
+    /// Where one frame serves every step ([`LifLayer::is_static`]), the first `batch` images of `gradient` receive
     /// the sum of ∂L/∂u over time and the others are left as they are.
+    ///
+    /// # Panics
+    /// There are more than [`MAX_SOURCES`] sources, or a size is not the layer's.
     pub fn backward(
         &self,
         sources: &[Source<'_>],
@@ -333,7 +340,10 @@ impl Unit<'_> {
         self.backward_recorded(sources, gradient, sums, workers, None);
     }
 
-    /// As [`Unit::backward`], with somebody looking on.
+    /// As [`LifLayer::backward`], with somebody looking on.
+    ///
+    /// # Panics
+    /// There are more than [`MAX_SOURCES`] sources, or a size is not the layer's.
     pub fn backward_recorded(
         &self,
         sources: &[Source<'_>],
@@ -345,8 +355,12 @@ impl Unit<'_> {
         self.backward_learned(sources, gradient, (sums, &mut []), workers, listener);
     }
 
-    /// As [`Unit::backward_recorded`], and the decay's gradient: beside `sums` stands one [`DecaySums`] for each of them,
+    /// As [`LifLayer::backward_recorded`], and the decay's gradient: beside `sums` stands one [`DecaySums`] for each of them,
     /// overwritten, or none where the decay is not learned.
+    ///
+    /// # Panics
+    /// There are more than [`MAX_SOURCES`] sources, a size is not the layer's, or `decay` is neither empty nor as long as
+    /// `sums`.
     pub fn backward_learned(
         &self,
         sources: &[Source<'_>],
@@ -379,6 +393,6 @@ impl Unit<'_> {
 
     fn plane<'b>(&'b self, sources: &'b [Source<'b>], index: usize) -> Plane<'b> {
         assert!(sources.len() <= MAX_SOURCES);
-        Plane { unit: self, sources, index }
+        Plane { layer: self, sources, index }
     }
 }

@@ -3,7 +3,7 @@
 //! The kernel itself hands it over, tile by tile, while it runs; there is no second implementation to agree with it.
 //! Nobody asking costs one comparison a tile.
 
-use super::Unit;
+use super::LifLayer;
 use super::unrolled::{TILE, terms};
 use spikegrad_tensor::{Block, Lanes};
 use std::fmt::Debug;
@@ -54,7 +54,7 @@ pub struct Returned<'a> {
     pub du: &'a [Block],
 }
 
-/// Who looks on while [`Unit::backward_recorded`] runs; several threads call it, in no fixed order of tiles.
+/// Who looks on while [`LifLayer::backward_recorded`] runs; several threads call it, in no fixed order of tiles.
 pub trait Recorder: Debug + Send + Sync {
     /// Takes a tile at a step, while the membranes are derived again: steps from 0 to T − 1.
     fn charged(&self, place: Place, values: Charged<'_>);
@@ -70,14 +70,14 @@ pub type Listener<'a> = (&'a dyn Recorder, usize);
 pub(super) fn hand_over<V: Lanes, const H: usize>(
     recorder: &dyn Recorder,
     place: Place,
-    unit: &Unit<'_>,
+    layer: &LifLayer<'_>,
     (e, u, a): (&[Block], &[Block], &[Block]),
 ) {
     let [mut o, mut total, mut h, mut factor, mut du] = [[Block::default(); TILE]; 5];
     for i in 0..e.len() {
         for from in (0..H).map(|h| h * V::WIDTH) {
             let [e, u, a] = [e, u, a].map(|tile| V::load(&tile[i].0[from..]));
-            let terms = terms(unit.lif, unit.fire, unit.lif.reset, e, a, u);
+            let terms = terms(layer.lif, layer.activation, layer.lif.reset, e, a, u);
             terms.o.store(&mut o[i].0[from..]);
             terms.total.store(&mut total[i].0[from..]);
             terms.h.store(&mut h[i].0[from..]);

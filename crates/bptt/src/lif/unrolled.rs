@@ -9,10 +9,10 @@
 //! tensor is read or written once; (3) tiles to come are prefetched.
 
 use super::record::{Charged, Listener, Place, hand_over};
-use super::{DecaySums, Fire, LifConfig, MAX_SOURCES, PlaneSums, Reset, Source, Unit};
+use super::{Activation, DecaySums, LifConfig, LifLayer, MAX_SOURCES, PlaneSums, Reset, Source};
 use crate::sgs::{factor, sgs};
 use spikegrad_tensor::parallel::Timeline;
-use spikegrad_tensor::{Block, Kernel, LANES, Lanes, Scratch, Tensor};
+use spikegrad_tensor::{Block, Kernel, LANES, Lanes, Scratch, Tensor, with_registers};
 use std::array::from_fn;
 use std::ops::Range;
 
@@ -26,7 +26,7 @@ type Step = [[Block; TILE]; 1 + MAX_SOURCES];
 
 /// All steps of one channel block of one image.
 pub(super) struct Plane<'a> {
-    pub unit: &'a Unit<'a>,
+    pub layer: &'a LifLayer<'a>,
     pub sources: &'a [Source<'a>],
     /// Image of the batch × channel blocks + channel block.
     pub index: usize,
@@ -61,8 +61,8 @@ impl Plane<'_> {
     /// Where pixel 0 at step t lies in a tensor of `n` images.
     #[inline(always)]
     fn at(&self, n: usize, t: usize) -> usize {
-        let d = self.unit.dims;
-        let frames = d.n / self.unit.steps;
+        let d = self.layer.dims;
+        let frames = d.n / self.layer.steps;
         let t = if n == frames { 0 } else { t };
         (t * frames * d.blocks() + self.index) * d.pixels()
     }
@@ -77,18 +77,18 @@ impl Plane<'_> {
 
     /// First channel of this block.
     fn channel(&self) -> usize {
-        self.index % self.unit.dims.blocks() * LANES
+        self.index % self.layer.dims.blocks() * LANES
     }
 
     /// Channels of this block; the lanes past them are padding.
     fn channels(&self) -> usize {
-        (self.unit.dims.c - self.channel()).min(LANES)
+        (self.layer.dims.c - self.channel()).min(LANES)
     }
 
     /// Where a tile lies, for who looks on.
     fn place(&self, layer: usize, step: usize, pixels: &Range<usize>) -> Place {
         let channels = self.channel()..self.channel() + self.channels();
-        let image = self.index / self.unit.dims.blocks();
+        let image = self.index / self.layer.dims.blocks();
         Place { layer, step, image, channels, pixels: pixels.clone() }
     }
 
@@ -133,14 +133,14 @@ impl Plane<'_> {
     /// Turns the current of a tile into u[t], and m[t−1] into m[t].
     #[inline(always)]
     fn charge<V: Lanes, const H: usize>(&self, x: &mut [Block], m: &mut [Block]) {
-        let (lif, fire) = (self.unit.lif, self.unit.fire);
-        if matches!(fire, Fire::Relu | Fire::Identity) {
+        let (lif, activation) = (self.layer.lif, self.layer.activation);
+        if matches!(activation, Activation::Relu | Activation::Identity) {
             return;
         }
-        match (fire, lif.reset.is_hard()) {
-            (Fire::Spike, true) => charge_tile::<V, H>(lif, Fire::Spike, true, x, m),
-            (Fire::Spike, false) => charge_tile::<V, H>(lif, Fire::Spike, false, x, m),
-            (fire, hard) => charge_tile::<V, H>(lif, fire, hard, x, m),
+        match (activation, lif.reset.is_hard()) {
+            (Activation::Spike, true) => charge_tile::<V, H>(lif, Activation::Spike, true, x, m),
+            (Activation::Spike, false) => charge_tile::<V, H>(lif, Activation::Spike, false, x, m),
+            (activation, hard) => charge_tile::<V, H>(lif, activation, hard, x, m),
         }
     }
 }
@@ -148,7 +148,7 @@ impl Plane<'_> {
 #[inline(always)]
 fn charge_tile<V: Lanes, const H: usize>(
     lif: &LifConfig,
-    fire: Fire,
+    activation: Activation,
     hard: bool,
     x: &mut [Block],
     m: &mut [Block],
@@ -157,7 +157,7 @@ fn charge_tile<V: Lanes, const H: usize>(
     for (x, m) in x.iter_mut().zip(m) {
         for from in (0..H).map(|h| h * V::WIDTH) {
             let u = decay * V::load(&m.0[from..]) + V::load(&x.0[from..]);
-            let o = output(lif, fire, u);
+            let o = output(lif, activation, u);
             u.store(&mut x.0[from..]);
             after_reset(hard, u, o, (one, amount)).store(&mut m.0[from..]);
         }
@@ -172,13 +172,15 @@ fn after_reset<V: Lanes>(hard: bool, u: V, o: V, (one, amount): (V, V)) -> V {
 
 /// o from u.
 #[inline(always)]
-fn output<V: Lanes>(lif: &LifConfig, fire: Fire, u: V) -> V {
+fn output<V: Lanes>(lif: &LifConfig, activation: Activation, u: V) -> V {
     let (zero, threshold) = (V::splat(0.0), V::splat(lif.threshold));
-    match fire {
-        Fire::Spike => V::select(u.gt(threshold), V::splat(1.0), zero),
-        Fire::Smooth => V::splat(lif.amplitude) * (u - threshold).map(|d| lif.surrogate.primitive_at(d)),
-        Fire::Relu => u.max(zero),
-        Fire::Identity => u,
+    match activation {
+        Activation::Spike => V::select(u.gt(threshold), V::splat(1.0), zero),
+        Activation::Smooth => {
+            V::splat(lif.amplitude) * (u - threshold).map(|d| lif.surrogate.primitive_at(d))
+        }
+        Activation::Relu => u.max(zero),
+        Activation::Identity => u,
     }
 }
 
@@ -196,35 +198,31 @@ impl Kernel for Forward<'_> {
 
     #[inline(always)]
     fn run<V: Lanes>(self) {
-        match V::WIDTH {
-            16 => self.tiles::<V, 1>(),
-            8 => self.tiles::<V, 2>(),
-            _ => self.tiles::<V, 4>(),
-        }
+        with_registers!(V, H => self.tiles::<V, H>())
     }
 }
 
 impl Forward<'_> {
     #[inline(always)]
     fn tiles<V: Lanes, const H: usize>(mut self) {
-        let unit = self.plane.unit;
+        let layer = self.plane.layer;
         let ([m, _], steps) = tiles(self.scratch, 1);
         let [x, centred @ ..] = &mut steps[0];
-        for first in (0..unit.dims.pixels()).step_by(TILE) {
-            let tile = first..(first + TILE).min(unit.dims.pixels());
+        for first in (0..layer.dims.pixels()).step_by(TILE) {
+            let tile = first..(first + TILE).min(layer.dims.pixels());
             let (x, m) = (&mut x[..tile.len()], &mut m[..tile.len()]);
             match &self.membranes {
                 Some(before) => m.copy_from_slice(&before[tile.clone()]),
                 None => m.fill(Block::default()),
             }
-            for t in 0..unit.steps {
+            for t in 0..layer.steps {
                 self.plane.current::<V, H>(t, &tile, x, centred);
                 self.plane.charge::<V, H>(x, m);
                 match &mut self.out {
-                    Out::Words(words) => fire_words::<V, H>(unit.lif, x, &mut words.at(t)[tile.clone()]),
+                    Out::Words(words) => fire_words::<V, H>(layer.lif, x, &mut words.at(t)[tile.clone()]),
                     Out::Blocks(blocks) => {
                         let channels = self.plane.channels();
-                        fire_blocks::<V, H>(unit, channels, x, &mut blocks.at(t)[tile.clone()]);
+                        fire_blocks::<V, H>(layer, channels, x, &mut blocks.at(t)[tile.clone()]);
                     }
                 }
             }
@@ -249,10 +247,15 @@ fn fire_words<V: Lanes, const H: usize>(lif: &LifConfig, u: &[Block], words: &mu
 
 /// A smooth primitive need not be 0 at rest; padding is.
 #[inline(always)]
-fn fire_blocks<V: Lanes, const H: usize>(unit: &Unit<'_>, channels: usize, u: &[Block], out: &mut [Block]) {
+fn fire_blocks<V: Lanes, const H: usize>(
+    layer: &LifLayer<'_>,
+    channels: usize,
+    u: &[Block],
+    out: &mut [Block],
+) {
     for (out, u) in out.iter_mut().zip(u) {
         for from in (0..H).map(|h| h * V::WIDTH) {
-            output(unit.lif, unit.fire, V::load(&u.0[from..])).store(&mut out.0[from..]);
+            output(layer.lif, layer.activation, V::load(&u.0[from..])).store(&mut out.0[from..]);
         }
         out.0[channels..].fill(0.0);
     }
@@ -278,19 +281,15 @@ impl Kernel for Backward<'_> {
 
     #[inline(always)]
     fn run<V: Lanes>(self) {
-        match V::WIDTH {
-            16 => self.tiles::<V, 1>(),
-            8 => self.tiles::<V, 2>(),
-            _ => self.tiles::<V, 4>(),
-        }
+        with_registers!(V, H => self.tiles::<V, H>())
     }
 }
 
 impl Backward<'_> {
     #[inline(always)]
     fn tiles<V: Lanes, const H: usize>(mut self) {
-        let (plane, steps) = (&self.plane, self.plane.unit.steps);
-        let pixels = plane.unit.dims.pixels();
+        let (plane, steps) = (&self.plane, self.plane.layer.steps);
+        let pixels = plane.layer.dims.pixels();
         let ([m, over_time], trace) = tiles(self.scratch, steps);
         *self.sums = [[0.0; LANES]; 1 + MAX_SOURCES];
         if let Some(decay) = &mut self.decay {
@@ -320,11 +319,11 @@ impl Backward<'_> {
                 let d = &mut u[..tile.len()];
                 if let Some((recorder, layer)) = self.listener {
                     let place = plane.place(layer, t, &tile);
-                    hand_over::<V, H>(recorder, place, plane.unit, (gradient, d, a));
+                    hand_over::<V, H>(recorder, place, plane.layer, (gradient, d, a));
                 }
-                membrane_gradients::<V, H>(plane.unit, gradient, d, a);
+                membrane_gradients::<V, H>(plane.layer, gradient, d, a);
                 if let (Some(decay), Some([u, ..])) = (&mut self.decay, before.last()) {
-                    add_decay::<V, H>(plane.unit, d, &u[..tile.len()], decay);
+                    add_decay::<V, H>(plane.layer, d, &u[..tile.len()], decay);
                 }
                 add_sums::<V, H>(plane.sources, d, centred, &mut totals);
                 if self.sum_time {
@@ -347,14 +346,14 @@ impl Backward<'_> {
 
 /// Adds Σ ∂u[t]·m[t−1] over a tile, from ∂u[t] and u[t−1].
 #[inline(always)]
-fn add_decay<V: Lanes, const H: usize>(unit: &Unit<'_>, d: &[Block], u: &[Block], sums: &mut DecaySums) {
-    let (lif, hard) = (unit.lif, unit.lif.reset.is_hard());
+fn add_decay<V: Lanes, const H: usize>(layer: &LifLayer<'_>, d: &[Block], u: &[Block], sums: &mut DecaySums) {
+    let (lif, hard) = (layer.lif, layer.lif.reset.is_hard());
     let constants = (V::splat(1.0), V::splat(lif.amount()));
     let mut total = [V::splat(0.0); H];
     for (d, u) in d.iter().zip(u) {
         for (h, from) in (0..H).map(|h| (h, h * V::WIDTH)) {
             let u = V::load(&u.0[from..]);
-            let m = after_reset(hard, u, output(lif, unit.fire, u), constants);
+            let m = after_reset(hard, u, output(lif, layer.activation, u), constants);
             total[h] = total[h] + V::load(&d.0[from..]) * m;
         }
     }
@@ -399,30 +398,34 @@ fn add_sums<V: Lanes, const H: usize>(
 /// Turns u of a tile into ∂L/∂u, and a = ∂L/∂m[t] into ∂L/∂m[t−1].
 #[inline(always)]
 fn membrane_gradients<V: Lanes, const H: usize>(
-    unit: &Unit<'_>,
+    layer: &LifLayer<'_>,
     e: &[Block],
     u: &mut [Block],
     a: &mut [Block],
 ) {
-    let lif = unit.lif;
+    let lif = layer.lif;
     // Constants where it counts, so that each is compiled to a loop without branches.
-    match (unit.fire, lif.reset) {
-        (Fire::Spike, Reset::Hard) => gradient_tile::<V, H>(lif, Fire::Spike, Reset::Hard, e, u, a),
-        (Fire::Spike, Reset::HardDetached) => {
-            gradient_tile::<V, H>(lif, Fire::Spike, Reset::HardDetached, e, u, a)
+    match (layer.activation, lif.reset) {
+        (Activation::Spike, Reset::Hard) => {
+            gradient_tile::<V, H>(lif, Activation::Spike, Reset::Hard, e, u, a)
         }
-        (Fire::Spike, Reset::Soft) => gradient_tile::<V, H>(lif, Fire::Spike, Reset::Soft, e, u, a),
-        (Fire::Spike, Reset::SoftDetached) => {
-            gradient_tile::<V, H>(lif, Fire::Spike, Reset::SoftDetached, e, u, a)
+        (Activation::Spike, Reset::HardDetached) => {
+            gradient_tile::<V, H>(lif, Activation::Spike, Reset::HardDetached, e, u, a)
         }
-        (fire, reset) => gradient_tile::<V, H>(lif, fire, reset, e, u, a),
+        (Activation::Spike, Reset::Soft) => {
+            gradient_tile::<V, H>(lif, Activation::Spike, Reset::Soft, e, u, a)
+        }
+        (Activation::Spike, Reset::SoftDetached) => {
+            gradient_tile::<V, H>(lif, Activation::Spike, Reset::SoftDetached, e, u, a)
+        }
+        (activation, reset) => gradient_tile::<V, H>(lif, activation, reset, e, u, a),
     }
 }
 
 #[inline(always)]
 fn gradient_tile<V: Lanes, const H: usize>(
     lif: &LifConfig,
-    fire: Fire,
+    activation: Activation,
     reset: Reset,
     e: &[Block],
     u: &mut [Block],
@@ -431,7 +434,7 @@ fn gradient_tile<V: Lanes, const H: usize>(
     for ((e, u), a) in e.iter().zip(u).zip(a) {
         for from in (0..H).map(|h| h * V::WIDTH) {
             let (e, u, a) = (&e.0[from..], &mut u.0[from..], &mut a.0[from..]);
-            let d = membrane_gradient::<V>(lif, fire, reset, V::load(e), V::load(a), V::load(u));
+            let d = membrane_gradient::<V>(lif, activation, reset, V::load(e), V::load(a), V::load(u));
             d.store(u);
             (V::splat(lif.decay) * d).store(a);
         }
@@ -440,8 +443,15 @@ fn gradient_tile<V: Lanes, const H: usize>(
 
 /// ∂L/∂u of one step from e = ∂L/∂o, a = ∂L/∂m and u: the table at the top of the module.
 #[inline(always)]
-pub fn membrane_gradient<V: Lanes>(lif: &LifConfig, fire: Fire, reset: Reset, e: V, a: V, u: V) -> V {
-    terms(lif, fire, reset, e, a, u).gradient
+pub fn membrane_gradient<V: Lanes>(
+    lif: &LifConfig,
+    activation: Activation,
+    reset: Reset,
+    e: V,
+    a: V,
+    u: V,
+) -> V {
+    terms(lif, activation, reset, e, a, u).gradient
 }
 
 /// What ∂L/∂u of one step is made of.
@@ -460,22 +470,29 @@ pub(super) struct Terms<V> {
 
 /// Computes a row of the table at the top of the module; terms that nobody reads cost nothing.
 #[inline(always)]
-pub(super) fn terms<V: Lanes>(lif: &LifConfig, fire: Fire, reset: Reset, e: V, a: V, u: V) -> Terms<V> {
+pub(super) fn terms<V: Lanes>(
+    lif: &LifConfig,
+    activation: Activation,
+    reset: Reset,
+    e: V,
+    a: V,
+    u: V,
+) -> Terms<V> {
     let (zero, one, threshold) = (V::splat(0.0), V::splat(1.0), V::splat(lif.threshold));
-    if fire == Fire::Identity {
+    if activation == Activation::Identity {
         return Terms { o: u, total: e, h: one, factor: one, gradient: e };
     }
-    if fire == Fire::Relu {
+    if activation == Activation::Relu {
         let h = V::select(u.gt(zero), one, zero);
         return Terms { o: u.max(zero), total: e, h, factor: one, gradient: V::select(u.gt(zero), e, zero) };
     }
-    let o = output(lif, fire, u);
+    let o = output(lif, activation, u);
     let through_reset = if reset.is_hard() { a * u } else { V::splat(lif.amount()) * a };
     let total = if reset.is_attached() { e - through_reset } else { e };
     let h = V::splat(lif.amplitude) * lif.surrogate.derivative(u - threshold);
     let delta = V::splat(lif.delta);
-    let (factor, spike) = match fire {
-        Fire::Spike => (factor(total, u, o, delta), sgs(total, h, u, o, delta)),
+    let (factor, spike) = match activation {
+        Activation::Spike => (factor(total, u, o, delta), sgs(total, h, u, o, delta)),
         _ => (one, total * h),
     };
     Terms { o, total, h, factor, gradient: spike + if reset.is_hard() { a * (one - o) } else { a } }

@@ -141,14 +141,17 @@ impl FrameSet {
 
     /// Writes recording `i`'s frames as they are, \[T\]\[2\]\[H\]\[W\].
     ///
-    /// Panics when `i` is not below [`len`](Self::len) or `frames` has another length than the configuration's.
+    /// # Panics
+    /// `i` is not below [`len`](Self::len), or `frames` has another length than the configuration's.
     pub fn frames(&self, i: usize, frames: &mut [f32]) {
         assert_eq!(frames.len(), self.config.len());
         self.cells[i].unpack(frames);
     }
 
-    /// Writes recording `i`'s frames, varied by what `rng` draws; `scratch` is overwritten. Panics as
-    /// [`frames`](Self::frames).
+    /// Writes recording `i`'s frames, varied by what `rng` draws; `scratch` is overwritten.
+    ///
+    /// # Panics
+    /// As [`frames`](Self::frames).
     pub fn varied_frames(&self, i: usize, rng: &mut Rng, frames: &mut [f32], scratch: &mut Vec<f32>) {
         let choice = EventChoice::draw(rng);
         match self.events.get(i) {

@@ -120,8 +120,11 @@ impl FrameConfig {
     /// | `events` | sorted by time, on their sensor | read |
     /// | `frames` | \[T\]\[2\]\[H\]\[W\] | overwritten |
     ///
-    /// Panics when `frames` has another length. Numerics: counts are exact up to 2²⁴; areas are sums of products of
+    /// Numerics: counts are exact up to 2²⁴; areas are sums of products of
     /// two f32, so that a frame's sum is right to its rounding.
+    ///
+    /// # Panics
+    /// `frames` has another length than the configuration's.
     ///
     /// ```
     /// use spikegrad_data::events::{Event, Events, FrameConfig, Resample, Sensor, Slicing, Values};

@@ -64,7 +64,7 @@ pub fn layers(plan: &LayersPlan) -> Result<(Measured, Option<String>)> {
         level: *level,
         density: *density,
         spike_kernel: spike_kernel(plan.spike_kernel),
-        neuron: (&config.net.lif, config.net.fire()),
+        neuron: (&config.net.lif, config.net.activation()),
         reference: oracle::config(&config)?.lif,
         seed: settings.seed(),
     };

@@ -13,7 +13,7 @@ pub fn spike_kernel(name: SpikeKernelName) -> SpikeKernel {
     match name {
         SpikeKernelName::Auto => SpikeKernel::Auto,
         SpikeKernelName::Lookup => SpikeKernel::Lookup,
-        SpikeKernelName::Lists => SpikeKernel::Lists,
+        SpikeKernelName::Lists => SpikeKernel::Sparse,
     }
 }
 

@@ -18,7 +18,7 @@ use spikegrad_report::table::table;
 /// Densities, in percent.
 const PERCENT: [f64; 12] = [1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 15.0, 20.0, 30.0, 40.0, 50.0, 60.0];
 /// The kernels and their names.
-const KERNELS: [(SpikeKernel, &str); 2] = [(SpikeKernel::Lookup, "lookup"), (SpikeKernel::Lists, "lists")];
+const KERNELS: [(SpikeKernel, &str); 2] = [(SpikeKernel::Lookup, "lookup"), (SpikeKernel::Sparse, "lists")];
 /// The passes that read spikes, as [`Subject::run`] numbers them.
 const PASSES: usize = 2;
 

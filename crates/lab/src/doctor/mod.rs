@@ -63,7 +63,7 @@ pub fn examine(opened: Checkpoint, batches: usize) -> Result<Examination> {
     let (mut images, mut loss) = (0, 0.0);
     for batch in data.train_loader(&settings)?.epoch(0).take(batches) {
         let of_batch = trainer.observe(&batch.images, &batch.labels, microscope.clone())?;
-        loss += (of_batch.cross_entropy + of_batch.lipschitz) * batch.len as f64;
+        loss += (of_batch.data_term + of_batch.lipschitz) * batch.len as f64;
         images += batch.len;
         drifts.push(trainer.net().norms().iter().map(drift).collect());
     }

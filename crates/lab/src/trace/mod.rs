@@ -124,7 +124,7 @@ pub fn fresh(config: RunConfig, file: Option<&Path>, steps: usize, level: Level)
     let mut loss = (data.shape().classes as f64).ln();
     for (epoch, batch) in batches.take(steps) {
         let step = trainer.train_batch(&batch.images, &batch.labels, epoch as f64)?;
-        loss += (step.cross_entropy - loss) / RECENT;
+        loss += (step.data_term - loss) / RECENT;
         if loss < LEARNED {
             break;
         }

@@ -11,7 +11,7 @@ use crate::params::Role;
 use crate::{Input, Memory, NetConfig, Params};
 use spikegrad_bptt::ConfigError;
 use spikegrad_tensor::conv::{Conv, ConvConfig};
-use spikegrad_tensor::{Dims, Level, Needs, ShapeError, Spikes, Tensor};
+use spikegrad_tensor::{Dims, Level, Spikes, Tensor, Workspace};
 use std::ops::Range;
 
 /// A net's ops with their buffers, all of them planned and none allocated.
@@ -23,7 +23,7 @@ pub(crate) struct Planned {
     pub output: ValueId,
     pub gradients: Gradients,
     pub shared: Vec<Tensor>,
-    pub needs: Needs,
+    pub workspace: Workspace,
 }
 
 /// What a net is planned for.
@@ -61,12 +61,13 @@ pub(crate) fn build(
             (plan_saved(&mut ops, Memory::Recompute), vec![false; values.len()])
         }
     };
-    let needs = ops.iter().map(|op| op.needs(&values, &wants)).fold(Needs::default(), Needs::most);
+    let workspace =
+        ops.iter().map(|op| op.workspace(&values, &wants)).fold(Workspace::default(), Workspace::max);
     let gradients = match purpose {
         Purpose::Training { .. } => share_gradients(&ops, values.all_dims(), output, &wants),
         Purpose::Prediction => Gradients::none(values.len()),
     };
-    Ok(Planned { ops, params, values, output, gradients, shared, needs })
+    Ok(Planned { ops, params, values, output, gradients, shared, workspace })
 }
 
 /// What ops are planned with.
@@ -109,10 +110,13 @@ impl<'a> Builder<'a> {
     fn finish(&mut self, graph: &Graph) -> Result<ValueId, ConfigError> {
         let last = NodeId(graph.len());
         if graph.is_empty() {
-            return Err(ConfigError("the net has no layers".into()));
+            return Err(ConfigError::new("the net has no layers"));
         }
         if let Some(unread) = (0..graph.len()).find(|&k| k > 0 && self.readers[k] == 0) {
-            return Err(ConfigError(format!("layer {:?} is read by no other layer", self.names[unread])));
+            return Err(ConfigError::new(format!(
+                "layer {:?} is read by no other layer",
+                self.names[unread]
+            )));
         }
         let output = self.value(last)?;
         let (got, classes) = (self.dims(output), self.config.classes);
@@ -120,7 +124,7 @@ impl<'a> Builder<'a> {
         if got != want {
             let Dims { n, c, h, w } = got;
             let steps = n / self.batch;
-            return Err(ConfigError(format!(
+            return Err(ConfigError::new(format!(
                 "layer {:?} is the last and yields {steps} steps of {c} channels and {h}×{w} pixels, must yield {} \
                  steps of {classes} channels (a class each) and 1×1 pixels",
                 self.names[last.0],
@@ -157,7 +161,8 @@ impl<'a> Builder<'a> {
     pub fn images(&self, steps: usize) -> Result<usize, ConfigError> {
         let (batch, most) = (self.batch, usize::MAX);
         let images = steps.checked_mul(batch);
-        images.ok_or_else(|| ConfigError(format!("{steps} steps of {batch} images are more than {most}")))
+        images
+            .ok_or_else(|| ConfigError::new(format!("{steps} steps of {batch} images are more than {most}")))
     }
 
     /// The output of a node as a value: a current is summed up and written out.
@@ -256,8 +261,7 @@ impl<'a> Builder<'a> {
 
     /// Plans a convolution of a value.
     pub(crate) fn conv(&self, name: &str, from: ValueId, conv: ConvConfig) -> Result<Conv, ConfigError> {
-        let shape = |error: ShapeError| ConfigError(error.to_string());
-        let mut conv = Conv::plan(self.dims(from), conv, self.level).map_err(shape)?;
+        let mut conv = Conv::plan(self.dims(from), conv, self.level)?;
         if let Some(form) = self.config.kernels.input_gradient {
             conv.set_input_gradient(form);
         }

@@ -160,6 +160,9 @@ impl Gradients {
 
     /// Makes the gradient of an op's output that of an input too: in the same buffer where the planner could arrange
     /// it, else by adding.
+    ///
+    /// # Panics
+    /// The output has no gradient yet, or an input that shares its buffer has one already.
     pub fn pass(&mut self, output: ValueId, input: ValueId) {
         if self.buffer_of[input.0].is_none() {
             return;

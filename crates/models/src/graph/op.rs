@@ -4,7 +4,7 @@ use super::{Execution, Saved, ValueId, Values};
 use spikegrad_tensor::conv::ConvConfig;
 use spikegrad_tensor::memory::NoMemory;
 use spikegrad_tensor::norm::Statistics;
-use spikegrad_tensor::{Dims, Needs};
+use spikegrad_tensor::{Dims, Workspace};
 use std::fmt;
 use std::ops::Range;
 
@@ -12,7 +12,7 @@ use std::ops::Range;
 ///
 /// | method | when it is called |
 /// |---|---|
-/// | [`Op::reads`], [`Op::writes`], [`Op::has_weights`], [`Op::bytes`], [`Op::needs`] | while planning: nothing is allocated yet |
+/// | [`Op::reads`], [`Op::writes`], [`Op::has_weights`], [`Op::bytes`], [`Op::workspace`] | while planning: nothing is allocated yet |
 /// | [`Op::allocate`] | once, after planning |
 /// | [`Op::forward`] | once a pass, in the order of the graph |
 /// | [`Op::backward`] | once a training pass, in the opposite order |
@@ -109,9 +109,9 @@ pub trait Op: fmt::Debug + Send + Sync {
     }
 
     /// What the op takes of the workers' buffers; `wants` tells which values need a gradient.
-    fn needs(&self, values: &Values, wants: &[bool]) -> Needs {
+    fn workspace(&self, values: &Values, wants: &[bool]) -> Workspace {
         let _ = (values, wants);
-        Needs::default()
+        Workspace::default()
     }
 
     /// Sizes of what the op carries from one time step to the next, one step's images each: the state that a stream

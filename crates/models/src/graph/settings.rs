@@ -45,7 +45,7 @@ impl Setting {
             Self::Bool(value) => value.to_string(),
             Self::List(_) | Self::Table(_) => return Err(self.wrong(name, "a number or a text")),
         };
-        text.parse().map_err(|error| ConfigError(format!("{name} is {self}: {error}")))
+        text.parse().map_err(|error| ConfigError::new(format!("{name} is {self}: {error}")))
     }
 
     /// Reads a list of texts; a single text is a list of one.
@@ -72,7 +72,7 @@ impl Setting {
     }
 
     fn wrong(&self, name: &str, want: &str) -> ConfigError {
-        ConfigError(format!("{name} is {self}, must be {want}"))
+        ConfigError::out_of_range(name, self, want)
     }
 }
 
@@ -111,7 +111,7 @@ impl Settings {
     /// # Errors
     /// The setting is missing, or of another form.
     pub fn need<T: FromStr<Err: fmt::Display>>(&mut self, name: &str) -> Result<T, ConfigError> {
-        self.take_as(name)?.ok_or_else(|| ConfigError(format!("{name} is missing")))
+        self.take_as(name)?.ok_or_else(|| ConfigError::new(format!("{name} is missing")))
     }
 
     /// Checks that every setting has been taken.
@@ -121,7 +121,9 @@ impl Settings {
     pub fn finish(&self) -> Result<(), ConfigError> {
         match self.0.first() {
             None => Ok(()),
-            Some((name, value)) => Err(ConfigError(format!("setting {name:?} ({value}) is not known here"))),
+            Some((name, value)) => {
+                Err(ConfigError::new(format!("setting {name:?} ({value}) is not known here")))
+            }
         }
     }
 

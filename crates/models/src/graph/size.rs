@@ -13,7 +13,7 @@ pub(super) fn sized(dims: Dims) -> Result<Dims, ConfigError> {
         Some(len) if len <= MOST_NUMBERS => Ok(dims),
         _ => {
             let Dims { n, c, h, w } = dims;
-            Err(ConfigError(format!(
+            Err(ConfigError::new(format!(
                 "{n} images of {c} channels and {h}×{w} pixels are more than {MOST_NUMBERS} numbers, the most that can be planned"
             )))
         }
@@ -27,7 +27,7 @@ pub(super) fn check_work(name: &str, inputs: usize, out: Dims, taps: usize) -> R
     let work = out.checked_len().zip(per_output).and_then(|(outputs, each)| outputs.checked_mul(each));
     match work {
         Some(work) if work <= MOST_WORK => Ok(()),
-        _ => Err(ConfigError(format!(
+        _ => Err(ConfigError::new(format!(
             "layer {name:?} takes more than {MOST_WORK} multiply-adds a batch, the most that can be planned"
         ))),
     }

@@ -64,7 +64,7 @@ impl Node<'_> {
 
     /// Makes an error that names the node.
     pub fn error(&self, what: impl fmt::Display) -> ConfigError {
-        ConfigError(format!("layer {:?}: {what}", self.name))
+        ConfigError::new(format!("layer {:?}: {what}", self.name))
     }
 }
 
@@ -186,7 +186,7 @@ impl Graph {
         let mut graph = Self::new();
         for (k, layer) in (1..).zip(layers) {
             let mut settings = layer.parse_table("layer")?;
-            let named = |error: ConfigError| ConfigError(format!("layer {k}: {error}"));
+            let named = |error: ConfigError| error.within(format_args!("layer {k}"));
             let (kind, name) =
                 (settings.need::<String>("op").map_err(named)?, settings.need("name").map_err(named)?);
             let inputs = match settings.take("inputs") {
@@ -195,7 +195,9 @@ impl Graph {
             };
             let find = |input: &String| {
                 let found = (0..=graph.len()).map(NodeId).find(|&node| graph.name(node) == input);
-                found.ok_or_else(|| named(ConfigError(format!("no layer {input:?} stands before {name:?}"))))
+                found.ok_or_else(|| {
+                    named(ConfigError::new(format!("no layer {input:?} stands before {name:?}")))
+                })
             };
             let inputs = inputs.iter().map(find).collect::<Result<_, _>>()?;
             let op = kinds.read(&kind, &mut settings).map_err(named)?;

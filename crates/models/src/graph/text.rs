@@ -139,7 +139,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn error(&self, what: &str) -> ConfigError {
         let line = self.text[..self.text.len() - self.rest.len()].lines().count().max(1);
-        ConfigError(format!("line {line}: {what}"))
+        ConfigError::new(format!("line {line}: {what}"))
     }
 
     /// Says what was expected and what stands there.

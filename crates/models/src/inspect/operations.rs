@@ -68,7 +68,8 @@ pub struct UnitSpikes {
 impl Net {
     /// Counts what each layer with weights did in the last forward, for the first `images` of the batch.
     ///
-    /// Panics if the batch is smaller.
+    /// # Panics
+    /// The batch is smaller.
     pub fn operations(&self, images: usize) -> Vec<LayerOperations> {
         assert!(images <= self.batch(), "{images} images of a batch of {}", self.batch());
         let rows = self.components().filter_map(|component| match component {
@@ -81,7 +82,8 @@ impl Net {
     /// Counts the spikes of each layer of neurons in the last forward, for the first `images` of the batch. For the
     /// twins: outputs that are not zero.
     ///
-    /// Panics if the batch is smaller.
+    /// # Panics
+    /// The batch is smaller.
     pub fn spikes(&self, images: usize) -> Vec<UnitSpikes> {
         assert!(images <= self.batch(), "{images} images of a batch of {}", self.batch());
         let spikes = self.components().filter_map(|component| match component {

@@ -85,7 +85,7 @@ impl LayerSpec {
             check_most(&format!("layer {k}: {what}"), value, most)?;
         }
         let bad = |what: &str, value: usize, want: &str| {
-            Err(ConfigError(format!("layer {k}: {what} is {value}, must be {want}")))
+            Err(ConfigError::out_of_range(what, value, want).within(format_args!("layer {k}")))
         };
         match self {
             Self::Conv { channels: 0, .. } | Self::Residual { channels: 0, .. } => {
@@ -96,7 +96,7 @@ impl LayerSpec {
             Self::Conv { stride: 0, .. } | Self::Residual { stride: 0, .. } => bad("stride", 0, "at least 1"),
             Self::AvgPool { size: 0 } => bad("size", 0, "at least 1"),
             Self::Residual { .. } if k == 1 => {
-                Err(ConfigError("layer 1 is a residual block, which reads spikes: begin with another".into()))
+                Err(ConfigError::new("layer 1 is a residual block, which reads spikes: begin with another"))
             }
             _ => Ok(()),
         }

@@ -14,7 +14,7 @@ use spikegrad_bptt::lif::Source;
 use spikegrad_tensor::conv::Conv;
 use spikegrad_tensor::memory::{NoMemory, try_vec};
 use spikegrad_tensor::norm::{Affine, MOMENTUM, Statistics, backward_affine};
-use spikegrad_tensor::{LANES, Needs, Tensor};
+use spikegrad_tensor::{LANES, Tensor, Workspace};
 use std::ops::Range;
 
 /// Where a batch norm's numbers lie.
@@ -100,9 +100,9 @@ impl ConvNorm {
         }
     }
 
-    pub(crate) fn needs(&self, values: &Values, wants: &[bool]) -> Needs {
-        let planes = Needs { planes: self.conv.output().planes(), ..Needs::default() };
-        self.conv.needs(values.is_spikes(self.from), wants[self.from.index()]).most(planes)
+    pub(crate) fn workspace(&self, values: &Values, wants: &[bool]) -> Workspace {
+        let planes = Workspace { planes: self.conv.output().planes(), ..Workspace::default() };
+        self.conv.workspace(values.is_spikes(self.from), wants[self.from.index()]).max(planes)
     }
 
     /// The affine map that the neurons read.

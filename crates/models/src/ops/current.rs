@@ -5,7 +5,7 @@ use super::linear::Matrix;
 use crate::graph::{Component, Execution, GradientUse, OpBytes, Read, Saved, Value, ValueId, Values};
 use spikegrad_bptt::lif::Source;
 use spikegrad_tensor::memory::NoMemory;
-use spikegrad_tensor::{Dims, Needs, Tensor};
+use spikegrad_tensor::{Dims, Tensor, Workspace};
 
 /// A summand of the input current, computed by the op that reads it, so that it is never written out as it is summed.
 #[derive(Debug)]
@@ -71,10 +71,10 @@ impl Current {
         }
     }
 
-    pub(crate) fn needs(&self, values: &Values, wants: &[bool]) -> Needs {
+    pub(crate) fn workspace(&self, values: &Values, wants: &[bool]) -> Workspace {
         match self {
-            Current::Conv(conv) => conv.needs(values, wants),
-            _ => Needs::default(),
+            Current::Conv(conv) => conv.workspace(values, wants),
+            _ => Workspace::default(),
         }
     }
 

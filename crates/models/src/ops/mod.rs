@@ -112,7 +112,7 @@ impl Kinds {
             Some(factory) => factory(settings),
             None => {
                 let known = self.0.keys().cloned().collect::<Vec<_>>().join(", ");
-                Err(ConfigError(format!("no op is called {kind:?}; known: {known}")))
+                Err(ConfigError::unknown("op", kind, known))
             }
         }
     }

@@ -6,10 +6,10 @@ use crate::graph::{
     Setting, Settings, Value, ValueId, Values,
 };
 use crate::params::Role;
-use spikegrad_bptt::lif::{DecaySums, MAX_SOURCES, Output, PlaneSums, Source, Unit};
-use spikegrad_bptt::{ConfigError, Fire, LifConfig, Surrogate};
+use spikegrad_bptt::lif::{DecaySums, LifLayer, MAX_SOURCES, Output, PlaneSums, Source};
+use spikegrad_bptt::{Activation, ConfigError, LifConfig, Surrogate};
 use spikegrad_tensor::memory::{NoMemory, try_vec};
-use spikegrad_tensor::{Dims, LANES, Needs, Workers};
+use spikegrad_tensor::{Dims, LANES, Workers, Workspace};
 
 /// Neurons on the sum of one or two currents; without a neuron of its own, the layer has that of the net.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -52,7 +52,7 @@ impl OpSpec for Neurons {
         let lif = self.lif.as_ref().unwrap_or(&config.lif);
         lif.check().map_err(|error| node.error(error))?;
         let currents = currents(node, builder)?;
-        layer(node.name, lif.clone(), config.fire(), currents, builder).map(Planned::Value)
+        layer(node.name, lif.clone(), config.activation(), currents, builder).map(Planned::Value)
     }
 }
 
@@ -107,26 +107,26 @@ pub(super) fn write_out(
     currents: Vec<Current>,
     builder: &mut Builder<'_>,
 ) -> Result<ValueId, ConfigError> {
-    layer(name, LifConfig::default(), Fire::Identity, currents, builder)
+    layer(name, LifConfig::default(), Activation::Identity, currents, builder)
 }
 
 /// Plans a layer of neurons, or of sums, and returns its output.
 fn layer(
     name: &str,
     lif: LifConfig,
-    fire: Fire,
+    activation: Activation,
     currents: Vec<Current>,
     builder: &mut Builder<'_>,
 ) -> Result<ValueId, ConfigError> {
     let image = currents[0].dims(builder.values());
     let dims = Dims { n: builder.images(builder.steps())?, ..image };
-    let to = match fire {
-        Fire::Spike => builder.spikes(dims)?,
-        Fire::Smooth | Fire::Relu | Fire::Identity => builder.dense(dims)?,
+    let to = match activation {
+        Activation::Spike => builder.spikes(dims)?,
+        Activation::Smooth | Activation::Relu | Activation::Identity => builder.dense(dims)?,
     };
     let steps = builder.steps();
-    let mut layer = NeuronLayer::planned(name, (lif, fire), currents, (to, dims), steps);
-    if layer.lif.learn_decay && matches!(fire, Fire::Spike | Fire::Smooth) {
+    let mut layer = NeuronLayer::planned(name, (lif, activation), currents, (to, dims), steps);
+    if layer.lif.learn_decay && matches!(activation, Activation::Spike | Activation::Smooth) {
         let w = builder.parameter(format!("{name}.w"), vec![1], Role::Neuron)?;
         builder.begin_at(&w, (layer.lif.decay / (1.0 - layer.lif.decay)).ln());
         layer.decay = Some(w.start);
@@ -181,7 +181,7 @@ pub(crate) fn read_neuron(settings: &mut Settings) -> Result<LifConfig, ConfigEr
 pub(crate) struct NeuronLayer {
     name: String,
     lif: LifConfig,
-    fire: Fire,
+    activation: Activation,
     currents: Vec<Current>,
     to: ValueId,
     /// The size of the output.
@@ -201,7 +201,7 @@ impl NeuronLayer {
     /// Plans neurons whose output of `dims` is the value `to`.
     pub(crate) fn planned(
         name: &str,
-        (lif, fire): (LifConfig, Fire),
+        (lif, activation): (LifConfig, Activation),
         currents: Vec<Current>,
         (to, dims): (ValueId, Dims),
         steps: usize,
@@ -209,7 +209,7 @@ impl NeuronLayer {
         let (sums, totals) = (Vec::new(), <[Vec<f64>; 3]>::default());
         let membranes = [Dims { n: dims.n / steps, ..dims }];
         let (name, decay, decay_sums) = (name.to_string(), None, Vec::new());
-        Self { name, lif, fire, currents, to, dims, membranes, steps, decay, sums, decay_sums, totals }
+        Self { name, lif, activation, currents, to, dims, membranes, steps, decay, sums, decay_sums, totals }
     }
 
     /// Takes the learned decay from its parameter: τ = σ(w).
@@ -250,12 +250,13 @@ impl NeuronLayer {
     }
 
     /// The kernel, its sources (a single one stands twice) and the workers.
-    fn kernel<'a>(&'a self, run: &'a mut Execution) -> (Unit<'a>, [Source<'a>; 2], &'a mut Workers) {
+    fn kernel<'a>(&'a self, run: &'a mut Execution) -> (LifLayer<'a>, [Source<'a>; 2], &'a mut Workers) {
         let Execution { values, ones, workers, context, .. } = run;
-        let Self { lif, fire, dims, steps, .. } = self;
-        let unit = Unit { lif, fire: *fire, dims: *dims, steps: *steps, level: context.level };
+        let Self { lif, activation, dims, steps, .. } = self;
+        let layer =
+            LifLayer { lif, activation: *activation, dims: *dims, steps: *steps, level: context.level };
         let sources = [0, self.currents.len() - 1].map(|k| self.currents[k].source(values, ones));
-        (unit, sources, workers)
+        (layer, sources, workers)
     }
 }
 
@@ -281,13 +282,13 @@ impl Op for NeuronLayer {
         self.currents.iter_mut().for_each(|current| current.forward(run));
         let mut out = run.values.take(self.to);
         let mut membranes = run.carried(self.to).and_then(|carried| carried.first_mut()).map(std::mem::take);
-        let (unit, sources, workers) = self.kernel(run);
+        let (layer, sources, workers) = self.kernel(run);
         let output = match &mut out {
             Value::Spikes(spikes) => Output::Spikes(spikes),
             Value::Dense(dense) => Output::Dense(dense),
             Value::Taken => unreachable!("one op writes a value"),
         };
-        unit.forward_from(membranes.as_mut(), &sources[..self.currents.len()], output, workers);
+        layer.forward_from(membranes.as_mut(), &sources[..self.currents.len()], output, workers);
         run.values.put(self.to, out);
         if let (Some(membranes), Some(carried)) = (membranes, run.carried(self.to)) {
             carried[0] = membranes;
@@ -300,12 +301,12 @@ impl Op for NeuronLayer {
         let mut du = run.gradients.take(self.to);
         let mut sums = std::mem::take(&mut self.sums);
         let mut decay_sums = std::mem::take(&mut self.decay_sums);
-        let recorder = run.recorder.clone().filter(|_| self.fire != Fire::Identity);
+        let recorder = run.recorder.clone().filter(|_| self.activation != Activation::Identity);
         let listener = recorder.as_deref().map(|recorder| (recorder, self.to.index()));
-        let (unit, sources, workers) = self.kernel(run);
+        let (layer, sources, workers) = self.kernel(run);
         let sources = &sources[..self.currents.len()];
-        unit.backward_learned(sources, &mut du, (&mut sums, &mut decay_sums), workers, listener);
-        if unit.is_static(sources) {
+        layer.backward_learned(sources, &mut du, (&mut sums, &mut decay_sums), workers, listener);
+        if layer.is_static(sources) {
             du.resize(Dims { n: self.dims.n / self.steps, ..self.dims });
         }
         (self.sums, self.decay_sums) = (sums, decay_sums);
@@ -340,13 +341,16 @@ impl Op for NeuronLayer {
         })
     }
 
-    fn needs(&self, values: &Values, wants: &[bool]) -> Needs {
-        self.currents.iter().map(|current| current.needs(values, wants)).fold(Needs::default(), Needs::most)
+    fn workspace(&self, values: &Values, wants: &[bool]) -> Workspace {
+        self.currents
+            .iter()
+            .map(|current| current.workspace(values, wants))
+            .fold(Workspace::default(), Workspace::max)
     }
 
     fn carries(&self) -> &[Dims] {
-        match self.fire {
-            Fire::Identity => &[],
+        match self.activation {
+            Activation::Identity => &[],
             _ => &self.membranes,
         }
     }
@@ -357,7 +361,7 @@ impl Op for NeuronLayer {
 
     fn components<'a>(&'a self, values: &'a Values) -> Vec<Component<'a>> {
         let mut components = Vec::new();
-        let has_neurons = self.fire != Fire::Identity;
+        let has_neurons = self.activation != Activation::Identity;
         let sources = self.currents.iter().map(|current| current.source_dims(values)).collect();
         for (k, current) in self.currents.iter().enumerate() {
             components.extend(current.components((k == 0 && has_neurons).then_some(&*self.name)));
@@ -374,7 +378,7 @@ impl Op for NeuronLayer {
     }
 
     fn is_finite(&self, run: &Execution) -> bool {
-        let is_sum = self.fire == Fire::Identity;
+        let is_sum = self.activation == Activation::Identity;
         self.currents.iter().all(Current::is_finite) && (!is_sum || run.is_finite(self.to))
     }
 }

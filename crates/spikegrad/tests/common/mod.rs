@@ -190,12 +190,8 @@ impl Case {
         net.forward(&self.images, true);
         let loss = net.backward(&self.labels, &self.setup.loss, self.setup.beta);
         assert_close(&format!("logits {what}"), net.mean_logits(), &want.logits, Tolerance::Grad);
-        let near = (loss.cross_entropy - want.cross_entropy).abs() <= 1e-5 * want.cross_entropy.abs();
-        assert!(
-            near,
-            "loss {what}: got {}, want {}, bound 1e-5 of it",
-            loss.cross_entropy, want.cross_entropy
-        );
+        let near = (loss.data_term - want.data_term).abs() <= 1e-5 * want.data_term.abs();
+        assert!(near, "loss {what}: got {}, want {}, bound 1e-5 of it", loss.data_term, want.data_term);
         let params = net.params();
         assert_eq!(params.entries.len(), want.grads.len(), "{what}: parameters");
         for entry in &params.entries {

@@ -12,7 +12,7 @@
 use super::{Conv, LanesOf, pack_dense};
 use crate::register_tile::{Run, add_outer, blocks_at_once, cover, rows_of};
 use crate::tensor::{Block, Dims, LANES, Tensor};
-use crate::{Kernel, Lanes, Needs, Scratch, Workers};
+use crate::{Kernel, Lanes, Scratch, Workers, Workspace};
 
 /// Output pixels of a band, so that its source rows stay in the second-level cache.
 const BAND_PIXELS: usize = 256;
@@ -29,11 +29,11 @@ struct Pass<'a> {
 }
 
 pub(super) fn forward(conv: &Conv, x: &Tensor, weight: &[f32], y: &mut Tensor, workers: &mut Workers) {
-    let mut shared = workers.take_shared();
+    let mut borrowed = workers.shared();
+    let (shared, workers) = borrowed.split();
     let weights = pack_dense(conv, weight, LanesOf::Outputs, &mut shared.weights, workers);
     let (source, target) = (conv.input, conv.output);
     run(&Pass { conv, source, target, weights, forward: true, accumulate: false }, x, y, workers);
-    workers.return_shared(shared);
 }
 
 pub(super) fn backward_input(
@@ -44,20 +44,20 @@ pub(super) fn backward_input(
     accumulate: bool,
     workers: &mut Workers,
 ) {
-    let mut shared = workers.take_shared();
+    let mut borrowed = workers.shared();
+    let (shared, workers) = borrowed.split();
     let weights = pack_dense(conv, weight, LanesOf::Inputs, &mut shared.weights, workers);
     let (source, target) = (conv.output, conv.input);
     run(&Pass { conv, source, target, weights, forward: false, accumulate }, g, dx, workers);
-    workers.return_shared(shared);
 }
 
 /// What a pass takes of the workers' buffers.
-pub(super) fn needs(conv: &Conv, forward: bool) -> Needs {
+pub(super) fn workspace(conv: &Conv, forward: bool) -> Workspace {
     let (source, target) = if forward { (conv.input, conv.output) } else { (conv.output, conv.input) };
     let weights = conv.input.blocks() * conv.output.blocks() * conv.taps() * LANES;
     let pass = Pass { conv, source, target, weights: &[], forward, accumulate: false };
     let border = pass.border(&(0..pass.band()));
-    Needs { weights, blocks: source.blocks() * border.rows * border.cols, ..Needs::default() }
+    Workspace { weights, blocks: source.blocks() * border.rows * border.cols, ..Workspace::default() }
 }
 
 fn run(pass: &Pass<'_>, source: &Tensor, target: &mut Tensor, workers: &mut Workers) {

@@ -6,18 +6,19 @@
 //! ```
 
 use super::Conv;
-use crate::parallel::grown;
+use crate::parallel::resized;
 use crate::tensor::{Block, LANES, Tensor};
-use crate::{Kernel, Lanes, Needs, Workers};
+use crate::{Kernel, Lanes, Workers, Workspace, with_registers};
 
 /// What the pass takes of the workers' buffers.
-pub(super) fn needs(conv: &Conv) -> Needs {
-    Needs { weights: conv.output.blocks() * conv.sources() * LANES, ..Needs::default() }
+pub(super) fn workspace(conv: &Conv) -> Workspace {
+    Workspace { weights: conv.output.blocks() * conv.sources() * LANES, ..Workspace::default() }
 }
 
 pub(super) fn backward(conv: &Conv, x: &Tensor, g: &Tensor, dw: &mut [f32], workers: &mut Workers) {
-    let mut shared = workers.take_shared();
-    let sums = grown(&mut shared.weights, needs(conv).weights);
+    let mut borrowed = workers.shared();
+    let (shared, workers) = borrowed.split();
+    let sums = resized(&mut shared.weights, workspace(conv).weights);
     let (ci, taps) = (conv.input.c, conv.taps());
     let input_blocks = conv.input.blocks();
     let tasks = sums.chunks_mut(LANES).enumerate();
@@ -31,7 +32,6 @@ pub(super) fn backward(conv: &Conv, x: &Tensor, g: &Tensor, dw: &mut [f32], work
             *dw += sums[task * LANES + i % LANES].0[o % LANES];
         }
     }
-    workers.return_shared(shared);
 }
 
 /// Sixteen inputs × sixteen outputs of one tap.
@@ -57,11 +57,7 @@ impl Kernel for Task<'_> {
             sums.fill(Block::default());
             if tile * 4 < channels {
                 let place = Place { conv, tap, in_block, out_block, first: tile * 4 };
-                match V::WIDTH {
-                    16 => place.sum::<V, 1>(x, g, sums),
-                    8 => place.sum::<V, 2>(x, g, sums),
-                    _ => place.sum::<V, 4>(x, g, sums),
-                }
+                with_registers!(V, H => place.sum::<V, H>(x, g, sums))
             }
         }
     }

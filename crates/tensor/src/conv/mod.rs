@@ -12,12 +12,12 @@
 //! |---|---|
 //! | `lookup` | y and dW from spikes, six multiply-adds in one addition |
 //! | `sparse` | y and dW from few spikes, by lists of the active ones |
-//! | `changes` | y and dW of spikes that repeat themselves in time |
+//! | `delta` | y and dW of spikes that repeat themselves in time |
 //! | `dense` | y from dense values, and dx, as register tiles |
 //! | `winograd` | dx of 3×3 kernels with stride 1 |
 //! | `dense_weight` | dW from dense values |
 
-mod changes;
+mod delta;
 mod dense;
 mod dense_weight;
 mod lookup;
@@ -30,9 +30,9 @@ pub use winograd::InputGradient;
 use self::sparse::Sign;
 use self::winograd_form::{F2, F4};
 use crate::norm::{PlaneMoments, Statistics, measure_planes};
-use crate::parallel::grown;
+use crate::parallel::resized;
 use crate::tensor::{Block, Dims, LANES, Tensor};
-use crate::{Level, Needs, ShapeError, Spikes, Workers};
+use crate::{Level, ShapeError, Spikes, Workers, Workspace};
 
 /// A convolution's hyper-parameters: square kernel, the same stride and padding in both directions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub enum SpikeKernel {
     /// Six multiply-adds in one addition, whatever fires.
     Lookup,
     /// Additions for the active neurons alone. Images wider than sixteen bits number use [`Self::Lookup`].
-    Lists,
+    Sparse,
 }
 
 /// Whether steps after the first are computed from what changed.
@@ -95,15 +95,13 @@ impl Conv {
     pub fn plan(input: Dims, config: ConvConfig, level: Level) -> Result<Self, ShapeError> {
         let ConvConfig { out_channels, kernel, stride, padding } = config;
         if input.is_empty() || out_channels == 0 || kernel == 0 || stride == 0 {
-            return Err(ShapeError::new(format!("convolution has an empty side: {config:?} of {input:?}")));
+            return Err(ShapeError::EmptyConv { config, input });
         }
-        let size = |name: &str, length: usize| {
+        let size = |side: &'static str, length: usize| {
             let padded = length + 2 * padding;
             match padded.checked_sub(kernel) {
                 Some(rest) => Ok(rest / stride + 1),
-                None => {
-                    Err(ShapeError::new(format!("kernel has {kernel} {name}, padded image has {padded}")))
-                }
+                None => Err(ShapeError::Kernel { side, kernel, padded }),
             }
         };
         let output = Dims::new(input.n, out_channels, size("rows", input.h)?, size("columns", input.w)?);
@@ -126,7 +124,8 @@ impl Conv {
 
     /// Returns the same convolution for images of `steps` time steps, time outermost, whose changes it may use.
     ///
-    /// Panics if the images are not so many equal steps.
+    /// # Panics
+    /// `steps` is 0, or the number of images is no multiple of it.
     pub fn with_steps(self, steps: usize, delta: DeltaKernels) -> Self {
         assert!(steps > 0 && self.input.n.is_multiple_of(steps));
         Self { steps, delta, ..self }
@@ -176,16 +175,16 @@ impl Conv {
     }
 
     /// What a training step takes of the workers' buffers, the lists of few spikes apart.
-    pub fn needs(&self, spikes: bool, input_gradient: bool) -> Needs {
-        let needs = match spikes {
-            true => lookup::needs(self),
-            false => dense::needs(self, true).most(dense_weight::needs(self)),
+    pub fn workspace(&self, spikes: bool, input_gradient: bool) -> Workspace {
+        let workspace = match spikes {
+            true => lookup::workspace(self),
+            false => dense::workspace(self, true).max(dense_weight::workspace(self)),
         };
         match self.input_gradient {
-            _ if !input_gradient => needs,
-            InputGradient::Direct => needs.most(dense::needs(self, false)),
-            InputGradient::Winograd2 => needs.most(winograd::needs(F2, self)),
-            InputGradient::Winograd4 => needs.most(winograd::needs(F4, self)),
+            _ if !input_gradient => workspace,
+            InputGradient::Direct => workspace.max(dense::workspace(self, false)),
+            InputGradient::Winograd2 => workspace.max(winograd::workspace(F2, self)),
+            InputGradient::Winograd4 => workspace.max(winograd::workspace(F4, self)),
         }
     }
 
@@ -198,6 +197,9 @@ impl Conv {
     /// | `y` | the planned output | overwritten |
     ///
     /// Numerics: only additions, in an order that the shape and the share of active neurons decide.
+    ///
+    /// # Panics
+    /// A size differs from the planned one.
     pub fn forward_spikes(&self, spikes: &Spikes, weight: &[f32], y: &mut Tensor, workers: &mut Workers) {
         self.convolve_spikes(spikes, weight, y, None, workers);
     }
@@ -205,6 +207,9 @@ impl Conv {
     /// Convolves spikes, y = W ∗ o, and measures mean and variance of y's channels for batch norm: in the same
     /// pass over memory where spikes are looked up. Arguments and numerics as [`Conv::forward_spikes`] and
     /// [`Statistics::measure`], to the bit.
+    ///
+    /// # Panics
+    /// A size differs from the planned one.
     pub fn forward_spikes_measured(
         &self,
         spikes: &Spikes,
@@ -213,11 +218,11 @@ impl Conv {
         statistics: &mut Statistics,
         workers: &mut Workers,
     ) {
-        let mut moments = workers.take_moments();
-        let planes = grown(&mut moments, self.output.planes());
+        let mut borrowed = workers.moments();
+        let (moments, workers) = borrowed.split();
+        let planes = resized(moments, self.output.planes());
         self.convolve_spikes(spikes, weight, y, Some(planes), workers);
         statistics.gather(self.output, planes, workers);
-        workers.return_moments(moments);
     }
 
     fn convolve_spikes(
@@ -230,10 +235,12 @@ impl Conv {
     ) {
         assert_eq!((spikes.dims(), y.dims(), weight.len()), (self.input, self.output, self.weight_len()));
         let words = spikes.words();
-        match self.way(words) {
-            Way::Lookup => return lookup::forward(self, words, weight, y.blocks_mut(), moments, workers),
-            Way::Lists => sparse::forward(self, words, weight, y.blocks_mut(), workers),
-            Way::Changes => changes::forward(self, words, weight, y.blocks_mut(), workers),
+        match self.algorithm(words) {
+            Algorithm::Lookup => {
+                return lookup::forward(self, words, weight, y.blocks_mut(), moments, workers);
+            }
+            Algorithm::Sparse => sparse::forward(self, words, weight, y.blocks_mut(), workers),
+            Algorithm::Delta => delta::forward(self, words, weight, y.blocks_mut(), workers),
         }
         if let Some(moments) = moments {
             measure_planes(y, moments, self.level, workers);
@@ -243,6 +250,9 @@ impl Conv {
     /// Convolves dense values: y = W ∗ x. Arguments as [`Conv::forward_spikes`].
     ///
     /// Numerics: fused multiply-adds where the level has them, in the order (channel block, tap, channel).
+    ///
+    /// # Panics
+    /// A size differs from the planned one.
     pub fn forward_dense(&self, x: &Tensor, weight: &[f32], y: &mut Tensor, workers: &mut Workers) {
         assert_eq!((x.dims(), y.dims(), weight.len()), (self.input, self.output, self.weight_len()));
         dense::forward(self, x, weight, y, workers);
@@ -257,6 +267,9 @@ impl Conv {
     /// | `dx` | the planned input | overwritten, or added to |
     ///
     /// Numerics: as [`Conv::input_gradient`] says.
+    ///
+    /// # Panics
+    /// A size differs from the planned one.
     pub fn backward_input(
         &self,
         g: &Tensor,
@@ -286,6 +299,9 @@ impl Conv {
     /// | `dw` | O×I×k×k | added to |
     ///
     /// Numerics: only additions, in an order that the shape and the share of active neurons decide.
+    ///
+    /// # Panics
+    /// A size differs from the planned one.
     pub fn backward_weight_spikes(
         &self,
         spikes: &Spikes,
@@ -295,15 +311,18 @@ impl Conv {
     ) {
         assert_eq!((spikes.dims(), g.dims(), dw.len()), (self.input, self.output, self.weight_len()));
         let (words, g) = (spikes.words(), g.blocks_mut());
-        match self.way(words) {
-            Way::Changes => changes::backward_weight(self, words, g, dw, workers),
-            Way::Lists => sparse::backward(self, words, g, Sign::Add, dw, workers),
-            Way::Lookup => lookup::backward(self, words, g, dw, workers),
+        match self.algorithm(words) {
+            Algorithm::Delta => delta::backward_weight(self, words, g, dw, workers),
+            Algorithm::Sparse => sparse::backward(self, words, g, Sign::Add, dw, workers),
+            Algorithm::Lookup => lookup::backward(self, words, g, dw, workers),
         }
     }
 
     /// Adds the weight gradient of a convolution of dense values: dW += g ⋆ x. Arguments as
     /// [`Conv::backward_weight_spikes`].
+    ///
+    /// # Panics
+    /// A size differs from the planned one.
     pub fn backward_weight_dense(&self, x: &Tensor, g: &Tensor, dw: &mut [f32], workers: &mut Workers) {
         assert_eq!((x.dims(), g.dims(), dw.len()), (self.input, self.output, self.weight_len()));
         dense_weight::backward(self, x, g, dw, workers);
@@ -319,37 +338,37 @@ impl Conv {
     }
 
     /// The way to compute a pass over these spikes.
-    fn way(&self, words: &[u16]) -> Way {
+    fn algorithm(&self, words: &[u16]) -> Algorithm {
         let fits = sparse::fits(self);
-        let few = |count: u64, neurons: usize| (count as f64) < LISTS_BELOW * neurons as f64;
+        let few = |count: u64, neurons: usize| (count as f64) < SPARSE_BELOW * neurons as f64;
         let neurons = self.input.len();
         let spikes = || words.iter().map(|word| u64::from(word.count_ones())).sum();
         match self.spike_kernel {
-            SpikeKernel::Lookup => return Way::Lookup,
-            SpikeKernel::Lists if fits => return Way::Lists,
-            SpikeKernel::Auto if fits && few(spikes(), neurons) => return Way::Lists,
-            SpikeKernel::Lists | SpikeKernel::Auto => {}
+            SpikeKernel::Lookup => return Algorithm::Lookup,
+            SpikeKernel::Sparse if fits => return Algorithm::Sparse,
+            SpikeKernel::Auto if fits && few(spikes(), neurons) => return Algorithm::Sparse,
+            SpikeKernel::Sparse | SpikeKernel::Auto => {}
         }
         let repeats = match self.delta {
             _ if self.steps == 1 || !fits => false,
             DeltaKernels::Off => false,
             DeltaKernels::On => true,
-            DeltaKernels::Auto => few(changes::count(self, words), neurons - neurons / self.steps),
+            DeltaKernels::Auto => few(delta::count(self, words), neurons - neurons / self.steps),
         };
-        if repeats { Way::Changes } else { Way::Lookup }
+        if repeats { Algorithm::Delta } else { Algorithm::Lookup }
     }
 }
 
 /// A way to compute a pass over spikes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
+enum Algorithm {
     Lookup,
-    Lists,
-    Changes,
+    Sparse,
+    Delta,
 }
 
 /// Share of active neurons below which lists win.
-const LISTS_BELOW: f64 = 0.06;
+const SPARSE_BELOW: f64 = 0.06;
 
 /// Input positions of one residue modulo the stride, in rows and columns, see the same taps.
 ///
@@ -411,7 +430,7 @@ fn pack_dense<'a>(
     let (ci, co, taps) = (conv.input.c, conv.config.out_channels, conv.taps());
     let (lanes, others) = if lanes_of == LanesOf::Outputs { (co, ci) } else { (ci, co) };
     let other_blocks = others.div_ceil(LANES);
-    let packed = grown(packed, lanes.div_ceil(LANES) * other_blocks * taps * LANES);
+    let packed = resized(packed, lanes.div_ceil(LANES) * other_blocks * taps * LANES);
     let tasks = packed.chunks_mut(taps * LANES).enumerate();
     workers.run(tasks, |(task, chunk), _| {
         let (lane_block, other_block) = (task / other_blocks, task % other_blocks);

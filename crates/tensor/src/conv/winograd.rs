@@ -24,10 +24,10 @@
 
 use super::winograd_form::{BothWays, Form};
 use super::{Conv, ConvConfig};
-use crate::parallel::grown;
+use crate::parallel::resized;
 use crate::register_tile::{Product, blocks_at_once, cover};
 use crate::tensor::{Block, Dims, LANES, Tensor};
-use crate::{Kernel, Lanes, Needs, Scratch, Workers};
+use crate::{Kernel, Lanes, Scratch, Workers, Workspace};
 use std::ops::Range;
 
 /// Tiles of a batch: the time is flat from 36 to 96, and this is a multiple of every register tile.
@@ -91,7 +91,8 @@ pub(super) fn backward_input<F: Form<M, A>, const M: usize, const A: usize>(
     workers: &mut Workers,
 ) {
     let (source, target) = (conv.output, conv.input);
-    let mut shared = workers.take_shared();
+    let mut borrowed = workers.shared();
+    let (shared, workers) = borrowed.split();
     let block = A * A * source.blocks() * LANES;
     let tiles = target.h.div_ceil(M) * target.w.div_ceil(M);
     let tasks = source.n.div_ceil((BATCH / tiles).max(1)).next_multiple_of(workers.count());
@@ -99,7 +100,7 @@ pub(super) fn backward_input<F: Form<M, A>, const M: usize, const A: usize>(
     let group = inputs_at_once::<A>(conv);
     for first in (0..target.blocks()).step_by(group) {
         let inputs = first..target.blocks().min(first + group);
-        let filters = grown(&mut shared.weights, inputs.len() * block);
+        let filters = resized(&mut shared.weights, inputs.len() * block);
         workers.run(inputs.clone().zip(filters.chunks_mut(block)), |(block, filters), _| {
             conv.level.run(Filters { form, weight, source, target, block, filters });
         });
@@ -110,7 +111,6 @@ pub(super) fn backward_input<F: Form<M, A>, const M: usize, const A: usize>(
             conv.level.run(Group { pass: &pass, source, target, scratch });
         });
     }
-    workers.return_shared(shared);
 }
 
 /// Blocks of input channels that U is made of at a time: groups of equal size, even for register tiles of two.
@@ -121,10 +121,10 @@ fn inputs_at_once<const A: usize>(conv: &Conv) -> usize {
 }
 
 /// What a pass takes of the workers' buffers.
-pub(super) fn needs<F: Form<M, A>, const M: usize, const A: usize>(_: F, conv: &Conv) -> Needs {
+pub(super) fn workspace<F: Form<M, A>, const M: usize, const A: usize>(_: F, conv: &Conv) -> Workspace {
     let (outputs, inputs) = (conv.output.blocks(), inputs_at_once::<A>(conv));
     let weights = A * A * inputs * outputs * LANES;
-    Needs { weights, blocks: A * A * ((outputs + inputs) * BATCH + 2), ..Needs::default() }
+    Workspace { weights, blocks: A * A * ((outputs + inputs) * BATCH + 2), ..Workspace::default() }
 }
 
 /// U of one block of input channels.

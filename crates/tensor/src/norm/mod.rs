@@ -11,9 +11,9 @@ mod moments;
 pub(crate) use moments::{PlaneMoments, measure as measure_planes};
 
 use crate::memory::{NoMemory, try_vec};
-use crate::parallel::grown;
+use crate::parallel::resized;
 use crate::tensor::{Block, Dims, LANES, Tensor};
-use crate::{Kernel, Lanes, Level, Workers};
+use crate::{Kernel, Lanes, Level, Workers, with_registers};
 use std::array::from_fn;
 
 /// PyTorch's ε.
@@ -51,12 +51,15 @@ impl Statistics {
     ///
     /// Numerics: each plane by itself, sums of y − k and (y − k)² with k its first value, so that a large mean
     /// cancels nothing; `f32` within 64 pixels, `f64` across; fixed order.
+    ///
+    /// # Panics
+    /// The statistics were made for fewer channel blocks than `y` has.
     pub fn measure(&mut self, y: &Tensor, level: Level, workers: &mut Workers) {
-        let mut moments = workers.take_moments();
-        let planes = grown(&mut moments, y.dims().planes());
+        let mut borrowed = workers.moments();
+        let (moments, workers) = borrowed.split();
+        let planes = resized(moments, y.dims().planes());
         measure_planes(y, planes, level, workers);
         self.gather(y.dims(), planes, workers);
-        workers.return_moments(moments);
     }
 
     /// Puts the statistics together from every plane's moments, image by image.
@@ -88,6 +91,9 @@ impl Statistics {
     }
 
     /// Takes mean and variance from running estimates, for inference.
+    ///
+    /// # Panics
+    /// The statistics were made for fewer channels.
     pub fn set(&mut self, mean: &[f32], var: &[f32]) {
         for (c, (&mean, &var)) in mean.iter().zip(var).enumerate() {
             self.mean[c] = mean;
@@ -97,6 +103,9 @@ impl Statistics {
     }
 
     /// Moves running estimates towards the measured ones: r += 0.1·(batch − r), variance unbiased over `count`.
+    ///
+    /// # Panics
+    /// The estimates have more channels than the statistics.
     pub fn update_running(&self, count: usize, mean: &mut [f32], var: &mut [f32]) {
         let unbias = count as f32 / (count.max(2) - 1) as f32;
         for (c, (mean, var)) in mean.iter_mut().zip(var).enumerate() {
@@ -116,6 +125,9 @@ impl Statistics {
 /// | `coefficients` | [`Affine`] for each channel block | read |
 /// | `dz` | (n, c, h, w) | read |
 /// | `y` | (n, c, h, w) | read, then overwritten with dy |
+///
+/// # Panics
+/// `dz` and `y` differ in size, or a channel block has no coefficients.
 pub fn backward_affine(
     coefficients: &[Affine],
     dz: &Tensor,
@@ -155,11 +167,7 @@ impl Kernel for AffinePlane<'_> {
 
     #[inline(always)]
     fn run<V: Lanes>(self) {
-        match V::WIDTH {
-            16 => self.apply::<V, 1>(),
-            8 => self.apply::<V, 2>(),
-            _ => self.apply::<V, 4>(),
-        }
+        with_registers!(V, H => self.apply::<V, H>())
     }
 }
 

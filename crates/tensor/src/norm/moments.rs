@@ -7,7 +7,7 @@
 //! and the bits are those of a pass of its own.
 
 use crate::tensor::{Block, LANES, Tensor};
-use crate::{Kernel, Lanes, Level, Workers};
+use crate::{Kernel, Lanes, Level, Workers, with_registers};
 use std::array::from_fn;
 
 /// Values added up in `f32` before a sum moves to `f64`.
@@ -24,11 +24,7 @@ impl PlaneMoments {
     /// Measures a plane.
     #[inline(always)]
     pub fn of<V: Lanes>(plane: &[Block]) -> Self {
-        let (sum, square) = match V::WIDTH {
-            16 => sums::<V, 1>(plane),
-            8 => sums::<V, 2>(plane),
-            _ => sums::<V, 4>(plane),
-        };
+        let (sum, square) = with_registers!(V, H => sums::<V, H>(plane));
         let (pivot, pixels) = (&plane[0].0, plane.len() as f64);
         Self {
             mean: from_fn(|l| f64::from(pivot[l]) + sum[l] / pixels),

@@ -25,6 +25,9 @@ pub struct NormVars {
 
 impl Tape {
     /// Convolution of `x` (n × ci × h × w) with `wt` (co × ci × k × k).
+    ///
+    /// # Panics
+    /// The shapes do not agree.
     pub fn conv(&mut self, x: Var, wt: Var, stride: usize, pad: usize) -> Var {
         let (xs, ws) = (self.shape(x), self.shape(wt));
         assert_eq!(xs[1], ws[1], "input channels");
@@ -94,6 +97,9 @@ impl Tape {
     }
 
     /// Fully connected layer: `x` (n × inputs), `wt` (outputs × inputs), `bias` (outputs).
+    ///
+    /// # Panics
+    /// The shapes do not agree.
     pub fn linear(&mut self, x: Var, wt: Var, bias: Var) -> Var {
         let (xs, ws) = (self.shape(x), self.shape(wt));
         assert_eq!(xs[1], ws[1], "input features");

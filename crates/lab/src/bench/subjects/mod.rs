@@ -12,7 +12,7 @@ pub mod linear;
 pub mod neurons;
 pub mod norm;
 
-use spikegrad::bptt::{Fire, LifConfig};
+use spikegrad::bptt::{Activation, LifConfig};
 use spikegrad::data::rng::Rng;
 use spikegrad::models::{KernelKind, KernelShape};
 use spikegrad::tensor::conv::SpikeKernel;
@@ -56,7 +56,7 @@ pub struct Maker<'a> {
     /// Kernel of convolutions over spikes.
     pub spike_kernel: SpikeKernel,
     /// The neuron, and how it fires.
-    pub neuron: (&'a LifConfig, Fire),
+    pub neuron: (&'a LifConfig, Activation),
     /// The same neuron in the reference's words.
     pub reference: Lif,
     /// Seed of the numbers.
@@ -209,8 +209,8 @@ mod tests {
     #[test]
     fn every_kernel_agrees_with_its_reference() {
         let lif = LifConfig::default();
-        for spike_kernel in [SpikeKernel::Lookup, SpikeKernel::Lists] {
-            let (neuron, reference) = ((&lif, Fire::Spike), Lif::paper());
+        for spike_kernel in [SpikeKernel::Lookup, SpikeKernel::Sparse] {
+            let (neuron, reference) = ((&lif, Activation::Spike), Lif::paper());
             let maker =
                 Maker { level: Level::BASELINE, density: 0.3, spike_kernel, neuron, reference, seed: 5 };
             let mut workers = Workers::new();

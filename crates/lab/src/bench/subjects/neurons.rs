@@ -1,8 +1,8 @@
 //! LIF neurons forward and backward, fused with the affine map of what feeds them.
 
 use super::{Maker, Pass, SAMPLES, Subject, Worst, fill, normal, plane, sparse};
-use spikegrad::bptt::lif::{Output, PlaneSums, Source, Unit};
-use spikegrad::bptt::{Fire, LifConfig};
+use spikegrad::bptt::lif::{LifLayer, Output, PlaneSums, Source};
+use spikegrad::bptt::{Activation, LifConfig};
 use spikegrad::data::rng::Rng;
 use spikegrad::tensor::{Dims, LANES, Level, Spikes, Tensor, Workers};
 use spikegrad_testkit::lif::{Lif, SpikeMode};
@@ -23,7 +23,7 @@ enum Current {
 /// The neurons and what they read.
 struct Inputs {
     lif: LifConfig,
-    fire: Fire,
+    activation: Activation,
     level: Level,
     dims: Dims,
     steps: usize,
@@ -34,15 +34,15 @@ struct Inputs {
 
 impl Inputs {
     /// Calls `work` with the unit and its sources.
-    fn with<T>(&self, work: impl FnOnce(&Unit<'_>, &[Source<'_>]) -> T) -> T {
+    fn with<T>(&self, work: impl FnOnce(&LifLayer<'_>, &[Source<'_>]) -> T) -> T {
         let [mean, scale, shift] = &self.constants;
         let sources = self.currents.iter().map(|current| match current {
             Current::Dense(y) => Source::Affine { y, mean, scale, shift },
             Current::Spikes(spikes, _) => Source::Spikes(spikes),
         });
         let sources: Vec<Source<'_>> = sources.collect();
-        let Self { lif, fire, level, dims, steps, .. } = self;
-        work(&Unit { lif, fire: *fire, dims: *dims, steps: *steps, level: *level }, &sources)
+        let Self { lif, activation, level, dims, steps, .. } = self;
+        work(&LifLayer { lif, activation: *activation, dims: *dims, steps: *steps, level: *level }, &sources)
     }
 }
 
@@ -72,12 +72,12 @@ impl NeuronSubject {
         let currents = currents.collect();
         let lanes = dims.blocks() * LANES;
         let constants = [0.25, 0.5, 0.125].map(|x| vec![x; lanes]);
-        let (lif, fire) = maker.neuron;
+        let (lif, activation) = maker.neuron;
         let (e, du) = (normal(dims, rng), Tensor::zeros(dims));
-        let dense = if fire == Fire::Spike { Tensor::default() } else { Tensor::zeros(dims) };
+        let dense = if activation == Activation::Spike { Tensor::default() } else { Tensor::zeros(dims) };
         let sums = vec![[[0.0; LANES]; 3]; dims.n / steps * dims.blocks()];
         let (level, lif) = (maker.level, lif.clone());
-        let inputs = Inputs { lif, fire, level, dims, steps, currents, constants };
+        let inputs = Inputs { lif, activation, level, dims, steps, currents, constants };
         Self { inputs, reference: maker.reference, spikes: Spikes::zeros(dims), dense, e, du, sums }
     }
 
@@ -165,8 +165,8 @@ impl Subject for NeuronSubject {
 
     fn run(&mut self, pass: usize, workers: &mut Workers) {
         let Self { inputs, spikes, dense, du, sums, .. } = self;
-        inputs.with(|unit, sources| match (pass, unit.fire) {
-            (0, Fire::Spike) => unit.forward(sources, Output::Spikes(spikes), workers),
+        inputs.with(|unit, sources| match (pass, unit.activation) {
+            (0, Activation::Spike) => unit.forward(sources, Output::Spikes(spikes), workers),
             (0, _) => unit.forward(sources, Output::Dense(dense), workers),
             _ => unit.backward(sources, du, sums, workers),
         });
@@ -176,10 +176,10 @@ impl Subject for NeuronSubject {
         self.prepare(pass);
         self.run(pass, workers);
         // The reference here is of spiking neurons; `gradcheck` compares the twins.
-        (self.inputs.fire == Fire::Spike).then(|| self.sampled_error(pass == 1))
+        (self.inputs.activation == Activation::Spike).then(|| self.sampled_error(pass == 1))
     }
 
     fn density(&self) -> f64 {
-        if self.inputs.fire == Fire::Spike { self.spikes.rate() } else { 1.0 }
+        if self.inputs.activation == Activation::Spike { self.spikes.rate() } else { 1.0 }
     }
 }

@@ -10,12 +10,12 @@
 //! ```
 
 use super::keys::{Grid, PixelKeys};
-use super::{KEY_BITS, KEY_WORDS, SCRATCH_BLOCKS, Start, Tables, add_selected, build, workspace};
+use super::{KEY_BITS, KEY_WORDS, SCRATCH_BLOCKS, Start, Tables, add_selected, build, split_scratch};
 use crate::conv::Conv;
 use crate::norm::PlaneMoments;
-use crate::parallel::{Timeline, grown, timelines};
+use crate::parallel::{Timeline, resized, timelines};
 use crate::tensor::{Block, LANES};
-use crate::{Kernel, Lanes, Needs, Scratch, Workers};
+use crate::{Kernel, Lanes, Scratch, Workers, Workspace};
 
 /// Pixels of a task: enough that building a table (about 64 additions) costs a few percent of using it.
 const TASK_PIXELS: usize = 4096;
@@ -43,14 +43,14 @@ impl Cut {
 }
 
 /// What the forward takes of the workers' buffers.
-pub(in crate::conv) fn needs(conv: &Conv) -> Needs {
+pub(in crate::conv) fn workspace(conv: &Conv) -> Workspace {
     let Cut { triples, chunk, .. } = Cut::new(conv);
-    Needs {
+    Workspace {
         weights: conv.output.blocks() * triples * KEY_BITS,
         keys: chunk * triples * conv.output.pixels(),
         blocks: SCRATCH_BLOCKS,
         words: Grid::new(conv).words(),
-        ..Needs::default()
+        ..Workspace::default()
     }
 }
 
@@ -66,9 +66,10 @@ pub(in crate::conv) fn forward(
     let (output, pixels) = (conv.output, conv.output.pixels());
     let Cut { triples, run, chunk } = Cut::new(conv);
     let image_keys = triples * pixels;
-    let mut shared = workers.take_shared();
+    let mut borrowed = workers.shared();
+    let (shared, workers) = borrowed.split();
     let packed = pack(conv, weight, &mut shared.weights, workers);
-    let keys = grown(&mut shared.keys, chunk * image_keys);
+    let keys = resized(&mut shared.keys, chunk * image_keys);
     let grid = Grid::new(conv);
     let (input_image, blocks) = (conv.input.image_blocks(), output.blocks());
     let mut moments = moments.map(|moments| moments.chunks_mut(chunk * blocks));
@@ -97,14 +98,13 @@ pub(in crate::conv) fn forward(
             conv.level.run(BlockSums { rows, run, scratch });
         });
     }
-    workers.return_shared(shared);
 }
 
 /// Packs O×I×k×k as [output block][source][channel][sixteen outputs], the sources filled up to whole keys.
 fn pack<'a>(conv: &Conv, weight: &[f32], packed: &'a mut Vec<Block>, workers: &mut Workers) -> &'a [Block] {
     let (ci, co, taps) = (conv.input.c, conv.config.out_channels, conv.taps());
     let block_rows = conv.sources().next_multiple_of(KEY_WORDS) * LANES;
-    let packed = grown(packed, conv.output.blocks() * block_rows);
+    let packed = resized(packed, conv.output.blocks() * block_rows);
     workers.run(packed.chunks_mut(LANES).enumerate(), |(task, rows), _| {
         let (block, source) = (task * LANES / block_rows, task % (block_rows / LANES));
         let (input_block, tap) = (source / taps, source % taps);
@@ -140,7 +140,7 @@ impl Kernel for BlockSums<'_> {
     #[inline(always)]
     fn run<V: Lanes>(self) {
         let Self { rows, run: Run { keys, pixels, images, mut planes, moments }, scratch } = self;
-        let tables: &mut Tables = workspace(scratch).1;
+        let tables: &mut Tables = split_scratch(scratch).1;
         let image_keys = keys.len() / images;
         for (triple, rows) in rows.as_chunks::<KEY_BITS>().0.iter().enumerate() {
             build::<V>(rows, tables);

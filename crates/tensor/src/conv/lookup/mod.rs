@@ -25,7 +25,7 @@ pub(super) use weight::backward;
 
 use super::Conv;
 use crate::tensor::{Block, LANES};
-use crate::{Lanes, Needs};
+use crate::{Lanes, Workspace, with_registers};
 
 /// Bits that select a table row.
 const BITS: usize = 6;
@@ -72,11 +72,7 @@ enum Start {
 /// `sums[i]` += Σ_j tables[j][bits 6j… of keys[i]], j upward.
 #[inline(always)]
 fn add_selected<V: Lanes>(start: Start, tables: &Tables, keys: &[u64], sums: &mut [Block]) {
-    match V::WIDTH {
-        16 => add_registers::<V, 1>(start, tables, keys, sums),
-        8 => add_registers::<V, 2>(start, tables, keys, sums),
-        _ => add_registers::<V, 4>(start, tables, keys, sums),
-    }
+    with_registers!(V, H => add_registers::<V, H>(start, tables, keys, sums))
 }
 
 #[inline(always)]
@@ -101,16 +97,16 @@ fn add_registers<V: Lanes, const H: usize>(start: Start, tables: &Tables, keys: 
     }
 }
 
-/// Blocks of scratch that [`workspace`] splits.
+/// Blocks of scratch that [`split_scratch`] splits.
 const SCRATCH_BLOCKS: usize = KEY_BITS + TABLES * SUBSETS;
 
 /// What both passes take of the workers' buffers.
-pub(super) fn needs(conv: &Conv) -> Needs {
-    forward::needs(conv).most(weight::needs(conv))
+pub(super) fn workspace(conv: &Conv) -> Workspace {
+    forward::workspace(conv).max(weight::workspace(conv))
 }
 
 /// Splits a worker's scratch into rows and tables.
-fn workspace(scratch: &mut crate::Scratch) -> (&mut Rows, &mut Tables) {
+fn split_scratch(scratch: &mut crate::Scratch) -> (&mut Rows, &mut Tables) {
     let (rows, tables) = scratch.blocks(SCRATCH_BLOCKS).split_at_mut(KEY_BITS);
     let rows = &mut rows.as_chunks_mut().0[0];
     let tables = &mut tables.as_chunks_mut().0.as_chunks_mut().0[0];

@@ -11,11 +11,11 @@
 //! The parts depend on the shape alone, so the bits do not depend on the number of threads.
 
 use super::keys::{ChannelKeys, Columns, Grid, ImageColumns};
-use super::{KEY_BITS, SCRATCH_BLOCKS, Start, add_selected, build, workspace};
+use super::{KEY_BITS, SCRATCH_BLOCKS, Start, add_selected, build, split_scratch};
 use crate::conv::Conv;
-use crate::parallel::grown;
+use crate::parallel::resized;
 use crate::tensor::{Block, Dims, LANES};
-use crate::{Kernel, Lanes, Needs, Scratch, Workers};
+use crate::{Kernel, Lanes, Scratch, Workers, Workspace};
 use std::ops::Range;
 
 /// Tasks a pass is cut into at least.
@@ -33,16 +33,16 @@ fn cut(conv: &Conv) -> (usize, usize) {
 }
 
 /// What the weight gradient takes of the workers' buffers.
-pub(in crate::conv) fn needs(conv: &Conv) -> Needs {
+pub(in crate::conv) fn workspace(conv: &Conv) -> Workspace {
     let (parts, chunk) = cut(conv);
     let (grid, rows) = (Grid::new(conv), conv.sources() * LANES);
-    Needs {
+    Workspace {
         weights: parts * conv.output.blocks() * rows,
         keys: (chunk * conv.output.pixels()).div_ceil(KEY_BITS) * rows,
         columns: chunk * grid.image_columns(),
         blocks: SCRATCH_BLOCKS,
         words: grid.words(),
-        ..Needs::default()
+        ..Workspace::default()
     }
 }
 
@@ -55,8 +55,9 @@ pub(in crate::conv) fn backward(
 ) {
     let rows = conv.sources() * LANES;
     let (parts, chunk) = cut(conv);
-    let mut shared = workers.take_shared();
-    let sums = grown(&mut shared.weights, parts * conv.output.blocks() * rows);
+    let mut borrowed = workers.shared();
+    let (shared, workers) = borrowed.split();
+    let sums = resized(&mut shared.weights, parts * conv.output.blocks() * rows);
     sums.fill(Block::default());
     for start in (0..conv.output.n).step_by(chunk) {
         let images = start..(start + chunk).min(conv.output.n);
@@ -64,7 +65,6 @@ pub(in crate::conv) fn backward(
         add_chunk(conv, g, images, keys, parts, sums, workers);
     }
     unpack(conv, sums, dw, workers);
-    workers.return_shared(shared);
 }
 
 /// Packs the keys of some images.
@@ -77,14 +77,14 @@ fn pack<'a>(
     workers: &mut Workers,
 ) -> &'a [u64] {
     let (grid, level, image_words) = (Grid::new(conv), conv.level, conv.input.image_blocks());
-    let columns = grown(columns, images.len() * grid.image_columns());
+    let columns = resized(columns, images.len() * grid.image_columns());
     let inputs = words[images.start * image_words..].chunks(image_words);
     workers.run(columns.chunks_mut(grid.image_columns()).zip(inputs), |(columns, spikes), scratch| {
         level.run(ImageColumns { grid, spikes, columns, words: &mut scratch.entries });
     });
     let (columns, rows) = (&*columns, conv.sources() * LANES);
     let end = images.len() * conv.output.pixels();
-    let keys = grown(keys, end.div_ceil(KEY_BITS) * rows);
+    let keys = resized(keys, end.div_ceil(KEY_BITS) * rows);
     workers.run(keys.chunks_mut(PACKED_GROUPS * rows).enumerate(), |(task, keys), _| {
         let pixels = task * PACKED_GROUPS * KEY_BITS..end;
         level.run(ChannelKeys { grid, columns, pixels, keys });
@@ -152,7 +152,7 @@ impl Kernel for PartSums<'_> {
     #[inline(always)]
     fn run<V: Lanes>(self) {
         let Self { output, g, block, pixels, keys, sums, scratch } = self;
-        let (rows, tables) = workspace(scratch);
+        let (rows, tables) = split_scratch(scratch);
         for (group, keys) in keys.chunks_exact(sums.len()).enumerate() {
             let first = pixels.start + group * KEY_BITS;
             let count = (pixels.end - first).min(KEY_BITS);

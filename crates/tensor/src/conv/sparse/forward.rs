@@ -11,7 +11,7 @@
 //! additions; narrow groups sum several rows at a time (U) to hide the latency of the adder.
 
 use crate::conv::Conv;
-use crate::parallel::grown;
+use crate::parallel::resized;
 use crate::tensor::{Block, Dims, LANES};
 use crate::{Kernel, Lanes, Level, Scratch, Workers};
 
@@ -22,28 +22,29 @@ pub(in crate::conv) fn forward(
     y: &mut [Block],
     workers: &mut Workers,
 ) {
-    let mut shared = workers.take_shared();
+    let mut borrowed = workers.shared();
+    let (shared, workers) = borrowed.split();
     let group = group_blocks(conv);
     let weights = pack(conv, weight, group, &mut shared.weights, workers);
     let (image, image_out) = (conv.input.image_blocks(), conv.output.image_blocks());
     workers.run(words.chunks(image).zip(y.chunks_mut(image_out)), |(on, y), scratch| {
         conv.level.run(Image { conv, on, change: None, weights, y, group, scratch });
     });
-    workers.return_shared(shared);
 }
 
 /// Convolves the steps after the first from what changed: y[t] = y[t−1] + W ∗ on[t] − W ∗ off[t].
 ///
 /// `on` and `off` hold the spikes that appear and vanish at step 1, 2, …; `y` holds step 0 on entry. The
 /// convolution is planned for one step.
-pub(in crate::conv) fn forward_changes(
+pub(in crate::conv) fn forward_delta(
     conv: &Conv,
     [on, off]: [&[u16]; 2],
     weight: &[f32],
     y: &mut [Block],
     workers: &mut Workers,
 ) {
-    let mut shared = workers.take_shared();
+    let mut borrowed = workers.shared();
+    let (shared, workers) = borrowed.split();
     let group = group_blocks(conv);
     let weights = pack(conv, weight, group, &mut shared.weights, workers);
     let (image, image_out) = (conv.input.image_blocks(), conv.output.image_blocks());
@@ -58,7 +59,6 @@ pub(in crate::conv) fn forward_changes(
         });
         rest = after;
     }
-    workers.return_shared(shared);
 }
 
 /// Channel blocks summed together: as many as the registers hold and the output divides into.
@@ -79,7 +79,7 @@ fn pack<'a>(
     workers: &mut Workers,
 ) -> &'a [Block] {
     let (ci, co, taps) = (conv.input.c, conv.config.out_channels, conv.taps());
-    let packed = grown(packed, conv.output.blocks() * taps * ci);
+    let packed = resized(packed, conv.output.blocks() * taps * ci);
     let tasks = packed.chunks_mut(ci * group).enumerate();
     workers.run(tasks, |(task, rows), _| {
         let (g, tap) = (task / taps, task % taps);
@@ -127,15 +127,16 @@ impl Kernel for Image<'_> {
         for (g, (weights, y)) in weights.chunks(group_rows).zip(y.chunks_mut(group_out)).enumerate() {
             let before = change.map(|(_, before)| &before[g * group_out..][..y.len()]);
             let sums = Sums { conv, weights, entries, on, off, before };
-            match (V::WIDTH, group) {
-                (16, 4) => sums.write::<V, 1, 4, 2>(y),
-                (16, 2) => sums.write::<V, 1, 2, 4>(y),
-                (16, _) => sums.write::<V, 1, 1, 4>(y),
-                (8, 4) => sums.write::<V, 2, 4, 1>(y),
-                (8, 2) => sums.write::<V, 2, 2, 2>(y),
-                (8, _) => sums.write::<V, 2, 1, 4>(y),
-                (_, 2) => sums.write::<V, 4, 2, 1>(y),
-                _ => sums.write::<V, 4, 1, 2>(y),
+            match (V::REGISTERS, group) {
+                (1, 4) => sums.write::<V, 1, 4, 2>(y),
+                (1, 2) => sums.write::<V, 1, 2, 4>(y),
+                (1, _) => sums.write::<V, 1, 1, 4>(y),
+                (2, 4) => sums.write::<V, 2, 4, 1>(y),
+                (2, 2) => sums.write::<V, 2, 2, 2>(y),
+                (2, _) => sums.write::<V, 2, 1, 4>(y),
+                (4, 2) => sums.write::<V, 4, 2, 1>(y),
+                (4, _) => sums.write::<V, 4, 1, 2>(y),
+                _ => unreachable!("a block fills 1, 2 or 4 registers"),
             }
         }
     }

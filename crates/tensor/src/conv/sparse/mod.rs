@@ -3,7 +3,7 @@
 mod forward;
 mod weight;
 
-pub(super) use forward::{forward, forward_changes};
+pub(super) use forward::{forward, forward_delta};
 pub(super) use weight::{Sign, backward};
 
 use super::Conv;

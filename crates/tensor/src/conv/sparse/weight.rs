@@ -12,7 +12,7 @@
 //! the bits do not depend on the thread count.
 
 use crate::conv::{Conv, ConvConfig, Residue};
-use crate::parallel::grown;
+use crate::parallel::resized;
 use crate::tensor::{Block, Dims, LANES};
 use crate::{Kernel, Lanes, Scratch, Workers};
 
@@ -97,17 +97,18 @@ pub(in crate::conv) fn backward(
     dw: &mut [f32],
     workers: &mut Workers,
 ) {
-    let mut shared = workers.take_shared();
+    let mut borrowed = workers.shared();
+    let (shared, workers) = borrowed.split();
     let (input, taps) = (conv.input, conv.taps());
     let sum_floats = conv.output.blocks() * LANES * input.c * taps;
-    let sums: &mut [f32] = bytemuck::cast_slice_mut(grown(&mut shared.weights, sum_floats / LANES));
+    let sums: &mut [f32] = bytemuck::cast_slice_mut(resized(&mut shared.weights, sum_floats / LANES));
     sums.fill(0.0);
     let band = Band::new(input, conv.config.kernel);
     let shape = ListShape::new(conv, &band);
     let bands = band.count(input);
     let per_chunk = (CHUNK_ENTRIES / shape.band_entries()).clamp(1, bands);
-    let entries = grown(&mut shared.entries, per_chunk * shape.band_entries());
-    let lengths = grown(&mut shared.lengths, per_chunk * shape.band_lengths());
+    let entries = resized(&mut shared.entries, per_chunk * shape.band_entries());
+    let lengths = resized(&mut shared.lengths, per_chunk * shape.band_lengths());
     for first in (0..bands).step_by(per_chunk) {
         let chunk = first..(first + per_chunk).min(bands);
         let bands = entries.chunks_mut(shape.band_entries()).zip(lengths.chunks_mut(shape.band_lengths()));
@@ -119,7 +120,6 @@ pub(in crate::conv) fn backward(
         Accumulate { conv, g, band, shape, chunk, lists, sums, workers }.run();
     }
     unpack(conv, sums, sign, dw);
-    workers.return_shared(shared);
 }
 
 /// Adds the sums, [register of outputs][input][tap][lane], to dW in O×I×k×k, or subtracts them.

@@ -14,7 +14,7 @@
 use super::sparse::Sign;
 use super::{Conv, lookup, sparse};
 use crate::Workers;
-use crate::parallel::{grown, timelines};
+use crate::parallel::{resized, timelines};
 use crate::tensor::Block;
 
 /// Blocks of a plane's piece that a task sums over time.
@@ -27,9 +27,9 @@ pub(super) fn count(conv: &Conv, words: &[u16]) -> u64 {
 }
 
 /// Writes the spikes that appear and those that vanish at steps 1, 2, ….
-fn split<'a>(words: &[u16], step: usize, changes: &'a mut Vec<u16>) -> [&'a [u16]; 2] {
+fn split<'a>(words: &[u16], step: usize, delta: &'a mut Vec<u16>) -> [&'a [u16]; 2] {
     let len = words.len() - step;
-    let (on, off) = grown(changes, 2 * len).split_at_mut(len);
+    let (on, off) = resized(delta, 2 * len).split_at_mut(len);
     let pairs = words.iter().zip(&words[step..]);
     for ((before, now), (on, off)) in pairs.zip(on.iter_mut().zip(off.iter_mut())) {
         (*on, *off) = (now & !before, before & !now);
@@ -41,9 +41,9 @@ pub(super) fn forward(conv: &Conv, words: &[u16], weight: &[f32], y: &mut [Block
     let one = conv.of_images(conv.input.n / conv.steps);
     let (step, step_out) = (words.len() / conv.steps, y.len() / conv.steps);
     lookup::forward(&one, &words[..step], weight, &mut y[..step_out], None, workers);
-    let mut changes = workers.take_changes();
-    sparse::forward_changes(&one, split(words, step, &mut changes), weight, y, workers);
-    workers.return_changes(changes);
+    let mut borrowed = workers.delta();
+    let (delta, workers) = borrowed.split();
+    sparse::forward_delta(&one, split(words, step, delta), weight, y, workers);
 }
 
 /// As the weight gradient, with g overwritten by S.
@@ -66,10 +66,10 @@ pub(super) fn backward_weight(
         }
     });
     lookup::backward(&conv.of_images(n), &words[..step], &g[..step_out], dw, workers);
-    let mut changes = workers.take_changes();
-    let [on, off] = split(words, step, &mut changes);
+    let mut borrowed = workers.delta();
+    let (delta, workers) = borrowed.split();
+    let [on, off] = split(words, step, delta);
     let rest = conv.of_images(n * (steps - 1));
     sparse::backward(&rest, on, &g[step_out..], Sign::Add, dw, workers);
     sparse::backward(&rest, off, &g[step_out..], Sign::Subtract, dw, workers);
-    workers.return_changes(changes);
 }
