@@ -1,7 +1,7 @@
-//! Whether a step of an optimiser can leave the range of an `f32`, told beforehand from the largest magnitudes.
+//! A bound that tells before an optimiser's step whether a number can leave the range of an `f32`.
 //!
-//! A step changes weights and moments in place; one that makes an infinity cannot be undone. So what a step can at most
-//! yield is bounded first, from the largest gradient, weight and moments, in `f64`:
+//! A step changes weights and moments in place; a step that makes an infinity cannot be undone. So the results of a step
+//! are bounded first, from the largest gradient, weight and moments, in `f64`:
 //!
 //! | optimiser | gradient g' | moments | update |
 //! |---|---|---|---|
@@ -16,25 +16,25 @@
 use crate::Optimizer;
 use spikegrad_tensor::{Level, largest_magnitude};
 
-/// The largest magnitudes of what an optimiser moves; NaN where one is NaN.
+/// The largest magnitudes of weights and moments; NaN where a number is NaN.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Largest {
-    /// Of the weights.
+    /// The largest magnitude of the weights.
     pub weight: f32,
-    /// Of the first moments.
+    /// The largest magnitude of the first moments.
     pub first: f32,
-    /// Of the second moments.
+    /// The largest magnitude of the second moments.
     pub second: f32,
 }
 
 impl Largest {
-    /// Measures them.
+    /// Measures the largest magnitudes.
     pub fn of(level: Level, weights: &[f32], first: &[f32], second: &[f32]) -> Self {
         let [weight, first, second] = [weights, first, second].map(|all| largest_magnitude(level, all));
         Self { weight, first, second }
     }
 
-    /// The larger of both, number by number; NaN where one is NaN.
+    /// Returns the larger magnitudes of both, number by number; NaN where one is NaN.
     pub fn or(self, other: Self) -> Self {
         let larger = |a: f32, b: f32| if a > b || a.is_nan() { a } else { b };
         Self {
@@ -51,8 +51,8 @@ impl Largest {
 }
 
 impl Optimizer {
-    /// Whether a step surely keeps every weight and moment finite, for gradients of at most `gradient`. Where it says
-    /// no, the step may still do so.
+    /// Whether a step surely keeps every weight and moment finite, for gradients of at most `gradient`. Where the answer is
+    /// no, the step may still keep them finite.
     pub fn surely_stays_finite(&self, lr: f32, step: u64, gradient: f32, largest: Largest) -> bool {
         let wide = f64::from;
         let Largest { weight, first, second } = largest;
@@ -80,7 +80,7 @@ impl Optimizer {
     }
 }
 
-/// The largest numbers that Adam can reach from a weight, a gradient and moments.
+/// Computes the largest numbers that Adam can reach from a weight, a gradient and moments.
 fn adam(w: f64, g: f64, moments: (f64, f64), (lr, beta1, eps): (f64, f64, f64), step: u64) -> [f64; 5] {
     let bias = 1.0 - beta1.powi(step.min(i32::MAX as u64) as i32);
     let (m, v) = (2.0 * moments.0 + g, moments.1 + g * g);

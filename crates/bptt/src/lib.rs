@@ -1,6 +1,6 @@
 //! Backpropagation through time for leaky integrate-and-fire neurons, with surrogate gradient scaling.
 //!
-//! | module | what |
+//! | module | contents |
 //! |---|---|
 //! | [`surrogate`] | the seven base surrogates, their primitives, and a user's own |
 //! | [`sgs`] | surrogate gradient scaling: the paper's equation 5 |
@@ -8,7 +8,7 @@
 //! | [`loss`] | cross-entropy, TET, label smoothing |
 //! | [`lipschitz`] | the orthogonality term and its gradient |
 //! | [`optim`], [`schedule`] | SGD, Adam, AdamW; learning rates; clipping |
-//! | [`bound`] | whether a step can leave the range of an `f32` |
+//! | [`bound`] | a bound that tells whether a step can leave the range of an `f32` |
 #![forbid(unsafe_code)]
 
 pub mod bound;

@@ -1,4 +1,4 @@
-//! Lipschitz regularisation: rows (or columns) of each weight pulled towards an orthonormal set.
+//! Lipschitz regularisation, which pulls the rows (or columns) of each weight towards an orthonormal set.
 //!
 //! ```text
 //! L_R = (β/2)·Σ_l ‖W_l·W_lᵀ − I‖²_F        ∂L_R/∂W = 2β·(W·Wᵀ − I)·W
@@ -15,10 +15,11 @@ use spikegrad_tensor::{Level, Scratch};
 /// |---|---|---|
 /// | `weight` | (rows, weight.len() / rows) | read |
 /// | `grad` | as `weight` | added to |
-/// | `scratch` | grows once to the Gram matrix and what its products read | scratch |
+/// | `scratch` | grows once to the Gram matrix and two chunks of the weight | scratch |
 ///
 /// # Panics
 /// `grad` has another length than `weight`, or `rows` is 0.
+#[doc(alias = "eq-lipschitz")]
 pub fn lipschitz(
     level: Level,
     beta: f32,

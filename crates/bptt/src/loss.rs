@@ -62,7 +62,7 @@ impl fmt::Debug for dyn UserLoss {
     }
 }
 
-/// Which loss.
+/// The kind of loss.
 #[derive(Clone, Debug)]
 pub enum LossKind {
     /// Cross-entropy of the logits' mean over time.
@@ -71,7 +71,7 @@ pub enum LossKind {
     Tet {
         /// λ, the weight of the regression term.
         lambda: f32,
-        /// φ, what logits are pulled to.
+        /// φ, the value that the regression term pulls logits to.
         phi: f32,
     },
     /// A user's own.
@@ -93,7 +93,7 @@ impl PartialEq for LossKind {
 /// Loss and label smoothing.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LossConfig {
-    /// Which loss.
+    /// The kind of loss.
     pub kind: LossKind,
     /// ε of label smoothing, in [0, 1).
     pub label_smoothing: f32,
@@ -138,6 +138,7 @@ impl LossConfig {
     ///
     /// # Panics
     /// A slice is shorter than its shape.
+    #[doc(alias = "eq-loss")]
     pub fn evaluate(
         &self,
         size: Logits,
@@ -208,7 +209,7 @@ impl LossConfig {
         loss
     }
 
-    /// CE(z, y), and its gradient times `share`.
+    /// Computes CE(z, y), and its gradient times `share`.
     fn cross_entropy(&self, z: &[f32], label: u32, share: f64, grad: &mut [f32]) -> f64 {
         let smooth = f64::from(self.label_smoothing);
         let top = z.iter().fold(f32::NEG_INFINITY, |top, &z| top.max(z));
@@ -231,10 +232,10 @@ impl LossConfig {
 /// Sizes of the logits.
 #[derive(Clone, Copy, Debug)]
 pub struct Logits {
-    /// T.
+    /// The number of time steps, T.
     pub steps: usize,
-    /// Classes.
+    /// The number of classes.
     pub classes: usize,
-    /// Distance between rows.
+    /// The distance between rows.
     pub stride: usize,
 }

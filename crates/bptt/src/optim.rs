@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-/// Parameters that a task updates.
+/// A task updates so many parameters.
 const CHUNK: usize = 1 << 14;
 
 /// A user's own optimiser over flat vectors.
@@ -54,33 +54,33 @@ impl<F: Fn(f32, u64, Parameters<'_>) + Send + Sync> UserOptimizer for OptimizerF
 pub enum Optimizer {
     /// Stochastic gradient descent: v ← μ·v + g, w ← w − lr·v (Nesterov: lr·(g + μ·v)).
     Sgd {
-        /// μ.
+        /// μ, the momentum.
         momentum: f32,
-        /// Nesterov's form.
+        /// Whether the step uses Nesterov's form.
         nesterov: bool,
-        /// Added to the gradient: λ·w.
+        /// λ, the weight decay: λ·w is added to the gradient.
         weight_decay: f32,
     },
     /// Adam, weight decay added to the gradient.
     Adam {
-        /// Decay of the mean.
+        /// β₁, the decay of the mean gradient.
         beta1: f32,
-        /// Decay of the square.
+        /// β₂, the decay of the mean square.
         beta2: f32,
-        /// ε.
+        /// ε, added to the root of the mean square.
         eps: f32,
-        /// λ.
+        /// λ, the weight decay.
         weight_decay: f32,
     },
     /// Adam with decoupled weight decay: w ← w·(1 − lr·λ) first.
     AdamW {
-        /// Decay of the mean.
+        /// β₁, the decay of the mean gradient.
         beta1: f32,
-        /// Decay of the square.
+        /// β₂, the decay of the mean square.
         beta2: f32,
-        /// ε.
+        /// ε, added to the root of the mean square.
         eps: f32,
-        /// λ.
+        /// λ, the weight decay.
         weight_decay: f32,
     },
     /// A user's own.
@@ -138,17 +138,17 @@ impl Optimizer {
         own
     }
 
-    /// Adam with PyTorch's constants.
+    /// Makes Adam with PyTorch's constants.
     pub fn adam(weight_decay: f32) -> Self {
         Self::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay }
     }
 
-    /// AdamW with PyTorch's constants.
+    /// Makes AdamW with PyTorch's constants.
     pub fn adamw(weight_decay: f32) -> Self {
         Self::AdamW { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay }
     }
 
-    /// SGD.
+    /// Makes SGD.
     pub fn sgd(momentum: f32, nesterov: bool, weight_decay: f32) -> Self {
         Self::Sgd { momentum, nesterov, weight_decay }
     }
@@ -166,7 +166,7 @@ impl Optimizer {
     ///
     /// # Errors
     /// A decay outside [0, 1), a weight decay that is negative or not finite, ε that is not positive and finite, or
-    /// Nesterov's form without momentum, which is none.
+    /// Nesterov's form without momentum.
     pub fn check(&self) -> Result<(), ConfigError> {
         let bad = |what: &str, value: f32, want: &str| {
             Err(ConfigError::out_of_range(format_args!("optimiser's {what}"), value, want))
@@ -215,6 +215,7 @@ impl Optimizer {
     /// | `first`, `second` | as `weights`; `second` may be empty for SGD | updated |
     ///
     /// Numerics: the same bits at every level and for any number of threads.
+    #[doc(alias = "eq-optimizer")]
     pub fn step(
         &self,
         lr: f32,
@@ -245,20 +246,20 @@ impl Optimizer {
     }
 }
 
-/// The parameters that an optimiser moves, and what it remembers of each.
+/// The parameters that an optimiser moves, with their gradients and moments.
 #[derive(Debug)]
 pub struct Parameters<'a> {
-    /// w.
+    /// The weights w.
     pub weights: &'a mut [f32],
-    /// ∂L/∂w.
+    /// The gradients ∂L/∂w.
     pub grads: &'a [f32],
-    /// Mean of the gradient, or momentum.
+    /// The first moments: the mean of the gradient, or momentum.
     pub first: &'a mut [f32],
-    /// Mean of its square; empty for SGD.
+    /// The second moments, the mean of the gradient's square; empty for SGD.
     pub second: &'a mut [f32],
 }
 
-/// Takes a step of a user's own optimiser, and measures what it yields.
+/// Takes a step of a user's own optimiser, and measures the largest magnitudes afterwards.
 fn step_of_users(
     own: &dyn UserOptimizer,
     (lr, step): (f32, u64),
@@ -323,7 +324,7 @@ impl Kernel for Step<'_> {
     }
 }
 
-/// Adam's constants of one step.
+/// The constants of one step of Adam.
 #[derive(Clone, Copy)]
 struct AdamRate {
     beta1: f32,

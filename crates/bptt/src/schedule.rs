@@ -28,12 +28,12 @@ impl fmt::Debug for dyn UserSchedule {
     }
 }
 
-/// How the learning rate moves over training.
+/// The course of the learning rate over training.
 #[derive(Clone, Debug)]
 pub enum Schedule {
-    /// lr.
+    /// The learning rate stays lr.
     Constant,
-    /// lr·(1 + cos(π·progress))/2: to zero at the end.
+    /// The learning rate is lr·(1 + cos(π·progress))/2 and falls to zero.
     Cosine,
     /// lr·factor^⌊epoch / every⌋; epochs count from the beginning of training, warm-up included.
     Step {
@@ -61,7 +61,7 @@ impl PartialEq for Schedule {
     }
 }
 
-/// Whole intervals of `every` epochs in `epoch`.
+/// Counts the whole intervals of `every` epochs in `epoch`.
 ///
 /// Neither number is a whole one in binary: 0.3 ÷ 0.1 is a little less than 3. Where the quotient is within rounding of
 /// a whole number, that number counts; 1e-12 of the epoch is far above rounding and far below one batch.
@@ -80,7 +80,7 @@ impl Schedule {
     /// Checks the numbers.
     ///
     /// # Errors
-    /// Steps without length, or a factor that is negative or not finite.
+    /// An interval without length, or a factor that is negative or not finite.
     pub fn check(&self) -> Result<(), ConfigError> {
         let &Schedule::Step { every_epochs, factor } = self else { return Ok(()) };
         if !(every_epochs > 0.0 && every_epochs.is_finite()) {
@@ -101,6 +101,7 @@ impl Schedule {
     /// assert_eq!(Schedule::Cosine.at(0.1, 5.0, 10.0, 0.0), 0.05);
     /// assert_eq!(Schedule::Constant.at(0.1, 1.0, 10.0, 2.0), 0.05);
     /// ```
+    #[doc(alias = "eq-schedule")]
     pub fn at(&self, lr: f32, epoch: f64, epochs: f64, warmup: f64) -> f32 {
         if epoch < warmup {
             return (f64::from(lr) * epoch / warmup) as f32;

@@ -1,10 +1,10 @@
-//! Surrogate gradient scaling: the two lines that are the method.
+//! Surrogate gradient scaling, the method of the paper.
 
 use spikegrad_tensor::Lanes;
 
 /// Scales the surrogate gradient: S(g, u, o) = g · h(u) · max(0, 1 + δ·sign(g)·(u − o)), sign(0) = 0.
 ///
-/// | argument | what |
+/// | argument | meaning |
 /// |---|---|
 /// | `g` | the *total* gradient at the spike o, the reset path included |
 /// | `h` | the base surrogate at u |
@@ -19,7 +19,7 @@ pub fn sgs<V: Lanes>(g: V, h: V, u: V, o: V, delta: V) -> V {
     g * h * factor(g, u, o, delta)
 }
 
-/// The factor max(0, 1 + δ·sign(g)·(u − o)).
+/// Computes the factor max(0, 1 + δ·sign(g)·(u − o)).
 #[inline(always)]
 pub fn factor<V: Lanes>(g: V, u: V, o: V, delta: V) -> V {
     let (zero, one) = (V::splat(0.0), V::splat(1.0));

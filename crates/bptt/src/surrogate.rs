@@ -1,4 +1,4 @@
-//! Base surrogates: what stands in for the derivative of the step, as functions of d = u − V_th.
+//! Base surrogates: functions of d = u − V_th that replace the derivative of the step.
 //!
 //! | name | derivative h(d) | primitive |
 //! |---|---|---|
@@ -40,39 +40,40 @@ pub trait UserSurrogate: Send + Sync {
 }
 
 /// A base surrogate with its parameter.
+#[doc(alias = "eq-surrogate")]
 #[derive(Clone)]
 pub enum Surrogate {
-    /// 1 inside the open window, 0 outside: the straight-through estimator.
+    /// The derivative is 1 inside the open window and 0 outside: the straight-through estimator.
     Rectangle {
         /// Half width of the window.
         window: f32,
     },
-    /// A tent of area 1.
+    /// The derivative is a tent of area 1.
     Triangle {
         /// Half width of the tent.
         window: f32,
     },
-    /// Derivative of an arc tangent.
+    /// The primitive is an arc tangent.
     Arctan {
         /// Steepness.
         alpha: f32,
     },
-    /// Derivative of a logistic function.
+    /// The primitive is a logistic function.
     Sigmoid {
         /// Steepness.
         alpha: f32,
     },
-    /// A bell.
+    /// The derivative is a Gaussian bell.
     Gaussian {
         /// Steepness.
         alpha: f32,
     },
-    /// Rational tails (SuperSpike).
+    /// The derivative has rational tails (SuperSpike).
     FastSigmoid {
         /// Steepness.
         alpha: f32,
     },
-    /// A hyperbolic tangent cut at ±1/2.
+    /// The primitive is a hyperbolic tangent, cut at ±1/2.
     Dspike {
         /// Steepness b.
         alpha: f32,
@@ -81,7 +82,7 @@ pub enum Surrogate {
     Custom(Arc<dyn UserSurrogate>),
 }
 
-/// Names of the seven, as flags and files spell them.
+/// The names of the seven surrogates, as flags and files spell them.
 pub const NAMES: [&str; 7] =
     ["rectangle", "triangle", "arctan", "sigmoid", "gaussian", "fast-sigmoid", "dspike"];
 
@@ -112,7 +113,7 @@ impl Surrogate {
     ///
     /// # Errors
     /// A window or a steepness below the smallest normal number (1.2e-38), whose inverse no f32 holds, or one that is
-    /// not finite. A user's own surrogate is not looked into.
+    /// not finite. A user's own surrogate is not checked.
     pub fn check(&self) -> Result<(), ConfigError> {
         match self.parameter() {
             Some(p) if !(p >= f32::MIN_POSITIVE && p.is_finite()) => {
@@ -128,7 +129,7 @@ impl Surrogate {
         }
     }
 
-    /// The name, as flags and files spell it.
+    /// Returns the name, as flags and files spell it.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Rectangle { .. } => "rectangle",
@@ -142,7 +143,7 @@ impl Surrogate {
         }
     }
 
-    /// The window or steepness; none for a user's own.
+    /// Returns the window or steepness; `None` for a user's own surrogate.
     pub fn parameter(&self) -> Option<f32> {
         match *self {
             Self::Rectangle { window } | Self::Triangle { window } => Some(window),
@@ -152,14 +153,14 @@ impl Surrogate {
         }
     }
 
-    /// The derivative h(d) of a vector of d = u − V_th.
+    /// Computes the derivative h(d) of a vector of d = u − V_th.
     #[inline(always)]
     pub fn derivative<V: Lanes>(&self, d: V) -> V {
         let (zero, one) = (V::splat(0.0), V::splat(1.0));
         match *self {
             Self::Rectangle { window } => V::select(V::splat(window).gt(d.abs()), one, zero),
             Self::Triangle { window } => {
-                // Twice by 1/w: the square of a narrow window would be 0.
+                // Multiplied by 1/w twice: the square of a narrow window would be 0.
                 let per_window = V::splat(1.0 / window);
                 (V::splat(window) - d.abs()).max(zero) * per_window * per_window
             }
@@ -175,7 +176,7 @@ impl Surrogate {
         }
     }
 
-    /// The derivative h(d) at one d = u − V_th.
+    /// Computes the derivative h(d) at one d = u − V_th.
     pub fn derivative_at(&self, d: f32) -> f32 {
         match self {
             Self::Rectangle { window } => f32::from(d.abs() < *window),
@@ -195,7 +196,7 @@ impl Surrogate {
         }
     }
 
-    /// The primitive at one d = u − V_th: a function whose derivative is h, the smooth spike.
+    /// Computes the primitive at one d = u − V_th: a function whose derivative is h, the smooth spike.
     pub fn primitive_at(&self, d: f32) -> f32 {
         match self {
             Self::Rectangle { window } => (d + window).clamp(0.0, (2.0 * window).min(f32::MAX)),
@@ -213,7 +214,7 @@ impl Surrogate {
     }
 }
 
-/// erf by its Maclaurin series, accurate to 1e-12 for |x| ≤ 3, and ±1 beyond 6 (only smooth twins call it).
+/// Computes erf by its Maclaurin series, accurate to 1e-12 for |x| ≤ 3, and ±1 beyond 6 (only smooth twins call it).
 fn erf(x: f64) -> f64 {
     if x.abs() > 6.0 {
         return x.signum();

@@ -1,6 +1,6 @@
 //! Random variations of a training image.
 //!
-//! | name | what it does | where it is used |
+//! | name | effect | used for |
 //! |---|---|---|
 //! | `autoaugment` | the CIFAR-10 policy, on bytes ([`crate::autoaugment`]) | Cubuk et al. 2019 |
 //! | `crop` | pads by an eighth of the height (4 of 32), cuts the original size out anywhere | He et al. 2016 |
@@ -89,7 +89,7 @@ pub struct Choice {
     pub mirror: bool,
     /// Row and column of the hole's centre.
     pub centre: (usize, usize),
-    /// AutoAugment's sub-policy and what of it applies.
+    /// AutoAugment's sub-policy, and the operations of it that apply.
     pub policy: PolicyDraw,
 }
 

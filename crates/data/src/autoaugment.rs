@@ -13,12 +13,12 @@
 //! | solarize | inverts bytes from 256·(1 − m/9) on | 256 |
 //! | auto-contrast, equalize, invert | no magnitude | |
 //!
-//! What moves in from outside is grey, 128. Pixels move without interpolation (nearest).
+//! Pixels from outside the image are grey, 128. Pixels move without interpolation (nearest).
 
 use crate::rng::Rng;
 use crate::size::Size;
 
-/// What fills the space that a moved image leaves.
+/// The value that fills the space which a moved image leaves.
 const GREY: u8 = 128;
 
 /// Names an operation, with its argument in its own unit.
@@ -146,7 +146,7 @@ impl Kind {
     }
 }
 
-/// Holds what was drawn for one image: a sub-policy's two operations, each perhaps not applied.
+/// Holds the draw of one image: a sub-policy's two operations, each of which may not be applied.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PolicyDraw {
     /// The operations to apply, in order.
@@ -165,7 +165,7 @@ impl PolicyDraw {
     }
 }
 
-/// Applies what was drawn to an image, \[C, H, W\], in place.
+/// Applies a draw to an image, \[C, H, W\], in place.
 pub fn apply(draw: &PolicyDraw, size: Size, image: &mut [u8]) {
     draw.steps.iter().flatten().for_each(|op| op.apply(size, image));
 }

@@ -1,13 +1,13 @@
-//! What can be wrong with a data set, in words that name the file and both numbers.
+//! Errors of data sets, whose texts name the file and both numbers.
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Says what is wrong with a data set, its files or the way it was asked for.
+/// A fault of a data set, of its files or of the request for it.
 ///
-/// Every message is one line, lower case, and names the file, the byte offset or the record, what was
-/// expected and what was found.
+/// Every message is one line, lower case, and names the file, the byte offset or the record, the expected value and
+/// the value found.
 ///
 /// ```
 /// use spikegrad_data::DataError;
@@ -21,7 +21,7 @@ pub enum DataError {
     Io {
         /// The file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// A file that the data set needs is not in its directory.
@@ -30,14 +30,14 @@ pub enum DataError {
         directory: PathBuf,
         /// The names that would have done.
         expected: Vec<String>,
-        /// How many entries the directory holds (0: it is empty).
+        /// The number of entries of the directory (0: it is empty).
         entries: usize,
     },
     /// A file holds no byte, or no image.
     Empty {
         /// The file.
         path: PathBuf,
-        /// What was expected there.
+        /// The contents that were expected there.
         expected: &'static str,
     },
     /// A file is not a whole number of records long.
@@ -53,7 +53,7 @@ pub enum DataError {
     Label {
         /// The file.
         path: PathBuf,
-        /// Where the label lies, in bytes from the start (of the unpacked bytes, in a gzip file).
+        /// The label's offset, in bytes from the start (of the unpacked bytes, in a gzip file).
         offset: usize,
         /// The label found.
         found: usize,
@@ -75,7 +75,7 @@ pub enum DataError {
         path: PathBuf,
         /// Where the counted bytes start.
         offset: usize,
-        /// What they hold.
+        /// The contents of the bytes.
         what: &'static str,
         /// The number of bytes expected.
         expected: u64,
@@ -88,7 +88,7 @@ pub enum DataError {
     TooLarge {
         /// The file.
         path: PathBuf,
-        /// What the header counts.
+        /// The things that the header counts.
         what: &'static str,
         /// The number promised.
         found: u64,
@@ -108,20 +108,20 @@ pub enum DataError {
     Gzip {
         /// The file.
         path: PathBuf,
-        /// How many bytes were unpacked before the damage.
+        /// The number of bytes that were unpacked before the damage.
         offset: usize,
         /// The number of unpacked bytes expected.
         expected: u64,
-        /// What the decoder said.
+        /// The decoder's message.
         message: String,
     },
     /// A recording of events cannot be understood.
     Recording {
         /// The file.
         path: PathBuf,
-        /// Where, in bytes from the start.
+        /// The fault's offset, in bytes from the start.
         offset: u64,
-        /// What is wrong.
+        /// The fault.
         what: String,
     },
     /// Two files that belong together disagree.
@@ -130,7 +130,7 @@ pub enum DataError {
         first: PathBuf,
         /// The second file.
         second: PathBuf,
-        /// What is counted.
+        /// The things that both files count.
         what: &'static str,
         /// The first file's number.
         first_found: usize,
@@ -139,16 +139,16 @@ pub enum DataError {
     },
     /// A value that the caller gave does not fit.
     Argument {
-        /// Which one.
+        /// The argument's name.
         what: &'static str,
-        /// What it must be.
+        /// The values that it may have.
         expected: String,
-        /// What it is.
+        /// The value that it has.
         found: String,
     },
     /// A text names nothing that is known here.
     Unknown {
-        /// What the text should name.
+        /// The kind of thing that the text should name.
         what: &'static str,
         /// The text.
         found: String,

@@ -30,7 +30,7 @@ pub struct ImageSet {
     pub height: usize,
     /// Columns of an image, W.
     pub width: usize,
-    /// How many classes there are.
+    /// The number of classes.
     pub classes: usize,
     /// Every pixel, \[N, C, H, W\].
     pub pixels: Vec<u8>,

@@ -9,7 +9,7 @@
 //! | hold it as bytes | `image_set.rs` |
 //! | vary it | [`augment`], [`autoaugment`] |
 //! | hand it out in normalised batches | `loader.rs` |
-//! | disturb it, to see what a net withstands | [`noise`] |
+//! | disturb images, to measure a net's robustness | [`noise`] |
 //!
 //! The way of an event is told in [`events`]; frames join images in `sample_set.rs`.
 //!

@@ -47,7 +47,7 @@ pub struct Batch {
     pub images: Vec<f32>,
     /// The classes, \[len\].
     pub labels: Vec<u32>,
-    /// How many images or recordings.
+    /// The number of images or recordings.
     pub len: usize,
     /// Frames of a recording, T; 1 for images.
     pub steps: usize,
@@ -80,7 +80,7 @@ pub struct Batch {
 pub struct Loader {
     set: SampleSet,
     config: Arc<LoaderConfig>,
-    /// What byte p of channel c becomes, at 256·c + p.
+    /// The value of byte p of channel c, at 256·c + p.
     table: Arc<Vec<f32>>,
 }
 

@@ -1,4 +1,4 @@
-//! What a loader hands out: images, or frames of recordings.
+//! The samples that a loader hands out: images, or frames of recordings.
 
 use crate::events::{FrameSet, Sensor};
 use crate::image_set::ImageSet;

@@ -7,9 +7,9 @@
 use crate::image_set::{ImageSet, Split};
 use crate::rng::Rng;
 
-/// How many training images `synthetic:shapes` has.
+/// The number of training images of `synthetic:shapes`.
 pub const TRAIN: usize = 6000;
-/// How many test images `synthetic:shapes` has.
+/// The number of test images of `synthetic:shapes`.
 pub const TEST: usize = 1000;
 /// Rows and columns of an image.
 pub const SIDE: usize = 16;

@@ -38,6 +38,7 @@ pub enum Norm {
     /// Batch norm over (T, N, H, W): z = γ·x̂ + β.
     Bn,
     /// Threshold-dependent (Zheng 2021): z = γ·α·V_th·x̂ + β, α = 1/√2 on the summands of a residual addition.
+    #[doc(alias = "eq-tdbn")]
     TdBn,
 }
 

@@ -19,7 +19,7 @@
 //! | [`models`] | nets as graphs of operations, parameters, files, streams |
 //! | `data`, with the feature of that name | data sets, augmentation, batches |
 //!
-//! Equations of the paper are found by their number: search for `eq5`.
+//! Every equation has an alias for the search of this page: `eq5` finds equation 5 of the paper, `eq-lif` the neuron.
 //!
 //! ```
 //! use spikegrad::prelude::*;

@@ -48,7 +48,7 @@ pub fn add_gram_gradient(
     level.run(Gram { scale, side, weight, grad, scratch })
 }
 
-/// What [`add_gram_gradient`] takes of a worker's buffers, for a matrix of `rows` by `cols`.
+/// Returns the workspace of [`add_gram_gradient`] for a matrix of `rows` by `cols`.
 pub fn workspace(rows: usize, cols: usize) -> Workspace {
     let blocks = rows.min(cols).div_ceil(LANES);
     Workspace { blocks: (blocks + 2 * CHUNK) * blocks * LANES, ..Workspace::default() }
@@ -93,7 +93,7 @@ impl Side {
     }
 }
 
-/// Swaps what blocks stand for: [block of a][b][sixteen a] becomes [block of b][a][sixteen b].
+/// Transposes a matrix of blocks: [block of a][b][sixteen a] becomes [block of b][a][sixteen b].
 fn transpose(from: &[Block], b: usize, to: &mut [Block]) {
     let a = to.len() / b * LANES;
     for (block, to) in to.chunks_mut(a).enumerate() {
@@ -189,7 +189,7 @@ fn products<V: Lanes>(count: usize, d: &[Block], packed: &[Block], sums: &mut [B
     }
 }
 
-/// Takes I off, sums the squares, scales, and copies what lies below the diagonal to above it.
+/// Subtracts I from D, sums the squares, scales D, and mirrors the part below the diagonal.
 fn finish(len: usize, scale: f32, d: &mut [Block]) -> f64 {
     let padded = len.next_multiple_of(LANES);
     let mut square = 0.0;

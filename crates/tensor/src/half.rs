@@ -4,7 +4,7 @@ use crate::memory::{NoMemory, try_vec};
 use crate::tensor::{Dims, Tensor};
 use crate::{Kernel, Lanes, Level, Workers};
 
-/// Numbers that a task rounds.
+/// A task rounds so many numbers.
 const CHUNK: usize = 1 << 14;
 
 /// A tensor's numbers rounded to eight significant bits, the nearest, ties to even: |error| ≤ 2⁻⁸·|x|.
@@ -65,7 +65,7 @@ impl HalfTensor {
         workers.run(chunks, |(from, to), _| level.run(Widen { from, to }));
     }
 
-    /// Bytes held, or planned.
+    /// Returns the bytes of the numbers, planned or allocated.
     pub fn bytes(&self) -> usize {
         self.dims.n * self.dims.image_blocks() * crate::LANES * size_of::<u16>()
     }

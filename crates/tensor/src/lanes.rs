@@ -61,7 +61,7 @@ pub trait Lanes:
         self.max(Self::splat(0.0) - self)
     }
 
-    /// Applies `f` lane by lane, for what has no vector form.
+    /// Applies `f` lane by lane, for functions without a vector form.
     #[inline(always)]
     fn map(self, f: impl Fn(f32) -> f32) -> Self {
         let mut lanes = [0.0; 16];
@@ -143,7 +143,7 @@ macro_rules! with_registers {
 
 /// Work that runs on vectors of one instruction set.
 pub trait Kernel {
-    /// What the work returns.
+    /// The result of the work.
     type Output;
     /// Runs the work. Mark the implementation `#[inline(always)]`, so that it is compiled with the features of
     /// the level that enters it.

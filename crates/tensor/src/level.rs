@@ -43,7 +43,7 @@ impl fmt::Display for LevelError {
 impl std::error::Error for LevelError {}
 
 impl Level {
-    /// What every processor has.
+    /// The level that every processor has.
     pub const BASELINE: Level = Level(Set::Baseline);
 
     /// Returns the levels this processor has, lowest first.

@@ -1,9 +1,9 @@
 //! Tensors, bit-packed spikes and the kernels that train spiking networks on a CPU.
 //!
-//! | module | what |
+//! | module | contents |
 //! |---|---|
 //! | [`level`] | which SIMD instruction set runs, picked once at run time |
-//! | [`lanes`] | the vocabulary kernels are written in, for every instruction set |
+//! | [`lanes`] | the vector types and operations in which kernels are written, for every instruction set |
 //! | [`tensor`], [`half`], [`spikes`] | activations: dense `f32`, rounded to bfloat16, or one bit a neuron |
 //! | [`conv`] | convolution over spikes and over dense values, three passes each |
 //! | [`norm`] | batch-norm statistics and gradients |
@@ -12,7 +12,7 @@
 //! | [`magnitude`] | the largest magnitude of many numbers, in which NaN shows |
 //! | [`gram`] | products of a weight with itself, for the Lipschitz term |
 //! | [`parallel`] | work spread over cores with results that do not depend on their number |
-//! | [`roof`] | the most that arithmetic and memory can do, to compare kernels with |
+//! | [`roof`] | the limits of arithmetic and memory, which kernels are compared with |
 //!
 //! Activations lie in *channel blocks*: sixteen channels of one pixel are neighbours ([`Block`]), then the
 //! pixels of the image, then the blocks, then the images. Channels past the last real one are zero and stay

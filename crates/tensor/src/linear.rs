@@ -26,7 +26,7 @@ impl<'a> Matrix<'a> {
         Self { data: self.data, size: (c, r), strides: (cs, rs) }
     }
 
-    /// Some of the rows.
+    /// Returns a view of some of the rows.
     ///
     /// # Panics
     /// The matrix has no such rows.
@@ -64,13 +64,13 @@ pub fn gemm(alpha: f32, a: Matrix<'_>, b: Matrix<'_>, beta: f32, c: &mut [f32], 
     }
 }
 
-/// Rows up to which `linear` is dot products: packing matrices would cost more than multiplying them.
+/// Up to this number of rows `linear` computes dot products: packing matrices would cost more than multiplying them.
 const FEW: usize = 4;
 
 /// y = x·Wᵀ + b for feature vectors x (n, in), W (out, in), b (out): y is overwritten.
 ///
-/// Numerics: a row's result depends on how many rows there are only through which of two orders sums are taken in, one
-/// up to four rows and one beyond. Up to four rows nothing is allocated.
+/// Numerics: sums are taken in one order up to four rows, and in another beyond; otherwise a row's result does not depend
+/// on the number of rows. Up to four rows nothing is allocated.
 ///
 /// # Panics
 /// An argument is no feature vector (one pixel an image), or `bias` has not one number for each output.
@@ -89,7 +89,7 @@ pub fn linear(x: &Tensor, weight: &[f32], bias: &[f32], y: &mut Tensor) {
     gemm(1.0, x, w.t(), 1.0, y.floats_mut(), stride);
 }
 
-/// y += x·Wᵀ, each row of W read once: a sum for each of sixteen lanes, then the lanes.
+/// Adds x·Wᵀ to y and reads each row of W once: sixteen lanes are summed by themselves, then added up.
 fn dots(x: &Tensor, weight: &[f32], y: &mut Tensor) {
     let (inputs, stride) = (x.dims().c, y.dims().blocks() * LANES);
     let rows = x.floats().chunks(x.dims().blocks() * LANES);
@@ -107,7 +107,7 @@ fn dots(x: &Tensor, weight: &[f32], y: &mut Tensor) {
     }
 }
 
-/// dx = g·W: dx is overwritten.
+/// Computes the input's gradient, dx = g·W: dx is overwritten.
 ///
 /// # Panics
 /// An argument is no feature vector, or the sizes do not agree.
@@ -120,7 +120,7 @@ pub fn linear_backward_input(g: &Tensor, weight: &[f32], dx: &mut Tensor) {
     dx.floats_mut().chunks_mut(stride).for_each(|row| row[xd.c..].fill(0.0));
 }
 
-/// dW += gᵀ·x and db += Σ_n g: both are added to.
+/// Adds the gradients of weight and bias: dW += gᵀ·x and db += Σ_n g.
 ///
 /// # Panics
 /// An argument is no feature vector, or the sizes do not agree.

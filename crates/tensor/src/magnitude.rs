@@ -2,13 +2,13 @@
 
 use crate::{Kernel, Lanes, Level};
 
-/// The bits of |x|. As whole numbers they have the order of the magnitudes, NaN above infinity.
+/// Returns the bits of |x|. As whole numbers they have the order of the magnitudes, NaN above infinity.
 #[inline(always)]
 pub fn magnitude_bits(x: f32) -> u32 {
     x.to_bits() & !(1 << 31)
 }
 
-/// The largest |x|; NaN if one is NaN, 0 of nothing. One pass that the compiler turns into vectors.
+/// Returns the largest |x|: NaN if a number is NaN, 0 if there is no number. The compiler vectorises the pass.
 ///
 /// ```
 /// # use spikegrad_tensor::{Level, largest_magnitude};

@@ -45,7 +45,7 @@ impl MaxPool {
         self.output
     }
 
-    /// The largest of each window: y is overwritten. A NaN is larger than any number.
+    /// Computes the largest number of each window: y is overwritten. A NaN is larger than any number.
     ///
     /// # Panics
     /// The sizes differ from those planned.
@@ -62,7 +62,7 @@ impl MaxPool {
         });
     }
 
-    /// The OR of each window: y is overwritten.
+    /// Computes the OR of each window's spikes: y is overwritten.
     ///
     /// # Panics
     /// The sizes differ from those planned.
@@ -137,7 +137,7 @@ impl MaxPool {
         });
     }
 
-    /// Rows (or columns) of the image in the window of output row (or column) `q`.
+    /// Returns the rows (or columns) of the image in the window of output row (or column) `q`.
     fn span(&self, q: usize, side: usize) -> Range<usize> {
         let begin = q * self.stride;
         begin.saturating_sub(self.padding)..(begin + self.kernel).saturating_sub(self.padding).min(side)

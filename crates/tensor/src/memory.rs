@@ -1,8 +1,8 @@
-//! Memory that may not be there: allocations that say so instead of ending the process.
+//! Allocations that return an error where there is no memory, instead of ending the process.
 
 use std::fmt;
 
-/// Memory that could not be had.
+/// The system does not give as much memory as was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NoMemory {
@@ -18,7 +18,7 @@ impl fmt::Display for NoMemory {
 
 impl std::error::Error for NoMemory {}
 
-/// Makes a vector of `len` times `value`.
+/// Makes a vector that holds `value` `len` times.
 ///
 /// # Errors
 /// There is no memory for it.

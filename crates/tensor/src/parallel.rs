@@ -1,7 +1,7 @@
 //! Work spread over cores.
 //!
-//! A pass over a layer is a list of tasks with disjoint outputs; what a task computes does not depend on which
-//! worker runs it. So results have the same bits for any number of threads, and without rayon.
+//! A pass over a layer is a list of tasks with disjoint outputs, and a task's result does not depend on the worker that
+//! runs it. Results therefore have the same bits for any number of threads, and without rayon.
 #![allow(unsafe_code)]
 
 use crate::memory::{NoMemory, try_reserve};
@@ -17,9 +17,9 @@ pub struct Scratch {
     pub blocks: Vec<Block>,
     /// Active inputs of an image.
     pub entries: Vec<u16>,
-    /// Where each pixel's entries begin.
+    /// The index of each pixel's first entry.
     pub starts: Vec<u32>,
-    /// Kernel taps and where they read.
+    /// Kernel taps, and the distances of the pixels that they read.
     pub taps: Vec<(u32, u32)>,
 }
 
@@ -55,11 +55,11 @@ impl Scratch {
 /// Buffers of a pass that all workers share, kept from pass to pass. Contents are undefined on entry.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
-    /// Weights in a kernel's order, or sums of their gradient: no pass has both.
+    /// Packed weights, or sums of their gradient: no pass uses both.
     pub weights: Vec<Block>,
     /// Spikes packed for look-ups.
     pub keys: Vec<u64>,
-    /// Spikes by channel, 64 positions a number.
+    /// Spikes by channel, 64 positions in a number.
     pub columns: Vec<[u64; crate::LANES]>,
     /// Lists of active neurons.
     pub entries: Vec<u16>,
@@ -119,7 +119,7 @@ pub(crate) fn resized<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) -> &mu
     &mut buffer[..len]
 }
 
-/// Makes sure that there are threads to work, so that [`threads`] and [`Workers::new`] cannot fail.
+/// Starts rayon's global pool, so that [`threads`] and [`Workers::new`] cannot fail.
 ///
 /// # Errors
 /// The system gives no threads.
@@ -143,7 +143,7 @@ pub fn start_threads() -> Result<(), String> {
     Ok(())
 }
 
-/// Threads of the current rayon pool (one without the feature `parallel`).
+/// Returns the number of threads of the current rayon pool (one without the feature `parallel`).
 pub fn threads() -> usize {
     #[cfg(feature = "parallel")]
     return rayon::current_num_threads();
@@ -151,7 +151,7 @@ pub fn threads() -> usize {
     1
 }
 
-/// The workers that share a pass: one scratch each, and what they read together.
+/// The workers that share a pass: a scratch for each, and buffers that all of them read.
 #[derive(Debug)]
 pub struct Workers {
     scratch: Vec<Scratch>,
@@ -193,7 +193,7 @@ impl Workers {
         })
     }
 
-    /// How many workers there are.
+    /// Returns the number of workers.
     pub fn count(&self) -> usize {
         self.scratch.len()
     }
@@ -265,7 +265,7 @@ impl<T: Default> Drop for Borrowed<'_, T> {
     }
 }
 
-/// Lets every worker serve. Not generic: rayon is compiled once, not once for each kind of task.
+/// Lets every worker serve. The function is not generic, so that rayon's code is compiled once, not for each kind of task.
 fn serve_all(scratch: &mut [Scratch], serve: &(dyn Fn(&mut Scratch) + Sync)) {
     #[cfg(feature = "parallel")]
     {
@@ -290,7 +290,7 @@ pub struct Timeline<'a, T> {
 unsafe impl<T: Send> Send for Timeline<'_, T> {}
 
 impl<T> Timeline<'_, T> {
-    /// The plane at time step `t`.
+    /// Returns the plane at time step `t`.
     ///
     /// # Panics
     /// There is no such step.
@@ -304,7 +304,7 @@ impl<T> Timeline<'_, T> {
 }
 
 impl<T> Timeline<'_, T> {
-    /// The planes at time steps `t − 1` and `t`.
+    /// Returns the planes at time steps `t − 1` and `t`.
     ///
     /// # Panics
     /// One of the steps does not exist.

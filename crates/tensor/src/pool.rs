@@ -29,7 +29,7 @@ impl AvgPool {
         self.output
     }
 
-    /// Averages: y is overwritten.
+    /// Averages each window: y is overwritten.
     ///
     /// # Panics
     /// A size differs from the planned one.

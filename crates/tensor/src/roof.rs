@@ -1,4 +1,4 @@
-//! What the processor can do at most: multiply-adds in registers, and bytes to and from memory.
+//! The processor's limits: multiply-adds in registers a second, and bytes to and from memory a second.
 //!
 //! | function | work | bounds |
 //! |---|---|---|
@@ -7,7 +7,7 @@
 //! | [`write()`] | x ← c | writing |
 //! | [`triad`] | z ← x + c·y | two streams in, one out |
 //!
-//! The caller times them; measured roofs are what benchmarks are compared with.
+//! The caller times these functions; benchmarks compare kernels with the measured roofs.
 
 use crate::tensor::Block;
 use crate::{Kernel, LANES, Lanes, Level};

@@ -61,13 +61,13 @@ impl Dims {
         self.n * self.blocks()
     }
 
-    /// Numbers the tensor holds, channels padded to whole blocks; none beyond the range of a `usize`.
+    /// Returns the numbers that the tensor holds, channels padded to whole blocks; `None` beyond the range of a `usize`.
     pub fn checked_len(&self) -> Option<usize> {
         let channels = self.c.checked_next_multiple_of(LANES)?;
         self.n.checked_mul(channels)?.checked_mul(self.h)?.checked_mul(self.w)
     }
 
-    /// Numbers the tensor stands for, without the padding.
+    /// Returns the numbers of the activation, without the padding.
     pub const fn len(&self) -> usize {
         self.n * self.c * self.h * self.w
     }
@@ -118,7 +118,7 @@ impl Tensor {
         Ok(())
     }
 
-    /// Takes another size; the numbers are undefined until written. Allocates only where it never was as large.
+    /// Takes another size; the numbers are undefined until written. Allocates only where the tensor never was as large.
     pub fn resize(&mut self, dims: Dims) {
         let len = dims.n * dims.image_blocks();
         if self.data.len() < len {
@@ -202,7 +202,7 @@ impl Tensor {
         bytemuck::cast_slice_mut(self.blocks_mut())
     }
 
-    /// Bytes held, or planned.
+    /// Returns the bytes of the numbers, planned or allocated.
     pub fn bytes(&self) -> usize {
         self.data.len().max(self.dims.n * self.dims.image_blocks()) * size_of::<Block>()
     }

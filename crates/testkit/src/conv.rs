@@ -11,7 +11,7 @@
 //! | `y`, `g` | n × co × out_h × out_w |
 //!
 //! The three passes run over the same list of *taps* (triples of positions in x, w and y that meet in one
-//! product) and differ in the one line that says which of the three is the result.
+//! product) and differ in one line, in which one of the three is the result.
 
 /// Sizes of a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

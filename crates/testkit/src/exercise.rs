@@ -1,4 +1,4 @@
-//! Grades a reader's gradients: which element is wrong, at which time step, and which term is to blame.
+//! Grades a reader's gradients: names the wrong element, its time step, and the wrong term.
 //!
 //! A check runs the reader's function on random inputs beside the reference. Where they differ, it also tries the
 //! mistakes that people make: if one of them gives the reader's numbers, all of them, the answer names it.
@@ -22,19 +22,19 @@ pub const NAMES: [&str; 6] = [
     "lipschitz_gradient",
 ];
 
-/// Two computations of the same number in another order agree to this, relative to the largest.
+/// The relative difference that two computations of the same number in another order may have.
 const NEAR: f64 = 1e-9;
 
 /// The first wrong element of an answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mistake {
-    /// Which element, in the words of the exercise.
+    /// The element, in the words of the exercise.
     pub place: String,
     /// The reader's number.
     pub got: f64,
-    /// The reference's.
+    /// The reference's number.
     pub want: f64,
-    /// The term to blame, where a known mistake gives the reader's numbers.
+    /// The wrong term, where a known mistake gives the reader's numbers.
     pub term: Option<&'static str>,
 }
 
@@ -52,7 +52,7 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// Says what came of an exercise: `right` on stdout, or the mistake on stderr.
+/// Prints the result of an exercise: `right` on stdout, or the mistake on stderr.
 pub fn grade(name: &str, result: Result<(), Mistake>) -> ExitCode {
     match result {
         Ok(()) => {
@@ -263,7 +263,7 @@ pub fn lif_backward(f: impl Fn(&[f64], &[f64], &[f64], f64, Spike) -> Vec<f64>) 
         ];
         let answers: Vec<&Vec<f64>> = known.iter().map(|(_, answer)| answer).chain([&want]).collect();
         if (1..answers.len()).any(|i| answers[..i].contains(&answers[i])) {
-            // Too few or too many spikes to tell one mistake from another.
+            // Inputs with too few or too many spikes tell no mistake from another.
             continue;
         }
         let got = f(u, o, &e, decay, &spike);

@@ -1,11 +1,11 @@
-//! What a net holds: the name and shape of every parameter and buffer, in the order of the forward.
+//! The layout of a net: the name and shape of every parameter and buffer, in the order of the forward.
 
 use crate::lif::{Lif, SpikeMode};
 use crate::loss::Tet;
 use crate::rng::Rng;
 use std::collections::BTreeMap;
 
-/// Which net.
+/// The architecture of a net.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NetKind {
     /// The paper's net: stem, 3 + 3 + 2 residual blocks, global average, two linear layers.
@@ -22,7 +22,7 @@ pub enum NetKind {
     EventNet,
 }
 
-/// Which normalisation.
+/// The normalisation of a net.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NormKind {
     /// y = γ·x̂ + β.
@@ -31,7 +31,7 @@ pub enum NormKind {
     TdBn,
 }
 
-/// Which loss.
+/// The loss of a net.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum LossKind {
     /// Cross-entropy of the mean over time.
@@ -43,7 +43,7 @@ pub enum LossKind {
 /// A net, its input and its loss.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NetConfig {
-    /// Which net.
+    /// The architecture of a net.
     pub kind: NetKind,
     /// Channels of the input.
     pub channels: usize,
@@ -61,7 +61,7 @@ pub struct NetConfig {
     pub lif: Lif,
     /// Step or smooth spikes.
     pub spike_mode: SpikeMode,
-    /// Which normalisation.
+    /// The normalisation of a net.
     pub norm: NormKind,
     /// The ReLU twin: max(0, x) in place of the neurons, one time step.
     pub ann: bool,
@@ -69,7 +69,7 @@ pub struct NetConfig {
     pub label_smoothing: f64,
     /// Lipschitz coefficient β.
     pub beta: f64,
-    /// Which loss.
+    /// The loss of a net.
     pub loss: LossKind,
 }
 
@@ -94,12 +94,12 @@ impl NetConfig {
         }
     }
 
-    /// Time steps that are really computed: 1 for the ReLU twin.
+    /// Returns the number of time steps that are computed: 1 for the ReLU twin.
     pub fn steps(&self) -> usize {
         if self.ann { 1 } else { self.timesteps }
     }
 
-    /// A base number of channels times the width, at least 1.
+    /// Returns a base number of channels times the width, at least 1.
     pub fn scaled(&self, base: usize) -> usize {
         ((base as f64 * self.width).round() as usize).max(1)
     }
@@ -120,7 +120,7 @@ impl Entry {
         self.shape.iter().product()
     }
 
-    /// True if there are no values.
+    /// Whether there are no values.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -137,7 +137,7 @@ pub struct Block {
     pub co: usize,
     /// Stride of the first convolution and of the shortcut.
     pub stride: usize,
-    /// True if the shortcut is a 1×1 convolution with BN.
+    /// Whether the shortcut is a 1×1 convolution with BN.
     pub downsample: bool,
 }
 

@@ -5,11 +5,11 @@
 //! against adjoint identities, against a small reverse-mode autodiff ([`tape`]) and against training steps
 //! that PyTorch computed.
 //!
-//! | module | holds |
+//! | module | contents |
 //! |---|---|
 //! | [`conv`], [`linear`], [`pool`], [`norm`] | the layers: forward, and backward beside it |
 //! | [`surrogate`], [`lif`] | the spiking neuron, the surrogate gradients and their scaling (SGS) |
-//! | [`loss`], [`lipschitz`], [`optim`] | what is minimised, and the step that minimises it |
+//! | [`loss`], [`lipschitz`], [`optim`] | the loss and its Lipschitz term, and the optimiser's step |
 //! | [`tape`] | reverse-mode autodiff over arrays, whose spike op applies the SGS rule |
 //! | [`layout`], [`net`] | whole nets on that tape, with PyTorch's parameter names |
 //! | [`exercise`] | a reader's gradients, graded |

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use crate::layout::{EVENT_WIDTHS, VGG_WIDTHS, blocks, parameters};
 pub use crate::layout::{LossKind, NetConfig, NetKind, NormKind};
 
-/// What one training step yields.
+/// The results of one training step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StepResult {
     /// Mean over time of the read-out (n × classes).
@@ -40,7 +40,7 @@ pub struct StepResult {
 /// Looks a parameter or a buffer up by name.
 pub type Lookup<'a> = &'a dyn Fn(&str) -> Vec<f64>;
 
-/// A net being computed.
+/// A net during its computation.
 struct Builder<'a> {
     config: &'a NetConfig,
     lookup: Lookup<'a>,
@@ -52,7 +52,7 @@ struct Builder<'a> {
     membranes: BTreeMap<String, Vec<f64>>,
 }
 
-/// One training step: forward with the batch's statistics, loss, and all gradients.
+/// Computes one training step: forward with the batch's statistics, loss, and all gradients.
 pub fn step(config: &NetConfig, lookup: Lookup, images: &[f64], labels: &[usize]) -> StepResult {
     let mut net = Builder::new(config, lookup, true);
     let (input, outputs) = net.outputs(images, labels.len());
@@ -75,7 +75,7 @@ pub fn step(config: &NetConfig, lookup: Lookup, images: &[f64], labels: &[usize]
     }
 }
 
-/// Logits (n × classes) of `n` inputs with the running statistics.
+/// Computes the logits (n × classes) of `n` inputs with the running statistics.
 pub fn evaluate(config: &NetConfig, lookup: Lookup, images: &[f64], n: usize) -> Vec<f64> {
     let mut net = Builder::new(config, lookup, false);
     let (_, outputs) = net.outputs(images, n);
@@ -208,26 +208,26 @@ impl<'a> Builder<'a> {
         self.linear(s, "fc3")
     }
 
-    /// (n × c × h × w) to (n × c·h·w).
+    /// Flattens (n × c × h × w) to (n × c·h·w).
     fn flatten(&mut self, x: Var) -> Var {
         let shape = self.tape.shape(x);
         let shape = [shape[0], shape[1..].iter().product()];
         self.tape.reshape(x, &shape)
     }
 
-    /// Convolution without bias.
+    /// Adds a convolution without bias.
     fn conv(&mut self, x: Var, name: &str, stride: usize, pad: usize) -> Var {
         let wt = self.param(&format!("{name}.weight"));
         self.tape.conv(x, wt, stride, pad)
     }
 
-    /// Linear layer with bias.
+    /// Adds a linear layer with bias.
     fn linear(&mut self, x: Var, name: &str) -> Var {
         let (wt, bias) = (self.param(&format!("{name}.weight")), self.param(&format!("{name}.bias")));
         self.tape.linear(x, wt, bias)
     }
 
-    /// Batch normalisation; `summand` of a residual addition or not matters to tdBN only.
+    /// Adds a batch normalisation; only tdBN depends on `summand`, whether the output is a summand of a residual addition.
     fn norm(&mut self, x: Var, name: &str, summand: bool) -> Var {
         let (mut gamma, beta) = (self.param(&format!("{name}.weight")), self.param(&format!("{name}.bias")));
         if self.config.norm == NormKind::TdBn {

@@ -15,7 +15,7 @@ mod layers;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Var(usize);
 
-/// Gradients at the inputs of an operation, given the one at its output.
+/// A function from the gradient at an operation's output to the gradients at its inputs.
 type Backward = Box<dyn Fn(&[f64]) -> Vec<(Var, Vec<f64>)>>;
 
 /// One computed value.
@@ -74,7 +74,7 @@ impl Tape {
         Var(self.nodes.len() - 1)
     }
 
-    /// Shared handle to a value, for closures.
+    /// Returns a shared handle to a value, for closures.
     fn rc(&self, var: Var) -> Rc<Vec<f64>> {
         Rc::clone(&self.nodes[var.0].value)
     }
@@ -94,7 +94,7 @@ impl Tape {
         self.push(shape.to_vec(), value, |_| Vec::new())
     }
 
-    /// Gradients of the scalar `loss` with respect to everything on the tape.
+    /// Computes the gradients of the scalar `loss` with respect to everything on the tape.
     ///
     /// # Panics
     /// The loss is not one number.
@@ -103,7 +103,7 @@ impl Tape {
         self.backward_from(loss, vec![1.0])
     }
 
-    /// Gradients of `Σ seed·var`.
+    /// Computes the gradients of `Σ seed·var`.
     pub fn backward_from(&self, var: Var, seed: Vec<f64>) -> Grads {
         let mut values: Vec<Option<Vec<f64>>> = vec![None; self.nodes.len()];
         values[var.0] = Some(seed);
@@ -163,7 +163,7 @@ impl Tape {
         })
     }
 
-    /// The same value, which the gradient does not pass.
+    /// Copies the value; the gradient does not pass through the copy.
     pub fn detach(&mut self, a: Var) -> Var {
         self.push(self.shape(a).to_vec(), self.value(a).to_vec(), |_| Vec::new())
     }
@@ -228,7 +228,7 @@ impl Tape {
         self.lif_with_decay(x, steps, lif, decay, mode)
     }
 
-    /// [`Tape::lif`] with τ as a variable.
+    /// Adds a layer as [`Tape::lif`] does, with τ as a variable.
     ///
     /// u = τ·m + x;  o = spike(u);  m = (1 − o)·u or u − V_th·o, with o detached or not.
     pub fn lif_with_decay(&mut self, x: Var, steps: usize, lif: Lif, decay: Var, mode: SpikeMode) -> LifVars {

@@ -1,10 +1,11 @@
-//! Leaky integrate-and-fire neurons, unrolled in time; forward and backward fused with what feeds them.
+//! Leaky integrate-and-fire neurons, unrolled in time; forward and backward are fused with the batch norm before them.
 //!
 //! ```text
 //! x[t] = Σ sources                      a source: batch norm's (y[t] − mean)·scale + shift, or spikes
 //! u[t] = τ·m[t−1] + x[t]                charge
 //! o[t] = 1 if u[t] > V_th else 0        fire
-//! m[t] = (1 − o[t])·u[t]                hard reset           m[t] = u[t] − R·o[t]   soft reset, R = V_th or another amount
+//! m[t] = (1 − o[t])·u[t]                hard reset
+//! m[t] = u[t] − R·o[t]                  soft reset, R = V_th or another amount
 //! ```
 //! Backward, with e = ∂L/∂o from above, a = ∂L/∂m, a[T−1] = 0, for t = T−1 … 0:
 //!
@@ -15,7 +16,8 @@
 //! | soft | e − R·a | S(G, u, o) + a |
 //! | soft, detached | e | S(G, u, o) + a |
 //!
-//! ∂L/∂x\[t\] = ∂L/∂u\[t\] and a\[t−1\] = τ·∂L/∂u\[t\]; where τ is learned, ∂L/∂τ = Σ_t ∂L/∂u\[t\]·m\[t−1\]. Nothing but y and the spikes is kept: u is derived again.
+//! ∂L/∂x\[t\] = ∂L/∂u\[t\] and a\[t−1\] = τ·∂L/∂u\[t\]; where τ is learned, ∂L/∂τ = Σ_t ∂L/∂u\[t\]·m\[t−1\].
+//! Only y and the spikes are kept between forward and backward: the backward derives u again.
 
 pub mod record;
 mod unrolled;
@@ -29,24 +31,24 @@ use unrolled::{Backward, Forward, Out, Plane};
 
 pub use unrolled::membrane_gradient;
 
-/// What happens to the membrane after a spike, and whether gradients flow through it.
+/// The reset of the membrane after a spike, and whether gradients flow through it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reset {
-    /// To zero, attached: the authors' graph.
+    /// The membrane is set to zero, and gradients flow through the reset: the authors' graph.
     Hard,
-    /// To zero, the spike detached from the reset.
+    /// The membrane is set to zero, and no gradient flows through the reset.
     HardDetached,
-    /// Less the threshold, attached.
+    /// The threshold is subtracted from the membrane, and gradients flow through the reset.
     Soft,
-    /// Less the threshold, detached.
+    /// The threshold is subtracted from the membrane, and no gradient flows through the reset.
     SoftDetached,
 }
 
 impl Reset {
-    /// All four.
+    /// All four resets.
     pub const ALL: [Reset; 4] = [Reset::Hard, Reset::HardDetached, Reset::Soft, Reset::SoftDetached];
 
-    /// The name, as flags and files spell it.
+    /// Returns the name, as flags and files spell it.
     pub fn name(self) -> &'static str {
         match self {
             Reset::Hard => "hard",
@@ -85,9 +87,9 @@ impl FromStr for Reset {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct LifConfig {
-    /// τ, the share of the membrane kept from one step to the next.
+    /// τ, the share of the membrane that is kept from one step to the next.
     pub decay: f32,
-    /// V_th.
+    /// V_th, the threshold: a neuron fires where its membrane is larger.
     pub threshold: f32,
     /// The reset.
     pub reset: Reset,
@@ -95,11 +97,11 @@ pub struct LifConfig {
     pub surrogate: Surrogate,
     /// δ of surrogate gradient scaling.
     pub delta: f32,
-    /// What a soft reset takes off the membrane; none: the threshold.
+    /// The amount that a soft reset subtracts from the membrane; `None` stands for the threshold.
     pub reset_amount: Option<f32>,
-    /// A factor on the surrogate, derivative and primitive.
+    /// A factor on the surrogate's derivative and primitive.
     pub amplitude: f32,
-    /// Whether the decay is learned, one for a layer: τ = σ(w), beginning at `decay` (PLIF, Fang et al. 2021).
+    /// Whether the decay is learned, one for a layer: τ = σ(w) begins at `decay` (PLIF, Fang et al. 2021).
     pub learn_decay: bool,
 }
 
@@ -175,7 +177,7 @@ impl LifConfig {
     /// within its range.
     ///
     /// # Errors
-    /// Names the first that is not.
+    /// The error names the first setting that is out of its range.
     pub fn check(&self) -> Result<(), ConfigError> {
         let bad = |what: &str, value: f32, want: &str| Err(ConfigError::out_of_range(what, value, want));
         match self {
@@ -199,31 +201,31 @@ impl LifConfig {
 }
 
 impl LifConfig {
-    /// What a soft reset takes off the membrane.
+    /// Returns the amount that a soft reset subtracts from the membrane.
     pub fn amount(&self) -> f32 {
         self.reset_amount.unwrap_or(self.threshold)
     }
 }
 
-/// How a unit turns its current into an output.
+/// The activation of a layer: the function from its input current to its output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activation {
-    /// Spikes, 0 or 1.
+    /// Spiking neurons: the output is 0 or 1.
     Spike,
-    /// The surrogate's primitive instead of the step: the differentiable twin of gradient checks.
+    /// Neurons whose step is replaced by the surrogate's primitive: the differentiable twin of gradient checks.
     Smooth,
-    /// max(0, x), without a membrane: the ANN twin.
+    /// max(0, x) without a membrane: the ReLU twin.
     Relu,
-    /// x, without a membrane: a sum of currents that is written out.
+    /// x without a membrane: the sum of the currents is written out.
     Identity,
 }
 
 /// One summand of the input current: (y − mean)·scale + shift, or spikes.
 #[derive(Clone, Copy, Debug)]
 pub enum Source<'a> {
-    /// A dense tensor through an affine map of each channel. With `n` = batch, one frame serves every step.
+    /// A dense tensor, mapped by an affine function of each channel. With `n` = batch, one frame serves every step.
     ///
-    /// The mean is taken off first, not folded into the shift: where it is much larger than what y varies by,
+    /// The mean is subtracted first, not folded into the shift: where the mean is much larger than y's standard deviation,
     /// scale·y and the folded shift would be large numbers that cancel.
     Affine {
         /// (steps·batch, c, h, w), steps being T or 1.
@@ -235,57 +237,60 @@ pub enum Source<'a> {
         /// Constant of each channel, padded to whole blocks.
         shift: &'a [f32],
     },
-    /// Spikes as they are.
+    /// Spikes, which count as 0 and 1.
     Spikes(&'a Spikes),
 }
 
-/// Where a unit writes its outputs.
+/// The buffer that a layer writes its outputs to.
 #[derive(Debug)]
 pub enum Output<'a> {
-    /// Bits.
+    /// One bit a neuron, of spiking neurons.
     Spikes(&'a mut Spikes),
-    /// Floats, of the smooth and the ReLU twin.
+    /// One float a neuron, of all other activations.
     Dense(&'a mut Tensor),
 }
 
-/// A unit ready to run: neuron, output size, time steps.
+/// A layer of leaky integrate-and-fire neurons, ready to run.
 #[derive(Clone, Copy, Debug)]
 pub struct LifLayer<'a> {
     /// The neuron.
     pub lif: &'a LifConfig,
-    /// How it fires.
+    /// The activation.
     pub activation: Activation,
-    /// Output size: n = steps·batch.
+    /// The output's size: n = steps·batch.
     pub dims: Dims,
-    /// T.
+    /// T, the number of time steps.
     pub steps: usize,
-    /// SIMD level.
+    /// The SIMD level.
     pub level: Level,
 }
 
-/// Most sources of a unit: a convolution and its shortcut.
+/// The largest number of sources of a layer: a convolution and its shortcut.
 pub const MAX_SOURCES: usize = 2;
 
-/// Sums over a plane, one a channel: Σ ∂L/∂u\[t\]·m\[t−1\], the gradient of the decay.
+/// Sums over a plane, one for each channel: Σ ∂L/∂u\[t\]·m\[t−1\], the gradient of the decay.
 pub type DecaySums = [f64; LANES];
 
-/// Sums over a plane for batch norm's backward: Σ∂u, then Σ∂u·(y − mean) of each source, if it is affine.
+/// Sums over a plane for batch norm's backward: Σ∂u, then Σ∂u·(y − mean) of each affine source.
 pub type PlaneSums = [[f64; LANES]; 1 + MAX_SOURCES];
 
 impl LifLayer<'_> {
-    /// Unrolls the neurons over all steps, membranes beginning at 0: outputs are overwritten.
+    /// Unrolls the neurons over all steps, with membranes that begin at 0; outputs are overwritten.
     ///
     /// # Panics
     /// There are more than [`MAX_SOURCES`] sources, or a size is not the layer's.
+    #[doc(alias = "eq-lif")]
+    #[doc(alias = "eq-soft-reset")]
     pub fn forward(&self, sources: &[Source<'_>], output: Output<'_>, workers: &mut Workers) {
         self.forward_from(None, sources, output, workers);
     }
 
-    /// As [`LifLayer::forward`], but membranes (batch, c, h, w) begin at what `membranes` holds, which is overwritten with
-    /// what the last step leaves: a stream unrolled in pieces has the same bits as in one.
+    /// Unrolls the neurons as [`LifLayer::forward`] does, but the membranes (batch, c, h, w) begin at `membranes`, which is
+    /// overwritten with the membranes after the last step: a stream unrolled in pieces has the same bits as in one.
     ///
     /// # Panics
     /// There are more than [`MAX_SOURCES`] sources, or a size is not the layer's.
+    #[doc(alias = "eq-stream")]
     pub fn forward_from(
         &self,
         membranes: Option<&mut Tensor>,
@@ -340,7 +345,7 @@ impl LifLayer<'_> {
         self.backward_recorded(sources, gradient, sums, workers, None);
     }
 
-    /// As [`LifLayer::backward`], with somebody looking on.
+    /// Runs the recurrences backward as [`LifLayer::backward`] does, and hands every tile to the listener, if there is one.
     ///
     /// # Panics
     /// There are more than [`MAX_SOURCES`] sources, or a size is not the layer's.
@@ -355,8 +360,8 @@ impl LifLayer<'_> {
         self.backward_learned(sources, gradient, (sums, &mut []), workers, listener);
     }
 
-    /// As [`LifLayer::backward_recorded`], and the decay's gradient: beside `sums` stands one [`DecaySums`] for each of them,
-    /// overwritten, or none where the decay is not learned.
+    /// Runs the recurrences backward as [`LifLayer::backward_recorded`] does, and computes the decay's gradient: the
+    /// [`DecaySums`], one for each of `sums`, are overwritten. They are empty where the decay is not learned.
     ///
     /// # Panics
     /// There are more than [`MAX_SOURCES`] sources, a size is not the layer's, or `decay` is neither empty nor as long as

@@ -1,7 +1,7 @@
-//! A look into the backward: what every neuron holds at every step, handed to whoever asks.
+//! Recording of the backward: a recorder receives the values of every neuron at every step.
 //!
-//! The kernel itself hands it over, tile by tile, while it runs; there is no second implementation to agree with it.
-//! Nobody asking costs one comparison a tile.
+//! The kernel itself hands the values over, tile by tile, while it runs; no second implementation has to agree with it.
+//! Without a recorder this costs one comparison a tile.
 
 use super::LifLayer;
 use super::unrolled::{TILE, terms};
@@ -9,10 +9,10 @@ use spikegrad_tensor::{Block, Lanes};
 use std::fmt::Debug;
 use std::ops::Range;
 
-/// Where a tile of neurons lies: neighbouring pixels of up to sixteen channels, at one time step.
+/// The place of a tile of neurons: neighbouring pixels of up to sixteen channels, at one time step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// Number of the layer, as who asks numbers them.
+    /// The layer's number, which the caller gave with the recorder.
     pub layer: usize,
     /// Time step.
     pub step: usize,
@@ -24,7 +24,7 @@ pub struct Place {
     pub pixels: Range<usize>,
 }
 
-/// What a step holds on its way forward, one block a pixel.
+/// The values of a step while the membranes are derived, one block a pixel.
 #[derive(Clone, Copy, Debug)]
 pub struct Charged<'a> {
     /// x\[t\], the input current.
@@ -35,7 +35,7 @@ pub struct Charged<'a> {
     pub m: &'a [Block],
 }
 
-/// What a step holds on its way back, one block a pixel.
+/// The values of a step of the backward, one block a pixel.
 #[derive(Clone, Copy, Debug)]
 pub struct Returned<'a> {
     /// o\[t\], the spike.
@@ -54,11 +54,13 @@ pub struct Returned<'a> {
     pub du: &'a [Block],
 }
 
-/// Who looks on while [`LifLayer::backward_recorded`] runs; several threads call it, in no fixed order of tiles.
+/// Receives the values of [`LifLayer::backward_recorded`] while it runs; several threads call it, in no fixed order of
+/// tiles.
+#[doc(alias = "eq-recorder")]
 pub trait Recorder: Debug + Send + Sync {
-    /// Takes a tile at a step, while the membranes are derived again: steps from 0 to T − 1.
+    /// Receives a tile at a step while the membranes are derived again, with steps from 0 to T − 1.
     fn charged(&self, place: Place, values: Charged<'_>);
-    /// Takes a tile at a step, while the gradients run backward: steps from T − 1 to 0.
+    /// Receives a tile at a step while the gradients run backward, with steps from T − 1 to 0.
     fn returned(&self, place: Place, values: Returned<'_>);
 }
 

@@ -19,7 +19,7 @@ use std::ops::Range;
 /// Pixels of a tile. Sums over a tile are `f32`, sums of tiles `f64`.
 pub(super) const TILE: usize = 16;
 
-/// What a tile keeps of one step: u, later ∂L/∂u, and y − mean of the affine sources.
+/// The values of one step that a tile keeps: u, later ∂L/∂u, and y − mean of the affine sources.
 ///
 /// Planes of different steps lie a power of two apart and would evict one another if they were read again.
 type Step = [[Block; TILE]; 1 + MAX_SOURCES];
@@ -32,33 +32,33 @@ pub(super) struct Plane<'a> {
     pub index: usize,
 }
 
-/// Where a plane's outputs go.
+/// The buffer that receives a plane's outputs.
 pub(super) enum Out<'a> {
     Words(Timeline<'a, u16>),
     Blocks(Timeline<'a, Block>),
 }
 
-/// A worker's scratch as two tiles and what is kept of some steps.
+/// Splits a worker's scratch into two tiles and the tiles of `steps` steps.
 fn tiles(scratch: &mut Scratch, steps: usize) -> (&mut [[Block; TILE]; 2], &mut [Step]) {
     let (tiles, _) = scratch.blocks((2 + steps * (1 + MAX_SOURCES)) * TILE).as_chunks_mut::<TILE>();
     let (two, trace) = tiles.split_at_mut(2);
     (&mut two.as_chunks_mut().0[0], trace.as_chunks_mut().0)
 }
 
-/// Asks for the tile after the next: the steps' planes are far apart, and the processor does not foresee the jumps.
+/// Prefetches the tile after the next: the steps' planes are far apart, and the processor does not foresee the jumps.
 #[inline(always)]
 fn prefetch<V: Lanes>(rest: &[Block]) {
     rest.iter().skip(TILE).take(TILE).for_each(|block| V::prefetch(&block.0));
 }
 
-/// One block of per-channel constants in registers.
+/// Loads one block of per-channel constants into registers.
 #[inline(always)]
 fn load<V: Lanes, const H: usize>(constants: &[f32], first: usize) -> [V; H] {
     from_fn(|h| V::load(&constants[first + h * V::WIDTH..]))
 }
 
 impl Plane<'_> {
-    /// Where pixel 0 at step t lies in a tensor of `n` images.
+    /// Returns the index of pixel 0 at step t in a tensor of `n` images.
     #[inline(always)]
     fn at(&self, n: usize, t: usize) -> usize {
         let d = self.layer.dims;
@@ -67,7 +67,7 @@ impl Plane<'_> {
         (t * frames * d.blocks() + self.index) * d.pixels()
     }
 
-    /// A tile of a tensor at step t; a later one is asked for.
+    /// Returns a tile of a tensor at step t, and prefetches a later one.
     #[inline(always)]
     fn tile<'b, V: Lanes>(&self, tensor: &'b Tensor, t: usize, tile: &Range<usize>) -> &'b [Block] {
         let (tile, rest) = tensor.blocks()[self.at(tensor.dims().n, t) + tile.start..].split_at(tile.len());
@@ -75,24 +75,24 @@ impl Plane<'_> {
         tile
     }
 
-    /// First channel of this block.
+    /// Returns the first channel of this block.
     fn channel(&self) -> usize {
         self.index % self.layer.dims.blocks() * LANES
     }
 
-    /// Channels of this block; the lanes past them are padding.
+    /// Returns the number of channels of this block; the lanes past them are padding.
     fn channels(&self) -> usize {
         (self.layer.dims.c - self.channel()).min(LANES)
     }
 
-    /// Where a tile lies, for who looks on.
+    /// Returns the place of a tile, for a recorder.
     fn place(&self, layer: usize, step: usize, pixels: &Range<usize>) -> Place {
         let channels = self.channel()..self.channel() + self.channels();
         let image = self.index / self.layer.dims.blocks();
         Place { layer, step, image, channels, pixels: pixels.clone() }
     }
 
-    /// x[t] of a tile, the sum of the sources; `centred` receives y − mean of each affine one.
+    /// Computes x[t] of a tile, the sum of the sources; `centred` receives y − mean of each affine source.
     #[inline(always)]
     fn current<V: Lanes, const H: usize>(
         &self,
@@ -164,13 +164,13 @@ fn charge_tile<V: Lanes, const H: usize>(
     }
 }
 
-/// m from u and o; the constants are 1 and the soft reset's amount.
+/// Computes m from u and o; the constants are 1 and the soft reset's amount.
 #[inline(always)]
 fn after_reset<V: Lanes>(hard: bool, u: V, o: V, (one, amount): (V, V)) -> V {
     if hard { (one - o) * u } else { u - amount * o }
 }
 
-/// o from u.
+/// Computes the output o from u.
 #[inline(always)]
 fn output<V: Lanes>(lif: &LifConfig, activation: Activation, u: V) -> V {
     let (zero, threshold) = (V::splat(0.0), V::splat(lif.threshold));
@@ -188,7 +188,7 @@ fn output<V: Lanes>(lif: &LifConfig, activation: Activation, u: V) -> V {
 pub(super) struct Forward<'a> {
     pub plane: Plane<'a>,
     pub out: Out<'a>,
-    /// m of before the first step, then of the last; 0 before where there is none.
+    /// The membranes m before the first step, overwritten with those after the last; without a buffer they begin at 0.
     pub membranes: Option<&'a mut [Block]>,
     pub scratch: &'a mut Scratch,
 }
@@ -245,7 +245,7 @@ fn fire_words<V: Lanes, const H: usize>(lif: &LifConfig, u: &[Block], words: &mu
     }
 }
 
-/// A smooth primitive need not be 0 at rest; padding is.
+/// Writes the outputs of a tile as floats. A smooth primitive need not be 0 at rest, so padding is set to 0.
 #[inline(always)]
 fn fire_blocks<V: Lanes, const H: usize>(
     layer: &LifLayer<'_>,
@@ -264,14 +264,14 @@ fn fire_blocks<V: Lanes, const H: usize>(
 /// Derives the membranes of a plane again and runs the recurrences backward.
 pub(super) struct Backward<'a> {
     pub plane: Plane<'a>,
-    /// ∂L/∂o, then ∂L/∂u.
+    /// The gradient ∂L/∂o, overwritten with ∂L/∂u.
     pub gradient: Timeline<'a, Block>,
-    /// Whether step 0 takes the sum over time.
+    /// Whether step 0 receives the sum over time.
     pub sum_time: bool,
     pub sums: &'a mut PlaneSums,
-    /// Σ ∂u·m of the step before, where the decay is learned.
+    /// The sums Σ ∂u[t]·m[t−1], where the decay is learned.
     pub decay: Option<&'a mut DecaySums>,
-    /// Who looks on, if anybody.
+    /// The recorder that receives every tile, if there is one.
     pub listener: Option<Listener<'a>>,
     pub scratch: &'a mut Scratch,
 }
@@ -362,7 +362,7 @@ fn add_decay<V: Lanes, const H: usize>(layer: &LifLayer<'_>, d: &[Block], u: &[B
     sums.iter_mut().zip(lanes).for_each(|(sum, lane)| *sum += f64::from(lane));
 }
 
-/// sum += d.
+/// Adds d to the sum.
 #[inline(always)]
 fn add<V: Lanes, const H: usize>(d: &[Block], sum: &mut [Block]) {
     for (d, sum) in d.iter().zip(sum) {
@@ -404,7 +404,7 @@ fn membrane_gradients<V: Lanes, const H: usize>(
     a: &mut [Block],
 ) {
     let lif = layer.lif;
-    // Constants where it counts, so that each is compiled to a loop without branches.
+    // The common cases are passed as constants, so that each is compiled to a loop without branches.
     match (layer.activation, lif.reset) {
         (Activation::Spike, Reset::Hard) => {
             gradient_tile::<V, H>(lif, Activation::Spike, Reset::Hard, e, u, a)
@@ -441,7 +441,8 @@ fn gradient_tile<V: Lanes, const H: usize>(
     }
 }
 
-/// ∂L/∂u of one step from e = ∂L/∂o, a = ∂L/∂m and u: the table at the top of the module.
+/// Computes ∂L/∂u of one step from e = ∂L/∂o, a = ∂L/∂m and u, as the table at the top of the module says.
+#[doc(alias = "eq-gradient")]
 #[inline(always)]
 pub fn membrane_gradient<V: Lanes>(
     lif: &LifConfig,
@@ -454,7 +455,7 @@ pub fn membrane_gradient<V: Lanes>(
     terms(lif, activation, reset, e, a, u).gradient
 }
 
-/// What ∂L/∂u of one step is made of.
+/// The terms of ∂L/∂u of one step.
 pub(super) struct Terms<V> {
     /// The spike.
     pub o: V,
@@ -468,7 +469,7 @@ pub(super) struct Terms<V> {
     pub gradient: V,
 }
 
-/// Computes a row of the table at the top of the module; terms that nobody reads cost nothing.
+/// Computes a row of the table at the top of the module. The compiler removes terms that the caller does not read.
 #[inline(always)]
 pub(super) fn terms<V: Lanes>(
     lif: &LifConfig,

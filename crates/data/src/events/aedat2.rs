@@ -30,7 +30,7 @@ const RECORD: usize = 8;
 /// Rows and columns of a DVS128.
 const SIDE: usize = 128;
 
-/// Which chip's addresses.
+/// The chip whose addresses a recording has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Chip {
     Dvs128,
@@ -118,7 +118,7 @@ impl Aedat2 {
         Ok(())
     }
 
-    /// What to say of an address that no chip has.
+    /// The message about an address that no chip has.
     fn hint(&self) -> &'static str {
         match self.named_by {
             SensorFrom::Format => {

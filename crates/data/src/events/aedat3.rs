@@ -143,7 +143,7 @@ impl Packet {
         !self.is_polarity || chosen != Some(self.source)
     }
 
-    /// Passes over what there is of the packet; returns the bytes.
+    /// Passes over the bytes of the packet that are there; returns their number.
     fn pass(&mut self, bytes: &[u8]) -> usize {
         let there = (bytes.len() as u64).min(self.left) as usize;
         self.left -= there as u64;

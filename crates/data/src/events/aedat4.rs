@@ -30,14 +30,14 @@ const PACKET_LIMIT: usize = 1 << 28;
 /// The most bytes that a packet of events has beside them: size, mark and table.
 const BESIDE: usize = 128;
 
-/// How packets are packed.
+/// The compression of packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Compression {
     None,
     Lz4,
 }
 
-/// Where the decoder stands.
+/// The state of the decoder.
 #[derive(Clone, Copy, Debug, Default)]
 enum Stage {
     #[default]

@@ -1,13 +1,13 @@
 //! Random variations of event data, after NDA (Li et al. 2022).
 //!
-//! | name | what it does | on |
+//! | name | effect | on |
 //! |---|---|---|
 //! | `drop` | leaves out each event with a chance drawn from 0 to 0.3 | events |
 //! | `jitter` | moves each event in time by a normal number of s.d. 1 % of the recording | events |
 //! | `flip` | mirrors left and right, half of the time | frames |
-//! | `roll` | moves by −5 to 5 columns and rows; what leaves on one side enters on the other | frames |
+//! | `roll` | moves by −5 to 5 columns and rows; pixels that leave on one side enter on the other | frames |
 //!
-//! They apply in this order; what is drawn depends on (seed, epoch, recording) alone, and not on which of them are on.
+//! They apply in this order; the draws depend on (seed, epoch, recording) alone, and not on the choice of augmentations.
 //! `flip` and `roll` move all frames of a recording alike. A mirrored digit is another digit: `flip` is not for N-MNIST.
 
 use super::Events;
@@ -95,7 +95,7 @@ pub struct EventChoice {
     pub down: isize,
     /// The chance of an event to be dropped, 0 to 0.3.
     pub drop: f32,
-    /// The seeds of what is drawn for each event: its loss, its jitter.
+    /// The seeds of the draws for each event: its loss, its jitter.
     pub seeds: [u64; 2],
 }
 
@@ -109,7 +109,7 @@ impl EventChoice {
     }
 }
 
-/// Applies what works on events, and sorts them again.
+/// Applies the augmentations of events, and sorts the events again.
 pub fn apply_to_events(augment: EventAugment, choice: &EventChoice, events: &mut Events) {
     let [loss, jitter] = choice.seeds.map(Rng::new);
     if augment.drop {
@@ -126,7 +126,7 @@ pub fn apply_to_events(augment: EventAugment, choice: &EventChoice, events: &mut
     }
 }
 
-/// Applies what works on frames, \[…\]\[H\]\[W\], in place; `scratch` is overwritten.
+/// Applies the augmentations of frames, \[…\]\[H\]\[W\], in place; `scratch` is overwritten.
 pub fn apply_to_frames(
     augment: EventAugment,
     choice: &EventChoice,

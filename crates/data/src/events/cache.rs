@@ -2,13 +2,13 @@
 //!
 //! One file for each list of settings: `frames-HASH.bin`, the hash being of format, frames' settings and how recordings
 //! are read. It
-//! begins with a line that says what it is. Then for each recording, little endian:
+//! begins with a line that names the format. Then for each recording, little endian:
 //!
 //! | bytes | holds |
 //! |---|---|
 //! | 4, n | length of the path, the path |
 //! | 8, 8 | the file's size, and when it was changed (ns since 1970) |
-//! | 8, 8, 8 | what is to be said of it: out of order, events outside, left out |
+//! | 8, 8, 8 | the remarks on it: out of order, events outside, left out |
 //! | 1 | 0: cells are bytes, 1: cells are f32 |
 //! | 8 | hash of the cells |
 //! | … | the cells, as many as the settings say |
@@ -23,15 +23,15 @@ use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-/// What a file begins with.
+/// The first bytes of a file.
 const MAGIC: &[u8] = b"spikegrad frames, layout 2\n";
 /// The longest path accepted.
 const PATH_LIMIT: u32 = 1 << 16;
 
-/// What a recording's frames depend on, but for the settings.
+/// The properties of a recording that its frames depend on, besides the settings.
 type Key = (String, u64, u64);
 
-/// A recording's frames, and what is to be said of it.
+/// A recording's frames and the remarks on it.
 type Kept = (Cells, Tally);
 
 /// Frames by recording, and where they are to be kept.
@@ -50,7 +50,7 @@ impl Cache {
         let mut cells = HashMap::new();
         let there = file.as_ref().filter(|file| file.is_file());
         if let Some(Ok(file)) = there.map(File::open) {
-            // A damaged end is left out; what was read before is sound.
+            // A damaged end is left out; the records before it are sound.
             let _ = read_all(&mut BufReader::new(file), config.len(), &mut cells);
         }
         Self { file, cells, missed: false }
@@ -134,7 +134,7 @@ fn write_all<'a>(
     if let Some(folder) = file.parent() {
         fs::create_dir_all(folder)?;
     }
-    // Of this process alone, so that two runs do not write into each other's.
+    // The name belongs to this process alone, so that two runs do not write into each other's file.
     let temporary = file.with_extension(format!("tmp-{}", std::process::id()));
     let write = || -> io::Result<()> {
         let mut out = BufWriter::new(File::create(&temporary)?);

@@ -9,7 +9,7 @@
 use super::{Event, Events, Sensor};
 use crate::rng::Rng;
 
-/// Added to the luminance before the logarithm: what a dark pixel sees.
+/// The luminance of a dark pixel, added before the logarithm.
 const DARK: f32 = 0.05;
 
 /// Describes a camera.
@@ -34,7 +34,7 @@ impl Default for Camera {
     }
 }
 
-/// What a pixel remembers.
+/// The state of a pixel.
 #[derive(Clone, Copy, Debug)]
 struct Pixel {
     threshold: f32,

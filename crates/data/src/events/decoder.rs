@@ -1,8 +1,8 @@
-//! What every decoder is: bytes in, as they come; events out.
+//! The interface of every decoder: it receives bytes as they come, and hands out events.
 
 use super::{Event, Sensor, SensorFrom, Stream};
 
-/// Says what is wrong, and how many bytes into the bytes given.
+/// Holds the fault, and its offset in the bytes given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fault {
     pub offset: usize,
@@ -15,7 +15,7 @@ impl Fault {
     }
 }
 
-/// Counts what was left out, by what it is.
+/// Counts the contents that were left out, by their kind.
 ///
 /// ```
 /// use spikegrad_data::events::Skipped;
@@ -24,9 +24,9 @@ impl Fault {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Skipped {
-    /// What was left out.
+    /// The kind of the contents that were left out.
     pub what: &'static str,
-    /// How often.
+    /// The number of times.
     pub count: u64,
 }
 
@@ -36,12 +36,12 @@ impl std::fmt::Display for Skipped {
     }
 }
 
-/// Receives what a decoder finds.
+/// Receives the events and remarks of a decoder.
 #[derive(Debug, Default)]
 pub(super) struct Sink {
     pub events: Vec<Event>,
     pub skipped: Vec<Skipped>,
-    /// The sensor and who tells it, where it is told.
+    /// The sensor and the source of its size, where the recording states it.
     pub sensor: Option<(Sensor, SensorFrom)>,
     /// The streams, where the format has several.
     pub streams: Vec<Stream>,
@@ -68,7 +68,7 @@ impl Sink {
 
 /// Decodes a recording piece by piece.
 pub(super) trait Decode {
-    /// Decodes what is whole at the beginning of `bytes`; returns how many bytes that was. The rest comes again with
+    /// Decodes the whole records at the beginning of `bytes`; returns their number of bytes. The rest comes again with
     /// more behind it.
     fn decode(&mut self, bytes: &[u8], sink: &mut Sink) -> Result<usize, Fault>;
 

@@ -1,4 +1,4 @@
-//! What an event camera puts out: events, and the sensor they come from.
+//! The output of an event camera: events, and the sensor they come from.
 
 use crate::error::DataError;
 use std::fmt;

@@ -17,7 +17,7 @@ use crate::error::DataError;
 
 /// Bytes of a word.
 const WORD: usize = 4;
-/// What changes without a time are called.
+/// The name of changes without a time.
 pub(super) const UNTIMED: &str = "changes before the first time";
 /// Half the range of a word of time.
 const HALF_TURN: u32 = 1 << 27;

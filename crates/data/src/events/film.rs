@@ -17,11 +17,11 @@ const GROUND: f32 = 0.5;
 pub struct FilmConfig {
     /// Rows and columns of the camera.
     pub side: usize,
-    /// How often the image goes round.
+    /// The number of times that the image goes round.
     pub loops: usize,
     /// Microseconds of one of the four legs.
     pub leg: u64,
-    /// How far a leg goes in each direction, as a share of the side.
+    /// The length of a leg in each direction, as a share of the side.
     pub reach: f32,
     /// The camera.
     pub camera: Camera,
@@ -59,7 +59,7 @@ impl FilmConfig {
         })
     }
 
-    /// Where the image is at a time, in reaches: (−1 to 1 to the right, 0 to 2 down).
+    /// Returns the image's place at a time, in reaches: −1 to 1 to the right, 0 to 2 down.
     #[must_use]
     pub fn way(&self, t: u64) -> (f32, f32) {
         let leg = t / self.leg % 4;

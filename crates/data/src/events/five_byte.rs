@@ -25,7 +25,7 @@ pub(super) const RECORD: usize = 5;
 const OVERFLOW_ROW: u8 = 240;
 /// Microseconds that an overflow adds.
 const OVERFLOW: u64 = 1 << 13;
-/// What such records are called.
+/// The name of such records.
 pub(super) const OVERFLOWS: &str = "overflows of time (counted into the times)";
 /// The first time that 23 bits do not hold.
 const TIME_LIMIT: u64 = 1 << 23;

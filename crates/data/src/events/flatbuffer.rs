@@ -30,7 +30,7 @@ impl<'a> Table<'a> {
         bytes(buffer, 4)
     }
 
-    /// Where field `k` lies; `Ok(None)` where it is absent, `None` where the buffer is damaged.
+    /// Returns the offset of field `k`; `Ok(None)` where it is absent, `None` where the buffer is damaged.
     fn field(&self, k: usize) -> Option<Option<usize>> {
         let back = i64::from(i32::from_le_bytes(bytes(self.buffer, self.at)?));
         let vtable = usize::try_from(self.at as i64 - back).ok()?;

@@ -30,7 +30,7 @@ const BY_NINTHS: &str = "nine tenths of each class train, the rest tests, shuffl
 pub struct Sample {
     /// The class.
     pub label: u16,
-    /// Where the events are.
+    /// The folder or file that holds the events.
     pub origin: Origin,
 }
 
@@ -54,9 +54,9 @@ pub struct EventSplit {
     pub test: Vec<Sample>,
     /// The classes' names, in label order.
     pub class_names: Vec<String>,
-    /// How the recordings are read.
+    /// The options with which recordings are read.
     pub fit: Fit,
-    /// How training and test are told apart, in words.
+    /// The rule that tells training and test recordings apart, in words.
     pub rule: &'static str,
 }
 
@@ -69,18 +69,18 @@ pub struct Fit {
     pub strict: bool,
     /// The stream of events that is read; none: the first of each recording.
     pub stream: Option<u32>,
-    /// Which way a DVS128's AEDAT 2.0 recordings are turned.
+    /// The orientation of a DVS128's AEDAT 2.0 recordings.
     pub axes: Axes,
 }
 
-/// Counts what is to be said of recordings that were read.
+/// Counts the remarks on recordings that were read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Recordings out of order, which have been sorted.
     pub disordered: u64,
     /// Events outside the sensor, which have been left out.
     pub outside: u64,
-    /// What else the recordings hold and was left out: triggers, frames, changes without a time, other streams.
+    /// The other contents of the recordings, which were left out: triggers, frames, changes without a time, other streams.
     pub left_out: u64,
 }
 

@@ -1,4 +1,4 @@
-//! Which format a recording has, told by its content.
+//! The format of a recording, told by its content.
 
 use super::header::{Line, line};
 use super::prophesee::MARK;
@@ -68,7 +68,7 @@ impl EventFormat {
         Err(format!("no recording: no known beginning (#!AER-DAT…, % …), and as 5-byte events it is {what}"))
     }
 
-    /// The name, with who uses it.
+    /// The name, with the makers of cameras that use it.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

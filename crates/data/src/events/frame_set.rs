@@ -16,14 +16,14 @@ const EVENTS_LIMIT: u64 = 8 << 30;
 /// The most cells of all frames of a set.
 const SET_LIMIT: u64 = 1 << 36;
 
-/// Says what is wanted of recordings.
+/// Holds the settings with which recordings become samples.
 #[derive(Clone, Debug)]
 pub struct FrameOptions<'a> {
-    /// How events become frames.
+    /// The settings with which events become frames.
     pub config: FrameConfig,
-    /// How recordings are read.
+    /// The options with which recordings are read.
     pub fit: Fit,
-    /// How they are varied when they are handed out.
+    /// The augmentations that are applied when recordings are handed out.
     pub augment: EventAugment,
     /// The folder in which frames are kept from run to run.
     pub cache: Option<&'a Path>,
@@ -31,15 +31,15 @@ pub struct FrameOptions<'a> {
 
 /// Holds labelled frames.
 pub struct FrameSet {
-    /// How events became frames.
+    /// The settings with which events became frames.
     pub config: FrameConfig,
     /// Every recording's class.
     pub labels: Vec<u16>,
     /// The classes' names, in label order.
     pub class_names: Vec<String>,
-    /// How many recordings came from the cache.
+    /// The number of recordings that came from the cache.
     pub cached: usize,
-    /// What is to be said of the recordings, those from the cache included.
+    /// The remarks on the recordings, those from the cache included.
     pub tally: Tally,
     augment: EventAugment,
     cells: Vec<Cells>,

@@ -10,7 +10,7 @@
 //! | `binary` | min(n, 1) |
 //! | `normalised` | n / the largest n of the frame; 0 in an empty frame |
 //!
-//! | resampling to h×w of H×W | what an event at (x, y) adds |
+//! | resampling to h×w of H×W | the values that an event at (x, y) adds |
 //! |---|---|
 //! | `nearest` | 1 to (⌊x·w/W⌋, ⌊y·h/H⌋) |
 //! | `area` | its pixel's area, shared among the cells that it covers |
@@ -22,7 +22,7 @@ use crate::error::DataError;
 use std::fmt;
 use std::str::FromStr;
 
-/// Says what a cell of a frame holds.
+/// The values that a cell of a frame holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Values {
     /// The number of events.
@@ -74,13 +74,13 @@ pub const NUMBERS_LIMIT: usize = 1 << 26;
 pub struct FrameConfig {
     /// T, 1 or more.
     pub steps: usize,
-    /// Which events make which frame.
+    /// The rule that assigns events to frames.
     pub slicing: Slicing,
-    /// What a cell holds.
+    /// The values that a cell holds.
     pub values: Values,
     /// Rows and columns of a frame.
     pub size: Sensor,
-    /// How the sensor is brought to that size.
+    /// The resampling of the sensor to that size.
     pub resample: Resample,
 }
 

@@ -3,7 +3,7 @@
 /// The longest line accepted.
 const LINE_LIMIT: usize = 1 << 16;
 
-/// What stands at the beginning of some bytes.
+/// The beginning of some bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Line<'a> {
     /// A header line: its text without the end of line, and its bytes with it.

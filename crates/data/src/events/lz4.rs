@@ -14,7 +14,7 @@ const LEAST_COPY: usize = 4;
 
 /// Unpacks one frame to at most `limit` bytes.
 ///
-/// Errors: what is wrong, in words, with the offset where it is.
+/// Errors: the fault in words, with its offset.
 pub(super) fn unpack(frame: &[u8], limit: usize) -> Result<Vec<u8>, (usize, String)> {
     let mut input = Input { bytes: frame, at: 0 };
     if input.word()? != MAGIC {

@@ -1,8 +1,8 @@
-//! What a file is that is no recording this crate reads: said by its first bytes, or by the ending of its name.
+//! Recognises files that are no recording which this crate reads, by their first bytes or the ending of their name.
 
 use std::path::Path;
 
-/// First bytes, where they stand, and what they mean.
+/// The first bytes of file formats, with their offset and the format's name.
 ///
 /// Trap: a recording without a mark may begin with any two bytes, a pixel of its sensor. Each row has a third that says
 /// half a second or more, and recordings begin sooner.
@@ -48,7 +48,7 @@ const ENDINGS: &str = " txt md rst json jsonl toml yaml yml csv tsv xml html htm
     safetensors onnx pb ckpt mp4 avi mov mkv webm wav mp3 flac db sqlite ini cfg conf part tmp lock bak swp md5 sha1 \
     sha256 torrent exe dll so o a class ";
 
-/// Says what a file is by its first bytes; none where they say nothing.
+/// Names a file's format by its first bytes; `None` where they are unknown.
 pub(super) fn known(head: &[u8]) -> Option<&'static str> {
     let begins =
         |(at, bytes, _): &&(usize, &[u8], &str)| head.get(*at..).is_some_and(|h| h.starts_with(bytes));
@@ -62,7 +62,7 @@ pub(super) fn known(head: &[u8]) -> Option<&'static str> {
 pub(super) fn is_text(head: &[u8]) -> bool {
     let text = match std::str::from_utf8(head) {
         Ok(text) => text,
-        // A letter cut by the end of what was read is no fault.
+        // A letter that is cut by the end of the bytes read is no fault.
         Err(fault) if fault.error_len().is_none() => {
             std::str::from_utf8(&head[..fault.valid_up_to()]).unwrap_or_default()
         }

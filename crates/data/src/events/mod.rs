@@ -5,7 +5,7 @@
 //! | step | file |
 //! |---|---|
 //! | an event, a sensor, a list of events | `event.rs` |
-//! | which format a file has, or what it is instead | `format.rs`, `magic.rs` |
+//! | the format of a file, also of files that are no recordings | `format.rs`, `magic.rs` |
 //! | read it, piece by piece | `reader.rs`, with `options.rs`, `decoder.rs`, `header.rs` and `clock.rs` |
 //! | N-MNIST's five bytes | [`five_byte`] |
 //! | jAER's, cAER's, DV's files | [`aedat2`], `aedat3.rs` ([`labels`]), `aedat4.rs` (`description.rs`, `flatbuffer.rs`, `lz4.rs`) |

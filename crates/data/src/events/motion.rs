@@ -7,9 +7,9 @@
 use super::{Camera, Events, Sensor};
 use crate::rng::Rng;
 
-/// How many training recordings `synthetic:motion` has.
+/// The number of training recordings of `synthetic:motion`.
 pub const TRAIN: usize = 2000;
-/// How many test recordings `synthetic:motion` has.
+/// The number of test recordings of `synthetic:motion`.
 pub const TEST: usize = 400;
 /// Rows and columns of the camera.
 pub const SIDE: usize = 32;
@@ -101,7 +101,7 @@ fn film(class: usize, rng: &mut Rng) -> Events {
     })
 }
 
-/// Where the point that is now at (u, v) was at the beginning; v points down.
+/// Returns the place at the beginning of the point that is now at (u, v); v points down.
 fn back(class: usize, moved: f32, u: f32, v: f32) -> (f32, f32) {
     let turned = |angle: f32| {
         let (sin, cos) = angle.sin_cos();

@@ -1,4 +1,4 @@
-//! What a recording leaves open, and what is to be said of it once it is read.
+//! The options that a recording leaves open, and the remarks on it after it is read.
 
 use super::event::Sensor;
 use std::fmt;
@@ -18,17 +18,17 @@ pub struct ReadOptions {
     pub stream: Option<u32>,
     /// The camera of an AEDAT 2.0 recording that names no chip; none: a DVS128.
     pub camera: Option<Sensor>,
-    /// Which way a DVS128's AEDAT 2.0 recording is turned, where its header does not say.
+    /// The orientation of a DVS128's AEDAT 2.0 recording, where its header does not state it.
     pub axes: Axes,
 }
 
 /// Says which way the addresses of a DVS128's AEDAT 2.0 recording are turned; c is bits 1–7, r bits 8–14.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Axes {
-    /// As jAER shows them: x = 127 − c, y = 127 − r, y from the top.
+    /// The orientation in which jAER shows recordings: x = 127 − c, y = 127 − r, y from the top.
     #[default]
     Jaer,
-    /// As CIFAR10-DVS is loaded by SpikingJelly: x = 127 − r, y = 127 − c.
+    /// The orientation in which SpikingJelly loads CIFAR10-DVS: x = 127 − r, y = 127 − c.
     Cifar10Dvs,
 }
 
@@ -37,13 +37,13 @@ pub enum Axes {
 pub struct Stream {
     /// The number in the file.
     pub number: u32,
-    /// What it holds, in the format's word: `EVTS`, `FRME`, `IMUS`, …
+    /// The stream's contents, in the format's word: `EVTS`, `FRME`, `IMUS`, …
     pub kind: String,
     /// The name in the file; empty where there is none.
     pub name: String,
     /// The sensor, where the stream names it.
     pub sensor: Option<Sensor>,
-    /// How many events it holds; none where it holds something else.
+    /// The number of events; `None` where the stream holds something else.
     pub events: Option<u64>,
 }
 
@@ -56,7 +56,7 @@ pub enum SensorFrom {
     Caller,
     /// The format's usual camera, which the recording does not name.
     Format,
-    /// It is the smallest that holds the events.
+    /// The sensor is the smallest that holds the events.
     Events,
 }
 

@@ -1,4 +1,4 @@
-//! What Prophesee's formats share: a header of lines `% key value`, perhaps closed by `% end`. A sensor
+//! The header that Prophesee's formats share: lines `% key value`, perhaps closed by `% end`. A sensor
 //! that makes no sense is an error.
 
 use super::decoder::{Fault, Sink};
@@ -6,7 +6,7 @@ use super::event::SIDE_LIMIT;
 use super::header::{Line, line};
 use super::{Sensor, SensorFrom};
 
-/// What the lines begin with.
+/// The beginning of every line.
 pub(super) const MARK: &[u8] = b"%";
 
 /// Reads header lines until they end.
@@ -25,7 +25,7 @@ impl Default for Header {
 }
 
 impl Header {
-    /// Reads what lines there are; returns their bytes.
+    /// Reads all lines that are there; returns their number of bytes.
     ///
     /// Trap: data may begin with `%` too; a line's second byte is a blank or its end.
     pub fn read(&mut self, bytes: &[u8], sink: &mut Sink) -> Result<usize, Fault> {

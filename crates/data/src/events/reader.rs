@@ -14,18 +14,18 @@ pub const EVENTS_LIMIT: usize = 1 << 28;
 /// The most bytes that are read of a pipe or of a device.
 pub const PIPE_LIMIT: u64 = 1 << 32;
 
-/// Holds a recording, and what is to be said of it.
+/// Holds a recording and the remarks on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recording {
     /// The events, in the order of the file.
     pub events: Events,
     /// The format.
     pub format: EventFormat,
-    /// Where the sensor comes from.
+    /// The source of the sensor's size.
     pub sensor_from: SensorFrom,
     /// The streams, in the file's order; empty in formats that have but one.
     pub streams: Vec<Stream>,
-    /// What was left out.
+    /// The contents that were left out.
     pub skipped: Vec<Skipped>,
 }
 

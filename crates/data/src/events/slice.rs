@@ -1,6 +1,6 @@
-//! Which events make which frame.
+//! Slicing: the rule that assigns events to frames.
 //!
-//! | slicing | frame k of T, N events from t₀ to t₁ | what is left over |
+//! | slicing | frame k of T, N events from t₀ to t₁ | remainder |
 //! |---|---|---|
 //! | `count` | events k·⌊N/T⌋ to (k+1)·⌊N/T⌋ | goes to the last frame |
 //! | `time` | times t₀ + k·d to t₀ + (k+1)·d, d = ⌊(t₁ − t₀)/T⌋ | goes to the last frame |

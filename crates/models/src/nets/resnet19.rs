@@ -6,6 +6,7 @@ use crate::{Graph, NetConfig};
 use spikegrad_bptt::ConfigError;
 
 /// Spells ResNet-19 out.
+#[doc(alias = "eq-resnet19")]
 pub fn resnet19(config: &NetConfig) -> Result<Graph, ConfigError> {
     let mut g = Graph::new();
     let image = g.input();

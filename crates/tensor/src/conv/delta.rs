@@ -1,4 +1,4 @@
-//! The steps after the first, from what changed since the step before.
+//! Delta kernels: convolution of the time steps after the first, from the spikes that changed since the step before.
 //!
 //! A net that sees a still image repeats itself. Convolution is linear in the spikes o, so for t ≥ 1
 //!
@@ -6,7 +6,7 @@
 //! y[t] = y[t−1] + W ∗ (o[t] − o[t−1])
 //! dW  += S[0] ⋆ o[0] + Σ_{t≥1} S[t] ⋆ (o[t] − o[t−1])        S[t] = Σ_{t'≥t} g[t']
 //! ```
-//! the second by summation by parts. Step 0 is looked up, the changes are listed.
+//! the second by summation by parts. Look-ups compute step 0; sparse kernels compute the differences o[t] − o[t−1].
 //!
 //! Numerics: y[t] carries the roundings of the steps before it: at most γ of (t + 1)·K additions, K the weights
 //! that meet a pixel.
@@ -17,10 +17,10 @@ use crate::Workers;
 use crate::parallel::{resized, timelines};
 use crate::tensor::Block;
 
-/// Blocks of a plane's piece that a task sums over time.
+/// A task sums a piece of so many blocks over time.
 const CHUNK: usize = 1 << 8;
 
-/// How many spikes appear or vanish from one step to the next.
+/// Counts the spikes that appear or vanish from one step to the next.
 pub(super) fn count(conv: &Conv, words: &[u16]) -> u64 {
     let step = words.len() / conv.steps;
     words.iter().zip(&words[step..]).map(|(before, now)| u64::from((before ^ now).count_ones())).sum()
@@ -46,7 +46,7 @@ pub(super) fn forward(conv: &Conv, words: &[u16], weight: &[f32], y: &mut [Block
     sparse::forward_delta(&one, split(words, step, delta), weight, y, workers);
 }
 
-/// As the weight gradient, with g overwritten by S.
+/// Adds the weight gradient; g is overwritten with S.
 pub(super) fn backward_weight(
     conv: &Conv,
     words: &[u16],

@@ -23,7 +23,7 @@ struct Pass<'a> {
     source: Dims,
     target: Dims,
     weights: &'a [Block],
-    /// True for the forward, false for dx.
+    /// Whether the pass is the forward; otherwise it computes dx.
     forward: bool,
     accumulate: bool,
 }
@@ -51,7 +51,7 @@ pub(super) fn backward_input(
     run(&Pass { conv, source, target, weights, forward: false, accumulate }, g, dx, workers);
 }
 
-/// What a pass takes of the workers' buffers.
+/// Returns the workspace of a pass.
 pub(super) fn workspace(conv: &Conv, forward: bool) -> Workspace {
     let (source, target) = if forward { (conv.input, conv.output) } else { (conv.output, conv.input) };
     let weights = conv.input.blocks() * conv.output.blocks() * conv.taps() * LANES;
@@ -109,22 +109,23 @@ impl Pass<'_> {
         Border { top, left, rows: (bottom - top + 1) as usize, cols: (right - left + 1) as usize }
     }
 
-    /// Weight rows of a block of target channels.
+    /// Returns the weight rows of a block of target channels.
     fn block_rows(&self) -> usize {
         self.source.blocks() * self.conv.taps() * LANES
     }
 
-    /// Target positions of a class lie this far apart.
+    /// Returns the distance between neighbouring target positions of a class.
     fn target_step(&self) -> usize {
         if self.forward { 1 } else { self.conv.config.stride }
     }
 
-    /// Source pixels read by neighbours of a class lie this far apart.
+    /// Returns the distance between the source pixels that neighbours of a class read.
     fn source_step(&self) -> usize {
         if self.forward { self.conv.config.stride } else { 1 }
     }
 
-    /// Where in the bordered source the target position (row of the band, column) reads its first tap.
+    /// Returns the pixel of the bordered source that the target position (row of the band, column) reads with its first
+    /// tap.
     fn origin(&self, rows: &std::ops::Range<usize>, border: &Border, y: usize, x: usize) -> usize {
         let config = self.conv.config;
         if self.forward {
@@ -203,7 +204,7 @@ fn copy_bordered(plane: &[Block], d: Dims, border: &Border, window: &mut [Block]
     }
 }
 
-/// All positions of a band, neighbouring blocks of output channels.
+/// Computes all positions of a band for neighbouring blocks of output channels.
 #[inline(always)]
 fn band_of_blocks<V: Lanes>(
     pass: &Pass<'_>,
@@ -234,9 +235,9 @@ struct Row<'a> {
     window: &'a [Block],
     weights: &'a [Block],
     taps: &'a [(u32, u32)],
-    /// Where in the bordered source the first position reads its first tap.
+    /// The pixel of the bordered source that the first position reads with its first tap.
     origin: usize,
-    /// Begins at the first position.
+    /// The target from the first position on.
     target: &'a mut [Block],
 }
 

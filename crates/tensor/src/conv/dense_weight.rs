@@ -10,7 +10,7 @@ use crate::parallel::resized;
 use crate::tensor::{Block, LANES, Tensor};
 use crate::{Kernel, Lanes, Workers, Workspace, with_registers};
 
-/// What the pass takes of the workers' buffers.
+/// Returns the workspace of the pass.
 pub(super) fn workspace(conv: &Conv) -> Workspace {
     Workspace { weights: conv.output.blocks() * conv.sources() * LANES, ..Workspace::default() }
 }
@@ -63,7 +63,7 @@ impl Kernel for Task<'_> {
     }
 }
 
-/// Which four input channels, output block and tap.
+/// A register tile: four input channels, a block of output channels and a tap.
 struct Place<'a> {
     conv: &'a Conv,
     tap: usize,

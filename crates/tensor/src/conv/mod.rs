@@ -50,30 +50,32 @@ pub struct ConvConfig {
 /// How a convolution of spikes is computed. The results differ by rounding only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SpikeKernel {
-    /// The faster one for the share of neurons that fire, decided in each pass.
+    /// Each pass counts the spikes and takes the faster kernel for their share.
     #[default]
     Auto,
-    /// Six multiply-adds in one addition, whatever fires.
+    /// Table look-ups: one addition replaces six multiply-adds, however many neurons fire.
     Lookup,
-    /// Additions for the active neurons alone. Images wider than sixteen bits number use [`Self::Lookup`].
+    /// Lists of the active neurons: the kernel adds the weights of these alone. An image row with more inputs than sixteen
+    /// bits can number uses [`Self::Lookup`].
     Sparse,
 }
 
-/// Whether steps after the first are computed from what changed.
+/// Whether delta kernels compute the time steps after the first, from the spikes that appeared and vanished.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeltaKernels {
-    /// Where so few neurons change that it is faster, decided in each pass.
+    /// Each pass counts the neurons that change, and takes the delta kernel where these are so few that it is faster.
     #[default]
     Auto,
-    /// Never.
+    /// No pass takes the delta kernel.
     Off,
-    /// Wherever there is a step after the first.
+    /// Every pass with more than one time step takes the delta kernel, unless it takes the sparse one.
     On,
 }
 
-/// A convolution planned for one input size: checked, with its weights packed for the kernels.
+/// A convolution planned for one input size: its sizes are checked and its kernels are chosen.
 ///
-/// It holds nothing but its plan: packed weights and sums lie with the [`Workers`], once for all convolutions.
+/// A convolution owns no buffers. The [`Workers`] hold packed weights and sums of gradients, once for all convolutions.
+#[doc(alias = "eq-conv")]
 #[derive(Clone, Debug)]
 pub struct Conv {
     config: ConvConfig,
@@ -122,7 +124,7 @@ impl Conv {
         Self { spike_kernel: kernel, ..self }
     }
 
-    /// Returns the same convolution for images of `steps` time steps, time outermost, whose changes it may use.
+    /// Returns the same convolution for images of `steps` time steps, time outermost, so that it may use delta kernels.
     ///
     /// # Panics
     /// `steps` is 0, or the number of images is no multiple of it.
@@ -131,7 +133,7 @@ impl Conv {
         Self { steps, delta, ..self }
     }
 
-    /// The same convolution of another number of images of one step.
+    /// Returns the same convolution for `n` images of one time step.
     fn of_images(&self, n: usize) -> Self {
         let (input, output) = (Dims { n, ..self.input }, Dims { n, ..self.output });
         Self { input, output, steps: 1, ..self.clone() }
@@ -152,29 +154,29 @@ impl Conv {
         self.config
     }
 
-    /// How the gradient of the input is computed.
+    /// Returns the algorithm that computes the input's gradient.
     pub fn input_gradient(&self) -> InputGradient {
         self.input_gradient
     }
 
-    /// Chooses how the gradient of the input is computed, instead of the fastest way. A convolution other than
-    /// 3×3 with stride 1 is always direct.
+    /// Chooses the algorithm that computes the input's gradient, instead of the fastest. A convolution other than
+    /// 3×3 with stride 1 always uses the direct algorithm.
     pub fn set_input_gradient(&mut self, form: InputGradient) {
         let has_form = InputGradient::has_winograd(&self.config);
         self.input_gradient = if has_form { form } else { InputGradient::Direct };
     }
 
-    /// Numbers in the weight, O×I×k×k.
+    /// Returns the number of weights, O·I·k·k.
     pub fn weight_len(&self) -> usize {
         self.config.out_channels * self.input.c * self.taps()
     }
 
-    /// Multiply-adds of one image, padding included.
+    /// Returns the multiply-adds of one image; those with padding count.
     pub fn macs(&self) -> u64 {
         (self.weight_len() * self.output.pixels()) as u64
     }
 
-    /// What a training step takes of the workers' buffers, the lists of few spikes apart.
+    /// Returns the workspace of a training step. The lists of the sparse kernels are not counted: they grow with the spikes.
     pub fn workspace(&self, spikes: bool, input_gradient: bool) -> Workspace {
         let workspace = match spikes {
             true => lookup::workspace(self),
@@ -295,7 +297,7 @@ impl Conv {
     /// | argument | shape | access |
     /// |---|---|---|
     /// | `spikes` | the planned input | read |
-    /// | `g` | the planned output | read |
+    /// | `g` | the planned output | read; delta kernels overwrite it with sums over time |
     /// | `dw` | O×I×k×k | added to |
     ///
     /// Numerics: only additions, in an order that the shape and the share of active neurons decide.
@@ -318,8 +320,8 @@ impl Conv {
         }
     }
 
-    /// Adds the weight gradient of a convolution of dense values: dW += g ⋆ x. Arguments as
-    /// [`Conv::backward_weight_spikes`].
+    /// Adds the weight gradient of a convolution of dense values: dW += g ⋆ x. The arguments are those of
+    /// [`Conv::backward_weight_spikes`], but `g` is only read.
     ///
     /// # Panics
     /// A size differs from the planned one.
@@ -332,12 +334,12 @@ impl Conv {
         self.config.kernel * self.config.kernel
     }
 
-    /// Pairs of input block and tap.
+    /// Returns the number of sources, the pairs of input block and tap.
     fn sources(&self) -> usize {
         self.input.blocks() * self.taps()
     }
 
-    /// The way to compute a pass over these spikes.
+    /// Chooses the algorithm of a pass over these spikes.
     fn algorithm(&self, words: &[u16]) -> Algorithm {
         let fits = sparse::fits(self);
         let few = |count: u64, neurons: usize| (count as f64) < SPARSE_BELOW * neurons as f64;
@@ -359,7 +361,7 @@ impl Conv {
     }
 }
 
-/// A way to compute a pass over spikes.
+/// The algorithm of a pass over spikes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Algorithm {
     Lookup,
@@ -367,10 +369,12 @@ enum Algorithm {
     Delta,
 }
 
-/// Share of active neurons below which lists win.
+/// Below this share of active neurons sparse kernels are faster than look-ups.
 const SPARSE_BELOW: f64 = 0.06;
 
-/// Input positions of one residue modulo the stride, in rows and columns, see the same taps.
+/// The kernel taps that one class of input positions meets.
+///
+/// Positions with the same residues of row and column modulo the stride form a class: they meet the same taps.
 ///
 /// Input row `py` meets kernel row `ky = (py + p) mod s + s·j` at output row `⌊(py + p) / s⌋ − j`, for
 /// j = 0, 1, … while `ky < k`; columns likewise. With stride 1 there is one class with all taps.
@@ -383,7 +387,7 @@ struct Residue {
 }
 
 impl ConvConfig {
-    /// The class of input position (py, px).
+    /// Returns the taps that input position (py, px) meets.
     fn residue(&self, py: usize, px: usize) -> Residue {
         let ConvConfig { kernel, stride, padding, .. } = *self;
         let along = |p: usize| {
@@ -394,32 +398,34 @@ impl ConvConfig {
         Residue { first: (fy, fx), count: (ny, nx) }
     }
 
-    /// The output row (or column) of kernel row 0-of-its-class at input row `p`.
+    /// Returns the output row (or column) at which input row `p` meets the first kernel row of its class.
     fn base(&self, p: usize) -> usize {
         (p + self.padding) / self.stride
     }
 
-    /// Output positions whose tap `k` reads inside an image of `length`: 0 ≤ q·s + k − p < length.
+    /// Returns the output positions q whose tap `k` reads inside an image of `length`: 0 ≤ q·s + k − p < length.
     fn inside(&self, k: usize, length: usize, outputs: usize) -> std::ops::Range<usize> {
         let from = self.padding.saturating_sub(k).div_ceil(self.stride).min(outputs);
         let to = (length + self.padding).saturating_sub(k).div_ceil(self.stride).min(outputs);
         from..to.max(from)
     }
 
-    /// Most kernel rows that meet one input row.
+    /// Returns the largest number of kernel rows that meet one input row.
     fn reach(&self) -> usize {
         self.kernel.div_ceil(self.stride)
     }
 }
 
-/// How weights are laid out for a kernel: `rows` of input channels in lanes, or of output channels.
+/// The channels that lie in the lanes of packed weights.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum LanesOf {
     Outputs,
     Inputs,
 }
 
-/// Packs O×I×k×k weights as [lane group][other block][tap][16 of the other][group blocks], zero-padded.
+/// Packs O×I×k×k weights as [block of lanes][block of the other channels][tap][sixteen other channels][sixteen lanes].
+///
+/// The lanes are output or input channels, as `lanes_of` says; the rest of a block is filled with zeros.
 fn pack_dense<'a>(
     conv: &Conv,
     weight: &[f32],

@@ -74,7 +74,7 @@ struct Pass<'a, F, const M: usize, const A: usize> {
     /// dx.
     target: Dims,
     padding: usize,
-    /// Blocks of input channels that U is of.
+    /// The blocks of input channels for which U is computed.
     inputs: Range<usize>,
     /// U as [block of i][f][o] blocks.
     filters: &'a [Block],
@@ -113,14 +113,15 @@ pub(super) fn backward_input<F: Form<M, A>, const M: usize, const A: usize>(
     }
 }
 
-/// Blocks of input channels that U is made of at a time: groups of equal size, even for register tiles of two.
+/// Returns the number of blocks of input channels for which U is computed at a time: groups of equal size, an even
+/// number of blocks for register tiles of two.
 fn inputs_at_once<const A: usize>(conv: &Conv) -> usize {
     let (outputs, inputs) = (conv.output.blocks(), conv.input.blocks());
     let groups = (A * A * inputs * outputs * LANES).div_ceil(FILTERS);
     inputs.div_ceil(groups).next_multiple_of(2).min(inputs)
 }
 
-/// What a pass takes of the workers' buffers.
+/// Returns the workspace of a pass.
 pub(super) fn workspace<F: Form<M, A>, const M: usize, const A: usize>(_: F, conv: &Conv) -> Workspace {
     let (outputs, inputs) = (conv.output.blocks(), inputs_at_once::<A>(conv));
     let weights = A * A * inputs * outputs * LANES;

@@ -15,7 +15,7 @@ pub fn run<K: Kernel>(kernel: K) -> K::Output {
     kernel.run::<F32x8>()
 }
 
-/// Whether the processor has all that [`run`] enables.
+/// Whether the processor has all the features that [`run`] enables.
 pub fn detected() -> bool {
     std::is_x86_feature_detected!("avx2")
         && std::is_x86_feature_detected!("fma")

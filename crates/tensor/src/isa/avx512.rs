@@ -15,7 +15,7 @@ pub fn run<K: Kernel>(kernel: K) -> K::Output {
     kernel.run::<F32x16>()
 }
 
-/// Whether the processor has all that [`run`] enables.
+/// Whether the processor has all the features that [`run`] enables.
 pub fn detected() -> bool {
     super::avx2::detected()
         && std::is_x86_feature_detected!("avx512f")

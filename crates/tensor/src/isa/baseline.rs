@@ -1,4 +1,4 @@
-//! What every processor has: four lanes of the portable `wide` crate (SSE2, NEON, simd128 or plain floats).
+//! The baseline, which every processor has: four lanes of the portable `wide` crate (SSE2, NEON, simd128 or plain floats).
 
 use super::operators;
 use crate::lanes::{Lanes, sealed::Sealed};

@@ -4,7 +4,7 @@
 //! x̂ = (y − mean) · inv_std        inv_std = 1/√(var + ε)        z = γ·x̂ + β
 //! dβ = Σ dz      dγ = Σ dz·x̂      dy = γ·inv_std·(dz − dβ/M − x̂·dγ/M)        M = images · pixels
 //! ```
-//! The affine map and the two sums are fused into the neuron's passes; this file has the rest.
+//! The neurons' passes compute the affine map and the two sums; this module computes the rest.
 
 mod moments;
 
@@ -16,11 +16,12 @@ use crate::tensor::{Block, Dims, LANES, Tensor};
 use crate::{Kernel, Lanes, Level, Workers, with_registers};
 use std::array::from_fn;
 
-/// PyTorch's ε.
+/// ε, PyTorch's default.
 pub const EPSILON: f64 = 1e-5;
-/// PyTorch's momentum of the running estimates.
+/// The momentum of the running estimates, PyTorch's default.
 pub const MOMENTUM: f32 = 0.1;
 /// Mean and 1/√(var + ε) of each channel, padded to whole blocks.
+#[doc(alias = "eq-batch-norm")]
 #[derive(Clone, Debug, Default)]
 pub struct Statistics {
     /// Mean of each channel.
@@ -38,10 +39,10 @@ impl Statistics {
         Self { mean: lanes.clone(), inv_std: lanes.clone(), var: lanes }
     }
 
-    /// As [`Statistics::new`], where there is memory for it.
+    /// Makes room for `blocks` channel blocks, as [`Statistics::new`] does.
     ///
     /// # Errors
-    /// There is none.
+    /// There is no memory for them.
     pub fn try_new(blocks: usize) -> Result<Self, NoMemory> {
         let lanes = || try_vec(blocks * LANES, 0.0);
         Ok(Self { mean: lanes()?, inv_std: lanes()?, var: lanes()? })
@@ -62,7 +63,7 @@ impl Statistics {
         self.gather(y.dims(), planes, workers);
     }
 
-    /// Puts the statistics together from every plane's moments, image by image.
+    /// Computes the batch's statistics from every plane's moments, image by image.
     ///
     /// ```text
     /// mean = Σ mean_p / planes      var = (Σ spread_p + P·Σ (mean_p − mean)²) / (planes·P)
@@ -114,7 +115,7 @@ impl Statistics {
         }
     }
 
-    /// Bytes of a channel, padded channels included.
+    /// The bytes of the statistics of one channel; padding channels count as well.
     pub const BYTES: usize = 3 * size_of::<f32>();
 }
 

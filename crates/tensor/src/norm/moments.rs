@@ -1,4 +1,4 @@
-//! Mean and spread of single planes, from which a batch's statistics are put together.
+//! Mean and spread of single planes, from which a batch's statistics are computed.
 //!
 //! ```text
 //! mean = k + Σ(y − k)/P      spread = Σ(y − mean)² = Σ(y − k)² − (Σ(y − k))²/P      P pixels, k the first value

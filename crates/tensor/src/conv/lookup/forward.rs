@@ -22,7 +22,7 @@ const TASK_PIXELS: usize = 4096;
 /// Keys alive together: 8 MiB.
 const CHUNK_KEYS: usize = 1 << 20;
 
-/// How a convolution's forward is cut.
+/// The tasks that a convolution's forward is cut into.
 struct Cut {
     /// Groups of sources that share keys.
     triples: usize,
@@ -42,7 +42,7 @@ impl Cut {
     }
 }
 
-/// What the forward takes of the workers' buffers.
+/// Returns the workspace of the forward.
 pub(in crate::conv) fn workspace(conv: &Conv) -> Workspace {
     let Cut { triples, chunk, .. } = Cut::new(conv);
     Workspace {
@@ -54,7 +54,7 @@ pub(in crate::conv) fn workspace(conv: &Conv) -> Workspace {
     }
 }
 
-/// y, and the moments of its planes where they are asked for.
+/// Computes y, and the moments of its planes where `moments` is given.
 pub(in crate::conv) fn forward(
     conv: &Conv,
     words: &[u16],
@@ -119,7 +119,7 @@ fn pack<'a>(conv: &Conv, weight: &[f32], packed: &'a mut Vec<Block>, workers: &m
     packed
 }
 
-/// One block of output channels of a run of images: what it is made from, and where it goes.
+/// One block of output channels of a run of images: the keys it is computed from and the planes it is written to.
 struct Run<'a> {
     keys: &'a [u64],
     pixels: usize,

@@ -62,7 +62,7 @@ fn build<V: Lanes>(rows: &Rows, tables: &mut Tables) {
     }
 }
 
-/// Whether sums start from what is there or from zero.
+/// The value that sums start from: zero, or the value that the sum has.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Start {
     Zero,
@@ -100,7 +100,7 @@ fn add_registers<V: Lanes, const H: usize>(start: Start, tables: &Tables, keys: 
 /// Blocks of scratch that [`split_scratch`] splits.
 const SCRATCH_BLOCKS: usize = KEY_BITS + TABLES * SUBSETS;
 
-/// What both passes take of the workers' buffers.
+/// Returns the workspace of both passes.
 pub(super) fn workspace(conv: &Conv) -> Workspace {
     forward::workspace(conv).max(weight::workspace(conv))
 }

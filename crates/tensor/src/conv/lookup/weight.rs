@@ -32,7 +32,7 @@ fn cut(conv: &Conv) -> (usize, usize) {
     (MIN_TASKS.div_ceil(conv.output.blocks()), chunk.clamp(1, conv.output.n))
 }
 
-/// What the weight gradient takes of the workers' buffers.
+/// Returns the workspace of the weight gradient.
 pub(in crate::conv) fn workspace(conv: &Conv) -> Workspace {
     let (parts, chunk) = cut(conv);
     let (grid, rows) = (Grid::new(conv), conv.sources() * LANES);

@@ -32,7 +32,7 @@ pub(in crate::conv) fn forward(
     });
 }
 
-/// Convolves the steps after the first from what changed: y[t] = y[t−1] + W ∗ on[t] − W ∗ off[t].
+/// Convolves the steps after the first from the spikes that changed: y[t] = y[t−1] + W ∗ on[t] − W ∗ off[t].
 ///
 /// `on` and `off` hold the spikes that appear and vanish at step 1, 2, …; `y` holds step 0 on entry. The
 /// convolution is planned for one step.
@@ -100,7 +100,7 @@ struct Image<'a> {
     conv: &'a Conv,
     /// Spikes to add.
     on: &'a [u16],
-    /// Spikes to subtract, and what to start from.
+    /// The spikes to subtract, and the output of the step before, which the sums start from.
     change: Option<(&'a [u16], &'a [Block])>,
     weights: &'a [Block],
     y: &'a mut [Block],
@@ -174,7 +174,7 @@ struct Sums<'a> {
     conv: &'a Conv,
     weights: &'a [Block],
     entries: &'a [u16],
-    /// Where each pixel's entries begin: those to add, and those to subtract, if any.
+    /// The index of each pixel's first entry: of the entries to add, and of those to subtract, if there are any.
     on: &'a [u32],
     off: &'a [u32],
     before: Option<&'a [Block]>,

@@ -82,7 +82,7 @@ impl Reach {
     }
 }
 
-/// What a pass does to the weight gradient.
+/// Whether a pass adds its products to the weight gradient or subtracts them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::conv) enum Sign {
     Add,
