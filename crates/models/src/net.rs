@@ -1,7 +1,7 @@
 //! A planned net: every buffer it needs, forward, and the backward that reads the forward's list upward.
 
 use crate::graph::{Component, Context, Execution, Op, Planned, Purpose, Value, ValueId};
-use crate::plan::{Plan, lipschitz_workspace, widest};
+use crate::plan::{Held, Plan, PlanReport, lipschitz_workspace, widest};
 use crate::{NetConfig, Params, available};
 use spikegrad_bptt::lipschitz::lipschitz;
 use spikegrad_bptt::loss::Logits;
@@ -333,5 +333,19 @@ impl Net {
             Some(op) => Some(op.name().to_string()),
             None => self.run.params.first_not_finite().map(str::to_string),
         }
+    }
+}
+
+impl Net {
+    /// What the net costs; `moments` is how many the optimiser keeps, `lipschitz` whether the loss has the Lipschitz
+    /// term.
+    pub fn report(&self, moments: usize, lipschitz: bool) -> PlanReport {
+        let run = &self.run;
+        let (params, values) = (&run.params, &run.values);
+        let held = Held { config: self.config(), batch: self.batch(), ops: &self.ops, params, values };
+        let costs = (moments, lipschitz, run.workers.count());
+        let fixed = run.gradients.bytes() + self.unpacked.bytes() as u128;
+        let report = held.report(fixed, &run.shared, self.workspace, costs);
+        report.unwrap_or_else(|_| unreachable!("a net in memory has sizes that fit"))
     }
 }

@@ -6,7 +6,6 @@
 
 use crate::config::check_most;
 use crate::graph::{Component, NormPart, Op, Planned, ProductPart, Purpose, Values, build};
-use crate::net::Net;
 use crate::params::Entry;
 use crate::{Memory, NetConfig, Params};
 use spikegrad_bptt::ConfigError;
@@ -159,17 +158,17 @@ pub(crate) fn lipschitz_workspace(params: &Params) -> Workspace {
 }
 
 /// What is counted, of a plan or of a net.
-struct Held<'a> {
-    config: &'a NetConfig,
-    batch: usize,
-    ops: &'a [Box<dyn Op>],
-    params: &'a Params,
-    values: &'a Values,
+pub(crate) struct Held<'a> {
+    pub config: &'a NetConfig,
+    pub batch: usize,
+    pub ops: &'a [Box<dyn Op>],
+    pub params: &'a Params,
+    pub values: &'a Values,
 }
 
 impl Held<'_> {
     /// Adds everything up, in numbers that no sum leaves.
-    fn report(
+    pub(crate) fn report(
         &self,
         fixed: u128,
         shared: &[Tensor],
@@ -266,19 +265,5 @@ impl Held<'_> {
     fn constants(&self) -> u128 {
         let (batch, classes) = (self.batch as u128, self.config.classes as u128);
         4 * (batch * classes + 2 * widest(self.values.all_dims()) as u128)
-    }
-}
-
-impl Net {
-    /// What the net costs; `moments` is how many the optimiser keeps, `lipschitz` whether the loss has the Lipschitz
-    /// term.
-    pub fn report(&self, moments: usize, lipschitz: bool) -> PlanReport {
-        let run = &self.run;
-        let (params, values) = (&run.params, &run.values);
-        let held = Held { config: self.config(), batch: self.batch(), ops: &self.ops, params, values };
-        let costs = (moments, lipschitz, run.workers.count());
-        let fixed = run.gradients.bytes() + self.unpacked.bytes() as u128;
-        let report = held.report(fixed, &run.shared, self.workspace, costs);
-        report.unwrap_or_else(|_| unreachable!("a net in memory has sizes that fit"))
     }
 }

@@ -5,7 +5,7 @@
 #![allow(unsafe_code)]
 
 use crate::memory::{NoMemory, try_reserve};
-use crate::norm::PlaneMoments;
+use crate::norm::plane::PlaneMoments;
 use crate::tensor::Block;
 use std::marker::PhantomData;
 use std::sync::Mutex;

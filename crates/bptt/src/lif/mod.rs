@@ -19,6 +19,7 @@
 //! ∂L/∂x\[t\] = ∂L/∂u\[t\] and a\[t−1\] = τ·∂L/∂u\[t\]; where τ is learned, ∂L/∂τ = Σ_t ∂L/∂u\[t\]·m\[t−1\].
 //! Only y and the spikes are kept between forward and backward: the backward derives u again.
 
+mod law;
 pub mod record;
 mod unrolled;
 
@@ -29,7 +30,7 @@ use spikegrad_tensor::{Block, Dims, LANES, Level, Scratch, Spikes, Tensor, Worke
 use std::str::FromStr;
 use unrolled::{Backward, Forward, Out, Plane};
 
-pub use unrolled::membrane_gradient;
+pub use law::membrane_gradient;
 
 /// The reset of the membrane after a spike, and whether gradients flow through it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 //! Without a recorder this costs one comparison a tile.
 
 use super::LifLayer;
-use super::unrolled::{TILE, terms};
+use super::law::{TILE, terms};
 use spikegrad_tensor::{Block, Lanes};
 use std::fmt::Debug;
 use std::ops::Range;

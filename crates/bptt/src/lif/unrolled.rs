@@ -8,16 +8,13 @@
 //! To go faster: (1) each line is a loop over a tile without a branch on the data or the configuration; (2) every
 //! tensor is read or written once; (3) tiles to come are prefetched.
 
+use super::law::{TILE, after_reset, membrane_gradient, output};
 use super::record::{Charged, Listener, Place, hand_over};
 use super::{Activation, DecaySums, LifConfig, LifLayer, MAX_SOURCES, PlaneSums, Reset, Source};
-use crate::sgs::{factor, sgs};
 use spikegrad_tensor::parallel::Timeline;
 use spikegrad_tensor::{Block, Kernel, LANES, Lanes, Scratch, Tensor, with_registers};
 use std::array::from_fn;
 use std::ops::Range;
-
-/// Pixels of a tile. Sums over a tile are `f32`, sums of tiles `f64`.
-pub(super) const TILE: usize = 16;
 
 /// The values of one step that a tile keeps: u, later ∂L/∂u, and y − mean of the affine sources.
 ///
@@ -161,26 +158,6 @@ fn charge_tile<V: Lanes, const H: usize>(
             u.store(&mut x.0[from..]);
             after_reset(hard, u, o, (one, amount)).store(&mut m.0[from..]);
         }
-    }
-}
-
-/// Computes m from u and o; the constants are 1 and the soft reset's amount.
-#[inline(always)]
-fn after_reset<V: Lanes>(hard: bool, u: V, o: V, (one, amount): (V, V)) -> V {
-    if hard { (one - o) * u } else { u - amount * o }
-}
-
-/// Computes the output o from u.
-#[inline(always)]
-fn output<V: Lanes>(lif: &LifConfig, activation: Activation, u: V) -> V {
-    let (zero, threshold) = (V::splat(0.0), V::splat(lif.threshold));
-    match activation {
-        Activation::Spike => V::select(u.gt(threshold), V::splat(1.0), zero),
-        Activation::Smooth => {
-            V::splat(lif.amplitude) * (u - threshold).map(|d| lif.surrogate.primitive_at(d))
-        }
-        Activation::Relu => u.max(zero),
-        Activation::Identity => u,
     }
 }
 
@@ -439,62 +416,4 @@ fn gradient_tile<V: Lanes, const H: usize>(
             (V::splat(lif.decay) * d).store(a);
         }
     }
-}
-
-/// Computes ∂L/∂u of one step from e = ∂L/∂o, a = ∂L/∂m and u, as the table at the top of the module says.
-#[doc(alias = "eq-gradient")]
-#[inline(always)]
-pub fn membrane_gradient<V: Lanes>(
-    lif: &LifConfig,
-    activation: Activation,
-    reset: Reset,
-    e: V,
-    a: V,
-    u: V,
-) -> V {
-    terms(lif, activation, reset, e, a, u).gradient
-}
-
-/// The terms of ∂L/∂u of one step.
-pub(super) struct Terms<V> {
-    /// The spike.
-    pub o: V,
-    /// G, the total gradient at the spike.
-    pub total: V,
-    /// h(u).
-    pub h: V,
-    /// The factor of surrogate gradient scaling; 1 where there is no spike.
-    pub factor: V,
-    /// ∂L/∂u.
-    pub gradient: V,
-}
-
-/// Computes a row of the table at the top of the module. The compiler removes terms that the caller does not read.
-#[inline(always)]
-pub(super) fn terms<V: Lanes>(
-    lif: &LifConfig,
-    activation: Activation,
-    reset: Reset,
-    e: V,
-    a: V,
-    u: V,
-) -> Terms<V> {
-    let (zero, one, threshold) = (V::splat(0.0), V::splat(1.0), V::splat(lif.threshold));
-    if activation == Activation::Identity {
-        return Terms { o: u, total: e, h: one, factor: one, gradient: e };
-    }
-    if activation == Activation::Relu {
-        let h = V::select(u.gt(zero), one, zero);
-        return Terms { o: u.max(zero), total: e, h, factor: one, gradient: V::select(u.gt(zero), e, zero) };
-    }
-    let o = output(lif, activation, u);
-    let through_reset = if reset.is_hard() { a * u } else { V::splat(lif.amount()) * a };
-    let total = if reset.is_attached() { e - through_reset } else { e };
-    let h = V::splat(lif.amplitude) * lif.surrogate.derivative(u - threshold);
-    let delta = V::splat(lif.delta);
-    let (factor, spike) = match activation {
-        Activation::Spike => (factor(total, u, o, delta), sgs(total, h, u, o, delta)),
-        _ => (one, total * h),
-    };
-    Terms { o, total, h, factor, gradient: spike + if reset.is_hard() { a * (one - o) } else { a } }
 }

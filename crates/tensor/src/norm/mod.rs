@@ -7,8 +7,10 @@
 //! The neurons' passes compute the affine map and the two sums; this module computes the rest.
 
 mod moments;
+pub(crate) mod plane;
 
-pub(crate) use moments::{PlaneMoments, measure as measure_planes};
+pub(crate) use moments::measure as measure_planes;
+pub(crate) use plane::PlaneMoments;
 
 use crate::memory::{NoMemory, try_vec};
 use crate::parallel::resized;
