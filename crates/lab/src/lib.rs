@@ -25,7 +25,6 @@ pub mod doctor;
 pub mod energy;
 mod error;
 pub mod export;
-
 pub mod files;
 pub mod film;
 pub mod gradcheck;
