@@ -5,7 +5,7 @@ use crate::config::with_copies;
 use crate::groups::{Span, spans};
 use crate::inputs::{check_input, check_logits, is_right};
 use crate::{BatchError, Error, TrainConfig};
-use spikegrad_bptt::{ConfigError, Largest, optim};
+use spikegrad_bptt::{ConfigError, Largest, LossKind, optim};
 use spikegrad_models::{Net, Params, PlanReport, available};
 use spikegrad_tensor::memory::try_vec;
 use spikegrad_tensor::{Level, Workers, largest_magnitude};
@@ -396,6 +396,9 @@ impl Trainer {
 
     pub(crate) fn check_weights(&self, labels: &[u32], weights: Option<&[f32]>) -> Result<(), Error> {
         let Some(weights) = weights else { return Ok(()) };
+        if matches!(self.config.loss.kind, LossKind::Custom(_)) {
+            return Err(ConfigError::new("a loss of one's own takes no weights of samples").into());
+        }
         if weights.len() != labels.len() {
             return Err(BatchError::WeightCount { found: weights.len(), expected: labels.len() }.into());
         }

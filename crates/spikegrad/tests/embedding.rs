@@ -97,6 +97,18 @@ fn a_weight_counts_a_sample() {
     }
 }
 
+/// A loss of one's own sees no weights, so that none may be given.
+#[test]
+fn a_loss_of_ones_own_takes_no_weights() {
+    let mut own = trainer(mlp(2).loss(LossConfig::custom(|_, _: &[f32], _: &[u32], grad: &mut [f32]| {
+        grad.fill(0.0);
+        0.0
+    })));
+    assert!(own.accumulate(&images(2), &[0, 1], None).is_ok());
+    let error = own.accumulate(&images(2), &[0, 1], Some(&[1.0, 2.0])).unwrap_err().to_string();
+    assert!(error.contains("weights of samples"), "{error}");
+}
+
 #[test]
 fn a_batch_that_is_not_full_is_one_of_its_size() {
     for kind in [NetKind::Mlp, NetKind::LeNet] {
