@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// ```
 /// use spikegrad_bptt::LifConfig;
 ///
-/// let error = LifConfig { decay: 1.5, ..LifConfig::default() }.check().unwrap_err();
+/// let error = LifConfig::default().decay(1.5).check().unwrap_err();
 /// assert_eq!(error.to_string(), "decay is 1.5, must be between 0 and 1");
 /// assert_eq!(error.setting(), Some("decay"));
 /// assert_eq!((error.value(), error.expected()), (Some("1.5"), Some("between 0 and 1")));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 ///
 /// ```
 /// # use spikegrad_bptt::Schedule;
-/// let triangle = Schedule::custom(|progress| 1.0 - (2.0 * progress - 1.0f64).abs());
+/// let triangle = Schedule::custom(|progress: f64| 1.0 - (2.0 * progress - 1.0).abs());
 /// assert_eq!(triangle.at(0.5, 2.0, 8.0, 0.0), 0.25);
 /// ```
 pub trait UserSchedule: Send + Sync {

@@ -12,9 +12,14 @@ use spikegrad_testkit::surrogate::Surrogate;
 /// Translates a configuration.
 ///
 /// # Errors
-/// A user's own surrogate, which the reference does not know.
+/// A user's own surrogate, loss or net, or a learned decay, which the reference does not know.
 pub fn config(train: &TrainConfig) -> Result<NetConfig> {
     let net = &train.net;
+    if net.lif.learn_decay {
+        return Err(Error::setting(
+            "the f64 reference does not learn the decay: leave --learn-decay off, or take the library's finite differences",
+        ));
+    }
     let loss = match train.loss.kind {
         fast::LossKind::CrossEntropy => LossKind::CrossEntropy,
         fast::LossKind::Tet { lambda, phi } => {
