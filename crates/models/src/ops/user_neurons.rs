@@ -41,8 +41,10 @@ pub struct Gradients<'a> {
 /// The engine keeps nothing between forward and backward: states are derived again, step by step. The law runs in
 /// scalars, on one thread.
 pub trait NeuronModel: fmt::Debug + Send + Sync {
-    /// The kind, as files spell it.
-    fn kind(&self) -> &str;
+    /// The kind, as files spell it; models that files are read for need one of their own.
+    fn kind(&self) -> &str {
+        "own-neurons"
+    }
 
     /// The settings, as files spell them.
     fn settings(&self) -> Settings {
