@@ -55,7 +55,7 @@ fn field(text: &str, name: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// What the control group of a line of /proc/self/cgroup and the groups above it leave.
+/// The bytes that the control group of a line of /proc/self/cgroup and the groups above it leave.
 fn group(line: &str, root: &Path) -> Vec<u64> {
     let mut parts = line.splitn(3, ':').skip(1);
     let (Some(controllers), Some(path)) = (parts.next(), parts.next()) else { return Vec::new() };
@@ -74,7 +74,7 @@ fn group(line: &str, root: &Path) -> Vec<u64> {
     inside.filter_map(|folder| left(folder, names)).collect()
 }
 
-/// What a group's limit leaves; none where there is no limit.
+/// The bytes that a group's limit leaves; none where there is no limit.
 fn left(folder: &Path, [limit, used, cache]: [&str; 3]) -> Option<u64> {
     let number = |name: &str| read_to_string(folder.join(name)).ok()?.trim().parse::<u64>().ok();
     let statistics = read_to_string(folder.join("memory.stat")).unwrap_or_default();

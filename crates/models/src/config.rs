@@ -1,4 +1,4 @@
-//! Which net.
+//! The configuration of a net: architecture, sizes, neuron, normalisation; and its text form.
 
 use crate::graph::{Setting, Settings, parse};
 use crate::nets::{self, NetKind};
@@ -20,7 +20,7 @@ pub(crate) fn check_most(what: &str, value: usize, most: usize) -> Result<(), Co
     }
 }
 
-/// What a net reads.
+/// The kind of a net's input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Input {
     /// One image, the same at every time step.
@@ -42,7 +42,7 @@ pub enum Norm {
     TdBn,
 }
 
-/// How weights begin.
+/// The distribution that weights begin with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Init {
     /// U(±1/√fan_in), as PyTorch's layers begin.
@@ -80,7 +80,7 @@ names!(Input, "input": Still "still", Frames "frames", Spikes "spikes");
 names!(Init, "initialisation": Uniform "uniform", Kaiming "kaiming");
 names!(Memory, "memory setting": F32 "f32", Bf16 "bf16", Recompute "recompute");
 
-/// How layers compute what they compute; results differ by rounding only.
+/// The algorithms of layers; results differ by rounding only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Kernels {
     /// The form of the input gradient; none: the fastest for each layer.
@@ -89,7 +89,7 @@ pub struct Kernels {
     pub delta: DeltaKernels,
 }
 
-/// What a net is made of.
+/// The architecture of a net.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Architecture {
@@ -105,7 +105,7 @@ pub enum Architecture {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct NetConfig {
-    /// What it is made of.
+    /// The architecture.
     pub architecture: Architecture,
     /// Channels of the image.
     pub channels: usize,
@@ -119,15 +119,15 @@ pub struct NetConfig {
     pub scale: f64,
     /// T.
     pub timesteps: usize,
-    /// What is read.
+    /// The kind of input.
     pub input: Input,
     /// The neuron.
     pub lif: LifConfig,
     /// Normalisation.
     pub norm: Norm,
-    /// How layers are computed.
+    /// The algorithms of layers.
     pub kernels: Kernels,
-    /// What a training step keeps of activations.
+    /// The activations that a training step keeps.
     pub memory: Memory,
     /// The ReLU twin: the same layers, max(0, x) for neurons, one time step.
     pub twin: bool,
@@ -137,7 +137,7 @@ pub struct NetConfig {
 
 /// Each setting by itself: `NetConfig` grows, so that it is put together by these.
 impl NetConfig {
-    /// Sets `architecture`: what it is made of.
+    /// Sets `architecture`: the architecture.
     #[must_use]
     pub fn architecture(self, architecture: Architecture) -> Self {
         Self { architecture, ..self }
@@ -179,7 +179,7 @@ impl NetConfig {
         Self { timesteps, ..self }
     }
 
-    /// Sets `input`: what is read.
+    /// Sets `input`: the kind of input.
     #[must_use]
     pub fn input(self, input: Input) -> Self {
         Self { input, ..self }
@@ -197,13 +197,13 @@ impl NetConfig {
         Self { norm, ..self }
     }
 
-    /// Sets `kernels`: how layers are computed.
+    /// Sets `kernels`: the algorithms of layers.
     #[must_use]
     pub fn kernels(self, kernels: Kernels) -> Self {
         Self { kernels, ..self }
     }
 
-    /// Sets `memory`: what a training step keeps of activations.
+    /// Sets `memory`: the activations that a training step keeps.
     #[must_use]
     pub fn memory(self, memory: Memory) -> Self {
         Self { memory, ..self }
@@ -262,7 +262,7 @@ impl NetConfig {
         Self { architecture, ..Self::new(NetKind::Mlp, channels, height, width, classes) }
     }
 
-    /// What files call the net: its name, or `custom`.
+    /// The net's name in files, or `custom`.
     pub fn name(&self) -> String {
         match self.architecture {
             Architecture::Named(kind) => kind.to_string(),
@@ -270,7 +270,7 @@ impl NetConfig {
         }
     }
 
-    /// Which of the nets that have names it is, if any.
+    /// Tells the net's kind, if it is one of those that have names.
     pub fn kind(&self) -> Option<NetKind> {
         match self.architecture {
             Architecture::Named(kind) => Some(kind),
@@ -300,7 +300,7 @@ impl NetConfig {
         if self.input == Input::Still { 1 } else { self.steps() }
     }
 
-    /// What neurons put out.
+    /// The activation of neurons.
     pub fn activation(&self) -> Activation {
         match (self.twin, self.smooth) {
             (true, _) => Activation::Relu,

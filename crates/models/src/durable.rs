@@ -72,7 +72,7 @@ fn replace_on(disk: &impl Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// What the names of temporary files end with.
+/// The ending of temporary files' names.
 const PART: &str = ".part";
 
 /// Removes temporary files of `names` that a process which was killed left in a folder; files of other names are

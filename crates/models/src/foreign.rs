@@ -1,6 +1,6 @@
 //! Files of other formats that are easily taken for safetensors, by their first bytes.
 
-/// What a file begins with, where, and what it then is.
+/// Formats: the offset of the bytes that tell them, these bytes, and the format's name.
 const MAGIC: [(usize, &[u8], &str); 11] = [
     (0, b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
     (0, b"\x93NUMPY", "a NumPy array"),
@@ -15,7 +15,7 @@ const MAGIC: [(usize, &[u8], &str); 11] = [
     (0, b"{", "JSON text"),
 ];
 
-/// How PyTorch's files become safetensors.
+/// The advice that turns PyTorch's files into safetensors.
 const CONVERT: &str = "save it with safetensors.torch.save_file(model.state_dict(), FILE)";
 
 /// Names the format of a file that is no safetensors file, where its first bytes tell.

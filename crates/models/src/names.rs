@@ -40,7 +40,7 @@ pub fn canonical(name: &str) -> String {
     out.join(".").replace("downsample:bn", "downsample.1")
 }
 
-/// What wrappers put before every name: `torch.compile`, `DataParallel`, and modules that hold the net as their `model`.
+/// The prefixes that wrappers put before every name: `torch.compile`, `DataParallel`, and modules that hold the net as their `model`.
 const WRAPPERS: [&str; 3] = ["_orig_mod.", "module.", "model."];
 
 /// The wrappers' prefix that all names share, one wrapper after the other; empty where there is none.

@@ -9,7 +9,7 @@ use spikegrad_bptt::{ConfigError, LossConfig};
 use spikegrad_tensor::memory::{NoMemory, try_vec};
 use spikegrad_tensor::{Dims, LANES, Level, Scratch, Tensor, Workers, Workspace};
 
-/// What the loss of a batch is made of.
+/// The terms of a batch's loss.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Loss {
     /// The data term.
@@ -27,7 +27,7 @@ pub struct Net {
     pub(crate) run: Execution,
     /// The value of the logits.
     output: ValueId,
-    /// What the ops take of the workers' buffers.
+    /// The ops' share of the workers' buffers.
     pub(crate) workspace: Workspace,
     /// Logits that are spikes, as floats.
     pub(crate) unpacked: Tensor,
@@ -304,7 +304,7 @@ impl Net {
         std::mem::swap(&mut self.run.params, &mut other.run.params);
     }
 
-    /// What every op is made of, in the order of the forward.
+    /// Describes the parts of every op, in the order of the forward.
     pub(crate) fn components(&self) -> impl Iterator<Item = Component<'_>> {
         self.ops.iter().flat_map(|op| op.components(&self.run.values))
     }
@@ -337,7 +337,7 @@ impl Net {
 }
 
 impl Net {
-    /// What the net costs; `moments` is how many the optimiser keeps, `lipschitz` whether the loss has the Lipschitz
+    /// Reports the cost of the net; `moments` is how many the optimiser keeps, `lipschitz` whether the loss has the Lipschitz
     /// term.
     pub fn report(&self, moments: usize, lipschitz: bool) -> PlanReport {
         let run = &self.run;

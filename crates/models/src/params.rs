@@ -14,13 +14,13 @@ pub struct Entry {
     pub name: String,
     /// Shape, outermost first: O×I×k×k for a convolution.
     pub shape: Vec<usize>,
-    /// Where it lies.
+    /// Its place in the flat vector.
     pub range: Range<usize>,
-    /// What it is.
+    /// Its role.
     pub role: Role,
 }
 
-/// What a parameter is, which decides how it begins and which recipes of weight decay leave it out.
+/// The role of a parameter, which decides how it begins and which recipes of weight decay leave it out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Role {
@@ -38,7 +38,7 @@ pub enum Role {
     Estimate,
 }
 
-/// What a net learns, its gradients, and batch norm's running estimates.
+/// The learned numbers of a net, their gradients, and batch norm's running estimates.
 #[derive(Clone, Debug, Default)]
 pub struct Params {
     /// Names of the weights.
@@ -51,7 +51,7 @@ pub struct Params {
     pub buffer_entries: Vec<Entry>,
     /// All running estimates.
     pub buffers: Vec<f32>,
-    /// What is not 0 at the beginning.
+    /// The numbers that are not 0 at the beginning.
     beginning: Beginning,
     /// Whether there are no gradients: the net predicts only.
     is_fixed: bool,

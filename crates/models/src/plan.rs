@@ -1,4 +1,4 @@
-//! What a net costs, known before it runs: arithmetic on its sizes, in which nothing is allocated.
+//! The cost of a net, known before it runs: arithmetic on its sizes, in which nothing is allocated.
 //!
 //! The bytes are those of every buffer that planning gets from the system, and of the workers' buffers as the kernels
 //! ask for them; not counted are lists of few spikes, which grow with what fires, and the packing buffers that a matrix
@@ -45,7 +45,7 @@ pub struct LayerReport {
     pub macs: u64,
 }
 
-/// What a net costs, known before it runs.
+/// The cost of a net, known before it runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlanReport {
     /// Learned numbers.
@@ -123,7 +123,7 @@ impl<'a> Plan<'a> {
         Ok(Self { config, batch, planned, unpacked })
     }
 
-    /// What the net costs.
+    /// Reports the cost of the net.
     pub(crate) fn report(&self, moments: usize, lipschitz: bool) -> Result<PlanReport, ConfigError> {
         let Planned { ops, params, values, gradients, shared, workspace, .. } = &self.planned;
         let held = Held { config: self.config, batch: self.batch, ops, params, values };
@@ -131,7 +131,7 @@ impl<'a> Plan<'a> {
         held.report(fixed, shared, *workspace, (moments, lipschitz, self.workers()))
     }
 
-    /// How many workers run the net: one for each thread, or a single one for little work.
+    /// Counts the workers that run the net: one for each thread, or a single one for little work.
     pub(crate) fn workers(&self) -> usize {
         let products = self.planned.ops.iter().flat_map(|op| op.components(&self.planned.values));
         let macs: u128 = products
@@ -150,14 +150,14 @@ pub(crate) fn widest(dims: &[Dims]) -> usize {
     dims.iter().map(|d| d.blocks() * LANES).max().unwrap_or(LANES)
 }
 
-/// What the Lipschitz term takes of the workers' buffers.
+/// The Lipschitz term's share of the workers' buffers.
 pub(crate) fn lipschitz_workspace(params: &Params) -> Workspace {
     let weights = params.entries.iter().filter(|entry| entry.shape.len() > 1);
     let terms = weights.map(|entry| gram::workspace(entry.shape[0], entry.range.len() / entry.shape[0]));
     terms.fold(Workspace::default(), Workspace::max)
 }
 
-/// What is counted, of a plan or of a net.
+/// The parts of a plan or of a net that are counted.
 pub(crate) struct Held<'a> {
     pub config: &'a NetConfig,
     pub batch: usize,

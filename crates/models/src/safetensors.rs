@@ -14,7 +14,7 @@ use std::error::Error;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// What is wrong with a file.
+/// A fault of a file.
 #[derive(Debug)]
 pub struct FileError {
     path: PathBuf,
@@ -81,22 +81,22 @@ pub struct File {
     pub tensors: Vec<Entry>,
     /// Whether the file has a checksum; it is right then.
     pub is_verified: bool,
-    /// Where in `tensors` a name stands.
+    /// The index in `tensors` of each name.
     index: BTreeMap<String, usize>,
     data: Vec<u8>,
 }
 
-/// What a header says.
+/// The content of a header.
 struct Header {
     metadata: BTreeMap<String, String>,
     tensors: Vec<Entry>,
     index: BTreeMap<String, usize>,
     is_verified: bool,
-    /// Where the numbers begin.
+    /// The offset at which the numbers begin.
     data: usize,
 }
 
-/// What a header with a checksum begins with; eight hexadecimal digits follow.
+/// The beginning of a header with a checksum; eight hexadecimal digits follow.
 const CHECKSUM: &str = "{\"__metadata__\":{\"crc32\":\"";
 /// The digits that the checksum itself counts as.
 const DIGITS: &[u8; 8] = b"00000000";
@@ -141,7 +141,7 @@ impl File {
         Ok(Self { path: path.to_path_buf(), metadata, tensors, is_verified, index, data })
     }
 
-    /// Where the file was read.
+    /// The path from which the file was read.
     pub fn path(&self) -> &Path {
         &self.path
     }

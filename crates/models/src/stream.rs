@@ -12,7 +12,7 @@ use std::mem::{swap, take};
 /// It belongs to the caller: one net serves many streams, and a clone is a point to come back to.
 #[derive(Clone, Debug)]
 pub struct Stream {
-    /// What each op carries, such as membranes, at the number of the value it writes.
+    /// The tensors that each op carries, such as membranes, at the number of the value that it writes.
     carried: Vec<Vec<Tensor>>,
     sum: Vec<f64>,
     mean: Vec<f32>,

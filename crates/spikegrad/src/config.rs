@@ -31,7 +31,7 @@ pub struct TrainConfig {
     pub epochs: usize,
     /// Seed of the weights.
     pub seed: u64,
-    /// How weights begin.
+    /// The distribution that weights begin with.
     pub init: Init,
     /// Rules for some of the parameters: learning rate, weight decay, frozen.
     pub groups: Vec<ParamGroup>,
@@ -109,7 +109,7 @@ impl TrainConfig {
         Self { seed, ..self }
     }
 
-    /// Sets `init`: how weights begin.
+    /// Sets `init`: the distribution that weights begin with.
     #[must_use]
     pub fn init(self, init: Init) -> Self {
         Self { init, ..self }

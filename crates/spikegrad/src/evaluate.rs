@@ -4,7 +4,7 @@ use crate::inputs::is_right;
 use crate::{BatchError, Error, Trainer};
 use spikegrad_bptt::loss::Logits;
 
-/// How a net answers on a set of images.
+/// The scores of a net on a set of images.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Evaluation {

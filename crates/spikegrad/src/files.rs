@@ -17,7 +17,7 @@ const NET: &str = "net.toml";
 const CLASSES: &str = "class_names";
 /// The tensor of the weights' mean.
 const MEAN: &str = "mean.weights";
-/// What the metadata's names of the caller's strings begin with.
+/// The prefix of the caller's strings in the metadata.
 const EXTRA: &str = "extra.";
 
 /// Reads the caller's strings of a file that [`Trainer::save_weights_with`] or [`Trainer::save_state`] wrote; a file
@@ -301,7 +301,7 @@ impl Trainer {
     }
 }
 
-/// What the weights of a net are for, beyond their shapes: names and values in a file's metadata. The ReLU twin has no
+/// The neuron that the weights of a net are for: names and values in a file's metadata. The ReLU twin has no
 /// neuron to speak of.
 fn neuron(net: &NetConfig) -> Vec<(&'static str, String)> {
     if net.twin {

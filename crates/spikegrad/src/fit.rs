@@ -4,7 +4,7 @@ use crate::clock::Moment;
 use crate::{Error, StepReport, Trainer};
 use std::ops::{ControlFlow, Range};
 
-/// What has just happened in [`Trainer::fit`].
+/// An event of [`Trainer::fit`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Progress {
     /// A batch was learned.
@@ -13,14 +13,14 @@ pub enum Progress {
         epoch: usize,
         /// Batch of the epoch, from 0.
         batch: usize,
-        /// What the step did.
+        /// The report of the step.
         report: StepReport,
     },
     /// An epoch is over.
     Epoch(EpochReport),
 }
 
-/// Where a training run stands: what is learned next.
+/// The place of a training run: the batch that is learned next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Position {
     /// Epoch, from 0.

@@ -58,11 +58,11 @@ impl Trainer {
 pub struct Difference {
     /// Name of the parameter.
     pub name: String,
-    /// What the backward says: gradient · direction.
+    /// The slope by the backward: gradient · direction.
     pub slope: f64,
-    /// What the forward says: the loss's difference along the direction.
+    /// The slope by the forward: the loss's difference along the direction.
     pub difference: f64,
-    /// How far the difference may be from the derivative, estimated from its truncation and from the rounding of the
+    /// The largest distance of the difference to the derivative, estimated from its truncation and from the rounding of the
     /// loss.
     pub bound: f64,
 }

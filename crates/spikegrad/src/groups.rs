@@ -6,7 +6,7 @@ use spikegrad_models::Params;
 use spikegrad_models::params::{Entry, Role};
 use std::ops::Range;
 
-/// Which parameters a group has.
+/// The parameters of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Select {
@@ -20,7 +20,7 @@ pub enum Select {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ParamGroup {
-    /// Which parameters.
+    /// The parameters.
     pub select: Select,
     /// Factor on the learning rate; 0 freezes them.
     pub lr_factor: f32,

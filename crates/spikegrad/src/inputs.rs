@@ -1,4 +1,4 @@
-//! What goes into a net and what comes out, checked: numbers that are not finite are no pixels and no answer.
+//! Checks of a net's inputs and outputs: numbers that are not finite are no pixels and no answer.
 
 use crate::{BatchError, Error};
 use spikegrad_models::{Input, NetConfig};

@@ -73,7 +73,7 @@ pub use spikegrad_tensor as tensor;
 pub use threads::with_threads;
 pub use trainer::{StepReport, Trainer};
 
-/// What most programs need.
+/// The types that most programs need.
 pub mod prelude {
     pub use crate::bptt::UserSurrogate;
     pub use crate::bptt::{LifConfig, LossConfig, LossKind, Optimizer, Reset, Schedule, Surrogate};

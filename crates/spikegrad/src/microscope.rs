@@ -1,4 +1,4 @@
-//! What every neuron does and every gradient is, while the trainer's own kernels run.
+//! The microscope: every neuron's state and gradient, while the trainer's own kernels run.
 
 use crate::{BatchError, Error};
 use spikegrad_bptt::lif::record::{Charged, Place, Recorder, Returned};
@@ -155,7 +155,7 @@ impl Microscope {
         Ok(Self { layers, least, watched })
     }
 
-    /// What each watched neuron did in the last pass.
+    /// The steps of each watched neuron in the last pass.
     pub fn neurons(&self) -> Vec<(Neuron, Vec<Instant>)> {
         let view = |(neuron, _, steps): &(Neuron, usize, Mutex<Vec<Instant>>)| {
             (neuron.clone(), locked(steps).clone())
@@ -163,7 +163,7 @@ impl Microscope {
         self.watched.iter().map(view).collect()
     }
 
-    /// What each layer did over all passes, in the order of the forward.
+    /// The sums of each layer over all passes, in the order of the forward.
     pub fn layers(&self) -> Vec<LayerView> {
         self.layers.iter().flatten().map(Layer::view).collect()
     }

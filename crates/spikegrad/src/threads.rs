@@ -1,4 +1,4 @@
-//! How many threads work.
+//! The number of threads.
 
 use crate::Error;
 use spikegrad_bptt::ConfigError;

@@ -13,7 +13,7 @@ use spikegrad_tensor::{Level, Workers, largest_magnitude};
 /// Weights below which the optimiser runs on one thread.
 const FEW_WEIGHTS: usize = 1 << 18;
 
-/// What a training step did.
+/// The report of a training step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StepReport {
     /// Data term + Lipschitz term.
@@ -364,7 +364,7 @@ impl Trainer {
         self.net.rates()
     }
 
-    /// What the run costs.
+    /// Reports the cost of the run.
     pub fn plan(&self) -> PlanReport {
         let report = self.net.report(self.config.optimizer.moments(), self.config.beta > 0.0);
         with_copies(report, self.config.weight_mean.is_some())

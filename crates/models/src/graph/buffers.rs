@@ -1,4 +1,4 @@
-//! Which values have gradients, and which buffers these share.
+//! Buffers of gradients: which values have one, and which of them share one.
 
 use super::execution::Gradients;
 use super::{GradientUse, Op, ValueId};
@@ -56,7 +56,7 @@ pub(super) fn share_gradients(
     }
 }
 
-/// Which values have a weight, or the wanted input gradient, before them.
+/// Finds the values that have a weight, or the wanted input gradient, before them.
 pub(super) fn needs_gradient(ops: &[Box<dyn Op>], values: usize, input_gradient: bool) -> Vec<bool> {
     let mut wants = vec![false; values];
     wants[0] = input_gradient;

@@ -26,7 +26,7 @@ pub(crate) struct Planned {
     pub workspace: Workspace,
 }
 
-/// What a net is planned for.
+/// The purpose that a net is planned for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// Forward and backward; whether the images' gradient is wanted too.
@@ -70,7 +70,7 @@ pub(crate) fn build(
     Ok(Planned { ops, params, values, output, gradients, shared, workspace })
 }
 
-/// What ops are planned with.
+/// The tools with which ops are planned: sizes, parameters, values.
 #[derive(Debug)]
 pub struct Builder<'a> {
     config: &'a NetConfig,
@@ -82,7 +82,7 @@ pub struct Builder<'a> {
     /// The output of each node; none where neurons have taken a current.
     outputs: Vec<Option<Output>>,
     names: Vec<String>,
-    /// How many nodes read each node.
+    /// The number of nodes that read each node.
     readers: Vec<usize>,
 }
 

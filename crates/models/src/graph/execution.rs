@@ -1,4 +1,4 @@
-//! What ops share while a pass runs.
+//! The state of a pass, which all ops share while it runs.
 
 use super::{Value, ValueId, Values};
 use crate::params::SharedParams;
@@ -21,7 +21,8 @@ pub struct Execution {
     pub workers: Workers,
     /// Sizes and switches.
     pub context: Context,
-    /// What ops carry from step to step of a stream, at the number of the value they write; empty outside a stream.
+    /// The tensors that ops carry from step to step of a stream, at the number of the value that each op writes; empty
+    /// outside a stream.
     pub(crate) carried: Vec<Vec<Tensor>>,
     /// Buffers that more than one saved tensor uses.
     pub(crate) shared: Vec<Tensor>,

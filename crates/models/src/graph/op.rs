@@ -1,4 +1,4 @@
-//! What a net is a list of: ops, each with forward and backward.
+//! Ops: a net is a list of them, each with its forward and its backward.
 
 use super::{Execution, Saved, ValueId, Values};
 use spikegrad_tensor::conv::ConvConfig;
@@ -108,7 +108,7 @@ pub trait Op: fmt::Debug + Send + Sync {
         OpBytes::default()
     }
 
-    /// What the op takes of the workers' buffers; `wants` tells which values need a gradient.
+    /// Gives the op's share of the workers' buffers; `wants` tells which values need a gradient.
     fn workspace(&self, values: &Values, wants: &[bool]) -> Workspace {
         let _ = (values, wants);
         Workspace::default()
@@ -125,7 +125,7 @@ pub trait Op: fmt::Debug + Send + Sync {
         Vec::new()
     }
 
-    /// What the op is made of, for those who count, time or look in.
+    /// Describes the parts of the op, for counts, timings and inspection.
     fn components<'a>(&'a self, values: &'a Values) -> Vec<Component<'a>> {
         let _ = values;
         Vec::new()
@@ -147,7 +147,7 @@ pub trait Op: fmt::Debug + Send + Sync {
 pub struct Read {
     /// The value.
     pub value: ValueId,
-    /// How its gradient is made.
+    /// The way in which its gradient is made.
     pub gradient: GradientUse,
 }
 
@@ -158,7 +158,7 @@ impl Read {
     }
 }
 
-/// How an op makes the gradient of an input from that of its output: what the planner of buffers has to know.
+/// The way in which an op makes the gradient of an input from that of its output; the planner of buffers reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GradientUse {
     /// Nothing flows back to this input.
@@ -203,7 +203,7 @@ pub struct ProductPart<'a> {
     pub config: ConvConfig,
     /// Whether it is a linear layer.
     pub is_linear: bool,
-    /// Where its weight lies.
+    /// The place of its weight.
     pub weight: Range<usize>,
     /// Learned numbers, with those of its bias and its norm.
     pub parameters: usize,
@@ -220,11 +220,11 @@ pub struct ProductPart<'a> {
 pub struct NormPart<'a> {
     /// The size that it norms.
     pub dims: Dims,
-    /// Where γ lies.
+    /// The place of γ.
     pub gamma: Range<usize>,
-    /// Where the running mean lies.
+    /// The place of the running mean.
     pub mean: Range<usize>,
-    /// Where the running variance lies.
+    /// The place of the running variance.
     pub var: Range<usize>,
     /// A constant factor beside γ.
     pub gain: f32,

@@ -1,4 +1,4 @@
-//! What a training step keeps of tensors that the backward reads again, such as a convolution's output y.
+//! Saved tensors: the backward reads them again, such as a convolution's output y, and the memory dial says how they are kept.
 
 use super::{Execution, Op, OpBytes};
 use spikegrad_tensor::memory::NoMemory;
@@ -35,10 +35,10 @@ pub struct Saved {
     half: HalfTensor,
 }
 
-/// How a tensor is kept.
+/// The way in which a tensor is kept.
 #[derive(Clone, Copy, Debug, Default)]
 struct SavePolicy {
-    /// What is kept.
+    /// The precision that is kept, if any.
     memory: Memory,
     /// The shared buffer that the tensor lies in while its op runs, and stays in if it is kept; without one, the tensor
     /// is the op's own.

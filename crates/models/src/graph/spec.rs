@@ -26,7 +26,7 @@ pub trait OpSpec: fmt::Debug + Send + Sync {
     fn plan(&self, node: Node<'_>, builder: &mut Builder<'_>) -> Result<Output, ConfigError>;
 }
 
-/// What planning an op yields.
+/// The result of planning an op.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Output {
@@ -132,7 +132,7 @@ impl Graph {
         NodeId(self.entries.len())
     }
 
-    /// How many ops there are.
+    /// Counts the ops.
     pub fn len(&self) -> usize {
         self.entries.len()
     }

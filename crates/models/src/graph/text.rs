@@ -8,7 +8,7 @@ use super::{Setting, Settings};
 use spikegrad_bptt::ConfigError;
 use std::fmt;
 
-/// How deep values may be nested: far more than nets need, far less than the stack holds.
+/// The deepest nesting of values: far more than nets need, far less than the stack holds.
 const DEEPEST: usize = 16;
 
 impl fmt::Display for Setting {

@@ -84,7 +84,7 @@ impl Values {
         self.values.iter_mut().try_for_each(Value::allocate)
     }
 
-    /// How many values there are.
+    /// Counts the values.
     pub(crate) fn len(&self) -> usize {
         self.values.len()
     }

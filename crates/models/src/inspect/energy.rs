@@ -1,4 +1,4 @@
-//! What an inference would cost in energy, by the models of the literature, from counted operations.
+//! The energy that an inference would cost, by the models of the literature, from counted operations.
 //!
 //! ```text
 //! E_ANN = Σ_l macs_l · E_MAC
@@ -97,7 +97,7 @@ impl Model {
 pub struct LayerWork {
     /// The layer.
     pub layer: String,
-    /// What it reads.
+    /// The kind of its input.
     pub input: InputKind,
     /// Whether it is the first, which reads the image itself.
     pub first: bool,
@@ -196,7 +196,7 @@ pub struct Total {
     pub ann: f64,
     /// Of the spiking net, pJ an image.
     pub snn: f64,
-    /// Where both cost the same.
+    /// The rate at which both cost the same.
     pub break_even: BreakEven,
 }
 

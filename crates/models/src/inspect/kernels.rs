@@ -1,4 +1,4 @@
-//! What a planned net computes, kernel by kernel: for benchmarks, which time each alone.
+//! The kernels of a planned net, for benchmarks, which time each alone.
 
 use crate::graph::{Component, ProductPart};
 use crate::net::Net;
@@ -10,11 +10,11 @@ use spikegrad_tensor::conv::ConvConfig;
 pub struct KernelShape {
     /// Name of the weight or, for neurons, of their unit.
     pub name: String,
-    /// What is computed.
+    /// The kernel's task.
     pub kind: KernelKind,
 }
 
-/// What a kernel computes.
+/// The task of a kernel.
 #[derive(Clone, Debug, PartialEq)]
 pub enum KernelKind {
     /// A convolution.

@@ -22,7 +22,7 @@ pub struct UnitInfo {
     pub dims: Dims,
 }
 
-/// What a batch norm measured in the last forward, beside its running estimates.
+/// The statistics of a batch norm in the last forward, beside its running estimates.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NormInfo {
     /// Its name.

@@ -18,7 +18,7 @@ use crate::net::Net;
 use spikegrad_tensor::conv::ConvConfig;
 use spikegrad_tensor::{Dims, LANES};
 
-/// What a layer reads.
+/// The kind of a layer's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InputKind {
     /// Bits: operations are accumulates.
@@ -27,12 +27,12 @@ pub enum InputKind {
     Real,
 }
 
-/// What one layer with weights did in a forward.
+/// The operations of one layer with weights in a forward.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LayerOperations {
     /// The layer, as its weight is called.
     pub layer: String,
-    /// What it reads.
+    /// The kind of its input.
     pub input: InputKind,
     /// The neurons it feeds, where it is their first source; shortcuts and the output have none of their own.
     pub unit: Option<String>,
@@ -54,7 +54,7 @@ pub struct LayerOperations {
     pub zero_weights: u64,
 }
 
-/// What one layer of neurons did in a forward.
+/// The spikes of one layer of neurons in a forward.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnitSpikes {
     /// The layer of neurons.
@@ -129,7 +129,7 @@ impl Net {
         writer.is_some_and(|op| op.reads().iter().all(|read| self.is_spikes(read.value)))
     }
 
-    /// How many of the first `images` are not zero at (channel, pixel), for each time step; one that is the same at
+    /// Counts those of the first `images` that are not zero at (channel, pixel), for each time step; one that is the same at
     /// every step is counted once and repeated.
     fn active(&self, value: ValueId, images: usize) -> Vec<Vec<u32>> {
         let (d, batch) = (self.run.values.dims(value), self.batch());
@@ -179,7 +179,7 @@ fn connected(weights: &[f32], channels: usize, config: ConvConfig) -> Vec<u64> {
     connected
 }
 
-/// Which inputs meet which tap of a kernel.
+/// The inputs that meet each tap of a kernel.
 struct Taps {
     input: Dims,
     outputs: (usize, usize),

@@ -17,7 +17,7 @@ use spikegrad_tensor::norm::{Affine, MOMENTUM, Statistics, backward_affine};
 use spikegrad_tensor::{LANES, Tensor, Workspace};
 use std::ops::Range;
 
-/// Where a batch norm's numbers lie.
+/// The places of a batch norm's numbers in the flat vectors.
 #[derive(Clone, Debug)]
 pub(crate) struct NormRanges {
     pub gamma: Range<usize>,
@@ -34,7 +34,7 @@ pub(crate) struct ConvNorm {
     from: ValueId,
     conv: Conv,
     weight: Range<usize>,
-    /// Where the convolution's bias b lies. Batch norm takes b off again: b is in the running mean, and nowhere else,
+    /// The place of the convolution's bias b. Batch norm takes b off again: b is in the running mean, and nowhere else,
     /// and its gradient is zero.
     bias: Option<Range<usize>>,
     norm: Option<NormRanges>,

@@ -1,4 +1,4 @@
-//! What charges neurons: a convolution with its norm, a linear layer, or a value as it stands.
+//! Input currents of neurons: a convolution with its norm, a linear layer, or a value as it stands.
 
 use super::conv_norm::ConvNorm;
 use super::linear::Matrix;

@@ -189,7 +189,7 @@ pub(crate) struct NeuronLayer {
     /// The size of the membranes.
     membranes: [Dims; 1],
     steps: usize,
-    /// Where w of the learned decay σ(w) lies.
+    /// The place of w, where the decay σ(w) is learned.
     decay: Option<usize>,
     sums: Vec<PlaneSums>,
     decay_sums: Vec<DecaySums>,

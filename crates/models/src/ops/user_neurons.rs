@@ -51,12 +51,12 @@ pub trait NeuronModel: fmt::Debug + Send + Sync {
         Settings::default()
     }
 
-    /// How many numbers the state of a neuron has; all are 0 before the first step.
+    /// Counts the numbers of a neuron's state; all are 0 before the first step.
     fn states(&self) -> usize {
         1
     }
 
-    /// What the learned numbers of a layer begin with.
+    /// Gives the values that the learned numbers of a layer begin with.
     fn parameters(&self) -> Vec<f32> {
         Vec::new()
     }
