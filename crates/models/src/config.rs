@@ -403,7 +403,7 @@ impl NetConfig {
         Self::from_text_with(text, &Kinds::default())
     }
 
-    /// As [`NetConfig::from_text`], with ops of one's own.
+    /// As [`NetConfig::from_text`], with ops or a surrogate of one's own.
     ///
     /// # Errors
     /// As [`NetConfig::from_text`].
@@ -429,9 +429,13 @@ impl NetConfig {
         let lif = match text.take("neuron") {
             Some(neuron) => {
                 let mut neuron = neuron.parse_table("neuron")?;
+                let own = kinds.own_surrogate(&mut neuron)?;
                 let lif = read_neuron(&mut neuron)?;
                 neuron.finish()?;
-                lif
+                match own {
+                    Some(surrogate) => lif.surrogate(surrogate),
+                    None => lif,
+                }
             }
             None => usual.lif.clone(),
         };

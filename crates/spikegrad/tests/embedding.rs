@@ -97,6 +97,31 @@ fn a_weight_counts_a_sample() {
     }
 }
 
+/// A file tells that its net has a surrogate of one's own; which one, its reader tells.
+#[test]
+fn a_net_with_a_surrogate_of_ones_own_is_opened_with_it() {
+    struct Flat;
+    impl UserSurrogate for Flat {
+        fn derivative(&self, _: f32) -> f32 {
+            0.25
+        }
+        fn primitive(&self, d: f32) -> f32 {
+            0.25 * d
+        }
+    }
+    let surrogate = Surrogate::Custom(std::sync::Arc::new(Flat));
+    let config = mlp(1);
+    let net = config.net.clone().lif(LifConfig::default().surrogate(surrogate.clone()));
+    let own = trainer(config.net(net.clone()));
+    let file = Temporary::new("own-surrogate");
+    own.save_weights(&file.0).unwrap();
+    let error = Trainer::open(&file.0, 1, Level::BASELINE).unwrap_err().to_string();
+    assert!(error.contains("with_surrogate"), "{error}");
+    let kinds = Kinds::default().with_surrogate(surrogate);
+    let opened = Trainer::open_with(&file.0, &kinds, Level::BASELINE, |config| config.batch(1)).unwrap();
+    assert_eq!((&opened.config().net, weights(&opened)), (&net, weights(&own)));
+}
+
 /// A loss of one's own sees no weights, so that none may be given.
 #[test]
 fn a_loss_of_ones_own_takes_no_weights() {

@@ -87,6 +87,11 @@ impl<const N: usize> From<[(&str, Setting); N]> for Settings {
 }
 
 impl Settings {
+    /// The names and values.
+    pub fn pairs(&self) -> &[(String, Setting)] {
+        &self.0
+    }
+
     /// Adds a setting at the end.
     pub fn push(&mut self, name: &str, value: Setting) {
         self.0.push((name.to_string(), value));

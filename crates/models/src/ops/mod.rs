@@ -28,8 +28,8 @@ mod params;
 mod user_neurons;
 mod window;
 
-use crate::graph::{Builder, OpSpec, Settings, ValueId};
-use spikegrad_bptt::ConfigError;
+use crate::graph::{Builder, OpSpec, Setting, Settings, ValueId};
+use spikegrad_bptt::{ConfigError, Surrogate};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -70,20 +70,23 @@ impl Fused {
 /// Makes an op from its settings in a file.
 type Factory = Arc<dyn Fn(&mut Settings) -> Result<Arc<dyn OpSpec>, ConfigError> + Send + Sync>;
 
-/// The kinds of ops that files may name.
+/// The parts that files may name: kinds of ops, and a surrogate of one's own.
 #[derive(Clone)]
-pub struct Kinds(BTreeMap<String, Factory>);
+pub struct Kinds {
+    ops: BTreeMap<String, Factory>,
+    surrogate: Option<Surrogate>,
+}
 
 impl std::fmt::Debug for Kinds {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
+        f.debug_set().entries(self.ops.keys()).entries(&self.surrogate).finish()
     }
 }
 
 impl Default for Kinds {
     /// The ops of this crate.
     fn default() -> Self {
-        Self(BTreeMap::new())
+        Self { ops: BTreeMap::new(), surrogate: None }
             .with(Conv::KIND, Conv::read)
             .with(Linear::KIND, Linear::read)
             .with(Neurons::KIND, Neurons::read)
@@ -102,16 +105,38 @@ impl Kinds {
         read: impl Fn(&mut Settings) -> Result<S, ConfigError> + Send + Sync + 'static,
     ) -> Self {
         let factory = move |settings: &mut Settings| read(settings).map(|op| Arc::new(op) as Arc<dyn OpSpec>);
-        self.0.insert(kind.to_string(), Arc::new(factory));
+        self.ops.insert(kind.to_string(), Arc::new(factory));
         self
+    }
+
+    /// Names the surrogate of nets whose files say that it is one's own.
+    pub fn with_surrogate(mut self, surrogate: Surrogate) -> Self {
+        self.surrogate = Some(surrogate);
+        self
+    }
+
+    /// Takes the word for a surrogate of one's own out of a neuron's settings, if it is there, and gives the surrogate.
+    pub(crate) fn own_surrogate(&self, neuron: &mut Settings) -> Result<Option<Surrogate>, ConfigError> {
+        let is_own =
+            |(name, value): &(String, Setting)| name == "surrogate" && *value == Setting::text("custom");
+        if !neuron.pairs().iter().any(is_own) {
+            return Ok(None);
+        }
+        neuron.take("surrogate");
+        match &self.surrogate {
+            Some(surrogate) => Ok(Some(surrogate.clone())),
+            None => Err(ConfigError::new(
+                "the net's surrogate is one of its author's own: Kinds::with_surrogate names it",
+            )),
+        }
     }
 
     /// Makes an op of a kind.
     pub(crate) fn read(&self, kind: &str, settings: &mut Settings) -> Result<Arc<dyn OpSpec>, ConfigError> {
-        match self.0.get(kind) {
+        match self.ops.get(kind) {
             Some(factory) => factory(settings),
             None => {
-                let known = self.0.keys().cloned().collect::<Vec<_>>().join(", ");
+                let known = self.ops.keys().cloned().collect::<Vec<_>>().join(", ");
                 Err(ConfigError::unknown("op", kind, known))
             }
         }
