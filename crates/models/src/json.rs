@@ -207,7 +207,7 @@ impl Parser<'_> {
         })
     }
 
-    /// The character of `\uXXXX`, or of two of them that are a surrogate pair.
+    /// Reads the character of an escape `\u` with four digits, or of two such escapes that are a surrogate pair.
     fn unicode(&mut self, begin: usize) -> Result<char, Fault> {
         let first = self.hex()?;
         let code = match first {

@@ -107,7 +107,7 @@ impl Trainer {
         let mut trainer = Self::new(config, level)?;
         let (net, config) = (&mut trainer.net, &trainer.config);
         load(net, Some((&config.net, &config.class_names)), &file, file.metadata.contains_key("step"))?;
-        trainer.measure();
+        trainer.begin_with_weights();
         Ok(trainer)
     }
 
@@ -201,7 +201,7 @@ impl Trainer {
     pub fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<(), Error> {
         let file = File::read(path)?;
         load(&mut self.net, Some((&self.config.net, &self.config.class_names)), &file, false)?;
-        self.measure();
+        self.begin_with_weights();
         Ok(())
     }
 
@@ -212,7 +212,7 @@ impl Trainer {
     /// As [`Trainer::load_weights`], but for what the file says of its neuron.
     pub fn load_weights_of_any_neuron(&mut self, path: impl AsRef<Path>) -> Result<(), Error> {
         load(&mut self.net, None, &File::read(path)?, false)?;
-        self.measure();
+        self.begin_with_weights();
         Ok(())
     }
 

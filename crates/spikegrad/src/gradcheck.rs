@@ -46,7 +46,7 @@ impl Trainer {
     fn pass(&mut self, images: &[f32], labels: &[u32]) -> Result<Loss, Error> {
         self.check_batch(images, labels)?;
         self.estimates.copy_from_slice(&self.net.params().buffers);
-        let loss = self.loss_and_gradients(images, labels, None);
+        let loss = self.loss_and_gradients(images, labels);
         self.net.params_mut().buffers.copy_from_slice(&self.estimates);
         Ok(loss)
     }

@@ -49,7 +49,7 @@ impl Trainer {
     /// returned them.
     ///
     /// # Errors
-    /// There is not one number a logit, or no forward came before.
+    /// There is not one number a logit, or no forward came right before: any other pass of the trainer takes its place.
     pub fn backward(&mut self, gradient: &[f32]) -> Result<(), Error> {
         let net = &self.config.net;
         let expected = net.steps() * self.net.batch() * net.classes;
@@ -80,6 +80,7 @@ impl Trainer {
         self.with_batch_of(labels.len(), |trainer| {
             trainer.check_batch(images, labels)?;
             trainer.check_weights(labels, weights)?;
+            trainer.is_forward = false;
             trainer.net.forward(images, true);
             Ok(trainer.net.backward_loss(labels, weights, &trainer.config.loss))
         })
@@ -110,15 +111,11 @@ impl Trainer {
     }
 
     /// Forward and backward of a batch, gradients overwritten; for one step of training.
-    pub(crate) fn loss_and_gradients(
-        &mut self,
-        images: &[f32],
-        labels: &[u32],
-        weights: Option<&[f32]>,
-    ) -> Loss {
+    pub(crate) fn loss_and_gradients(&mut self, images: &[f32], labels: &[u32]) -> Loss {
+        self.is_forward = false;
         self.net.params_mut().zero_grads();
         self.net.forward(images, true);
-        let data_term = self.net.backward_loss(labels, weights, &self.config.loss);
+        let data_term = self.net.backward_loss(labels, None, &self.config.loss);
         Loss { data_term, lipschitz: self.net.backward_lipschitz(self.config.beta) }
     }
 }

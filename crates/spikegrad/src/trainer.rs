@@ -145,6 +145,14 @@ impl Trainer {
         self.mean_weights.as_deref()
     }
 
+    /// Takes note of weights that came from elsewhere than a step: their mean begins anew.
+    pub(crate) fn begin_with_weights(&mut self) {
+        if let Some(mean) = &mut self.mean_weights {
+            mean.copy_from_slice(&self.net.params().weights);
+        }
+        self.measure();
+    }
+
     /// Measures weights and moments that came from elsewhere than a step.
     pub(crate) fn measure(&mut self) {
         let [first, second] = &self.moments;
@@ -214,6 +222,7 @@ impl Trainer {
         lr: f32,
     ) -> Result<StepReport, Error> {
         let begin = Moment::now();
+        self.is_forward = false;
         self.estimates.copy_from_slice(&self.net.params().buffers);
         self.net.params_mut().zero_grads();
         self.net.forward(images, true);
@@ -342,6 +351,7 @@ impl Trainer {
             return Err(BatchError::PartialSize { found: images.len(), image, batch }.into());
         }
         check_input(&self.config.net, images)?;
+        self.is_forward = false;
         if images.len() == full {
             self.net.forward(images, false);
         } else {

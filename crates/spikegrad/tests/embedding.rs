@@ -57,6 +57,13 @@ fn a_step_by_hand_is_the_trainers() {
     assert_eq!(by_hand.steps(), 1);
     let twice = by_hand.backward(&gradient).unwrap_err().to_string();
     assert!(twice.contains("needs a forward"), "{twice}");
+    // Another pass takes the place of the forward.
+    by_hand.forward(&images).unwrap();
+    by_hand.predict(&images).unwrap();
+    assert!(by_hand.backward(&gradient).is_err());
+    by_hand.forward(&images).unwrap();
+    by_hand.accumulate(&images, &labels, None).unwrap();
+    assert!(by_hand.backward(&gradient).is_err());
     assert!(by_hand.backward(&gradient[1..]).unwrap_err().to_string().contains("17 numbers"));
     assert!(by_hand.apply(f32::NAN).is_err() && by_hand.forward(&images[1..]).is_err());
 }
@@ -216,6 +223,7 @@ fn the_mean_of_weights_follows_its_recursion() {
     assert_eq!(back.mean_weights(), trainer.mean_weights());
     back.load_weights(&mean.0).unwrap();
     assert_eq!(weights(&back), trainer.mean_weights().unwrap());
+    assert_eq!(back.mean_weights().unwrap(), weights(&back), "the mean begins with weights that are loaded");
     let mut without = Trainer::new(mlp(2), Level::BASELINE).unwrap();
     assert!(without.load_state_at(&state.0).unwrap_err().to_string().contains("has a mean"));
     assert!(without.save_mean_weights(&mean.0).is_err());
