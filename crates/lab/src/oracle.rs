@@ -15,7 +15,7 @@ use spikegrad_testkit::surrogate::Surrogate;
 /// A user's own surrogate, loss or net, or a learned decay, which the reference does not know.
 pub fn config(train: &TrainConfig) -> Result<NetConfig> {
     let net = &train.net;
-    if net.lif.learn_decay {
+    if net.lif.learn_decay != fast::lif::Learn::No {
         return Err(Error::setting(
             "the f64 reference does not learn the decay: leave --learn-decay off, or take the library's finite differences",
         ));

@@ -23,6 +23,8 @@ mod elementwise;
 mod flatten;
 mod linear;
 mod max_pool;
+mod neuron_parameters;
+mod neuron_settings;
 mod neurons;
 mod params;
 mod user_neurons;
@@ -40,8 +42,8 @@ pub use elementwise::Elementwise;
 pub use flatten::Flatten;
 pub use linear::Linear;
 pub use max_pool::MaxPool;
+pub(crate) use neuron_settings::{neuron_settings, read_neuron};
 pub use neurons::{Add, Neurons};
-pub(crate) use neurons::{neuron_settings, read_neuron};
 pub use user_neurons::{Gradients as NeuronGradients, NeuronModel, Step, UserNeurons};
 pub use window::Window;
 
