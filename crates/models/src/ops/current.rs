@@ -160,7 +160,7 @@ impl Current {
 }
 
 /// A current that is a tensor as it stands: the affine map (y − 0)·1 + 0.
-fn plain<'a>(y: &'a Tensor, ones: &'a [f32]) -> Source<'a> {
+pub(super) fn plain<'a>(y: &'a Tensor, ones: &'a [f32]) -> Source<'a> {
     let (scale, zeros) = ones.split_at(ones.len() / 2);
     let lanes = y.dims().blocks() * LANES;
     let (scale, zeros) = (&scale[..lanes], &zeros[..lanes]);

@@ -132,6 +132,7 @@ impl Matrix {
             dims: self.input,
             config: ConvConfig { out_channels: self.bias.len(), kernel: 1, stride: 1, padding: 0 },
             is_linear: true,
+            is_delayed: false,
             weight: self.weight.clone(),
             parameters: self.weight.len() + self.bias.len(),
             macs: self.weight.len() as u64,

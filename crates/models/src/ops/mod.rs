@@ -5,6 +5,7 @@
 //! | [`Conv`] | an image | a current: convolution, with batch norm or without |
 //! | [`Linear`] | a vector; an image is flattened first | a current |
 //! | [`Neurons`] | one or two currents or values | spikes |
+//! | [`Recurrent`] | a current | spikes, which come back at the next step |
 //! | [`Elementwise`] | a value | a function of one's own of every number |
 //! | [`UserNeurons`] | a current or a value | what a neuron model of one's own puts out |
 //! | [`Add`] | two currents or values | their sum |
@@ -27,6 +28,7 @@ mod neuron_parameters;
 mod neuron_settings;
 mod neurons;
 mod params;
+mod recurrent;
 mod user_neurons;
 mod window;
 
@@ -44,6 +46,7 @@ pub use linear::Linear;
 pub use max_pool::MaxPool;
 pub(crate) use neuron_settings::{neuron_settings, read_neuron};
 pub use neurons::{Add, Neurons};
+pub use recurrent::Recurrent;
 pub use user_neurons::{Gradients as NeuronGradients, NeuronModel, Step, UserNeurons};
 pub use window::Window;
 
@@ -92,6 +95,7 @@ impl Default for Kinds {
             .with(Conv::KIND, Conv::read)
             .with(Linear::KIND, Linear::read)
             .with(Neurons::KIND, Neurons::read)
+            .with(Recurrent::KIND, Recurrent::read)
             .with(Add::KIND, Add::read)
             .with(AvgPool::KIND, AvgPool::read)
             .with(MaxPool::KIND, MaxPool::read)
