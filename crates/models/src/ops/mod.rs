@@ -8,6 +8,7 @@
 //! | [`Elementwise`] | a value | a function of one's own of every number |
 //! | [`UserNeurons`] | a current or a value | what a neuron model of one's own puts out |
 //! | [`Add`] | two currents or values | their sum |
+//! | [`And`], [`Iand`] | two values | their product, or that of the second with what the first is not; of spikes, spikes |
 //! | [`AvgPool`] | an image | means over windows |
 //! | [`MaxPool`] | an image | the largest of each window; of spikes, spikes |
 //! | [`Flatten`] | an image | a vector |
@@ -21,6 +22,7 @@ mod conv_norm;
 mod current;
 mod elementwise;
 mod flatten;
+mod gate;
 mod linear;
 mod max_pool;
 mod neurons;
@@ -38,6 +40,7 @@ pub use conv::Conv;
 pub(crate) use current::Current;
 pub use elementwise::Elementwise;
 pub use flatten::Flatten;
+pub use gate::{And, Iand};
 pub use linear::Linear;
 pub use max_pool::MaxPool;
 pub use neurons::{Add, Neurons};
@@ -91,6 +94,8 @@ impl Default for Kinds {
             .with(Linear::KIND, Linear::read)
             .with(Neurons::KIND, Neurons::read)
             .with(Add::KIND, Add::read)
+            .with(And::KIND, And::read)
+            .with(Iand::KIND, Iand::read)
             .with(AvgPool::KIND, AvgPool::read)
             .with(MaxPool::KIND, MaxPool::read)
             .with(Flatten::KIND, Flatten::read)
