@@ -76,6 +76,25 @@ fn vggs_have_the_published_parameters() {
     }
 }
 
+#[test]
+fn plif_nets_have_the_published_parameters() {
+    // 34 → 17 → 8 pixels, 128 → 64 → … → 8, and 128 → … → 4: a hidden layer of a quarter of the features, ten voters a
+    // class, no biases, and a decay for each layer of neurons.
+    for (kind, side, classes, convolutions, features) in [
+        (NetKind::PlifNetNmnist, 34, 10, 2, 128 * 8 * 8),
+        (NetKind::PlifNetCifar10Dvs, 128, 10, 4, 128 * 8 * 8),
+        (NetKind::PlifNetGesture, 128, 11, 5, 128 * 4 * 4),
+    ] {
+        let convs = conv(2, 128, 3) + (convolutions - 1) * conv(128, 128, 3);
+        let linear = features * (features / 4) + features / 4 * 10 * classes;
+        let want = convs + linear + convolutions + 2;
+        assert_eq!(plan(&NetConfig::new(kind, 2, side, side, classes)).parameters, want, "{kind}");
+        if kind == NetKind::PlifNetNmnist {
+            assert_eq!(want, 17_132_292, "by hand");
+        }
+    }
+}
+
 /// Multiply-adds of one image: a 3×3 convolution of stride 1 has nine a pixel, an input and an output channel.
 #[test]
 fn resnet18_has_the_multiply_adds_of_the_formula() {
@@ -130,6 +149,12 @@ fn names_are_those_of_pytorch() {
         }
     }
     assert!(vgg.contains(&"classifier.weight".to_string()));
+    let plif = names(NetKind::PlifNetNmnist);
+    for name in
+        ["conv.0.weight", "conv.1.running_mean", "conv.2.w", "conv.6.w", "fc.2.weight", "fc.3.w", "fc.6.w"]
+    {
+        assert!(plif.contains(&name.to_string()), "{name} in {plif:?}");
+    }
 }
 
 /// Every net of the registry, small, as it comes and as a graph that a text spells.

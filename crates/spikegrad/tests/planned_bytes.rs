@@ -59,6 +59,7 @@ fn configs() -> Vec<TrainConfig> {
         NetKind::SewResNet18Iand,
         NetKind::MsResNet18,
         NetKind::Vgg9,
+        NetKind::PlifNetNmnist,
     ] {
         configs.push(train(net(kind, Memory::F32)));
     }

@@ -2,13 +2,15 @@
 //! settings that make no sense; and every net of the registry step by step.
 
 use spikegrad::gradcheck::finite_differences;
-use spikegrad::models::ops::{And, AvgPool, Conv, Iand, Linear, Neurons};
-use spikegrad::models::{Graph, Input, Memory, Net, NodeId};
+use spikegrad::models::graph::OpSpec;
+use spikegrad::models::ops::{And, AvgPool, Conv, Dropout, Flatten, Iand, Linear, Neurons, Upsample, Vote};
+use spikegrad::models::{Graph, Input, InputKind, Memory, Net, NodeId};
 use spikegrad::prelude::*;
 use spikegrad::tensor::conv::DeltaKernels;
 use spikegrad_testkit::check::{Tolerance, assert_close, narrow, widen};
 use spikegrad_testkit::rng::Rng;
 use spikegrad_testkit::tape::{Tape, Var};
+use spikegrad_testkit::temporary::Temporary;
 use std::collections::BTreeMap;
 
 const BATCH: usize = 2;
@@ -130,6 +132,44 @@ fn check_tape(net: &NetConfig, features: impl Fn(&mut Tape, Leaf<'_>, Var) -> Va
     }
 }
 
+/// A linear map of an image: (output, input, factor) of each term, and the size of the output.
+type Map = (Vec<(usize, usize, f64)>, usize);
+
+/// Compares an op that is a linear map with the map written out: y = M·x, ∂L/∂x = Mᵀ·∂L/∂y.
+fn check_map(what: &str, op: impl OpSpec + Clone + 'static, (terms, outputs): Map) {
+    for (level, input) in
+        Level::available().into_iter().flat_map(|l| [(l, Input::Frames), (l, Input::Spikes)])
+    {
+        let mut g = Graph::new();
+        let image = g.input();
+        let op = g.add("op", op.clone(), [image]);
+        g.add("fc", Linear::new(3), [op]);
+        let mut net = Net::plan(&config(g, input), BATCH, level, true).unwrap();
+        net.params_mut().initialise(Init::Uniform, 4);
+        let images = images(net.config());
+        net.forward(&images, true);
+        let y = net.output_of("op").unwrap().1;
+        let gradient = narrow(&Rng::new(8).normals(STEPS * BATCH * 3));
+        net.params_mut().zero_grads();
+        net.backward_from(&gradient);
+        let weight = widen(net.params().get("fc.weight").unwrap());
+        let (mut want_y, mut want_dx) = (Vec::new(), Vec::new());
+        for (x, g) in images.chunks(3 * 7 * 6).zip(gradient.chunks(3)) {
+            let (mut y, mut dx) = (vec![0.0; outputs], vec![0.0; x.len()]);
+            for &(to, from, factor) in &terms {
+                y[to] += factor * f64::from(x[from]);
+                let dy: f64 = (0..3).map(|k| f64::from(g[k]) * weight[k * outputs + to]).sum();
+                dx[from] += factor * dy;
+            }
+            want_y.extend(y);
+            want_dx.extend(dx);
+        }
+        assert_close(&format!("{what} {level} {input}"), &y, &want_y, Tolerance::Forward);
+        let dx = net.input_gradient().unwrap();
+        assert_close(&format!("∂L/∂x {what} {level} {input}"), &dx, &want_dx, Tolerance::Forward);
+    }
+}
+
 /// Neurons on a convolution of the image.
 fn branch(g: &mut Graph, name: &str, channels: usize) -> NodeId {
     let image = g.input();
@@ -215,6 +255,222 @@ fn gates_that_make_no_sense_are_refused() {
     assert_eq!(one, "layer \"gate\": reads 1 inputs, must read 2");
     let twice = why(&|g, a, _| g.add("gate", And, [a, a]));
     assert_eq!(twice, "layer \"gate\": reads the same input twice");
+}
+
+#[test]
+fn pixels_are_repeated() {
+    let repeat = |factor: usize| -> Map {
+        let (h, w) = (7 * factor, 6 * factor);
+        let term = |at: usize| {
+            let (c, row, column) = (at / (h * w), at / w % h, at % w);
+            (at, c * 42 + row / factor * 6 + column / factor, 1.0)
+        };
+        ((0..3 * h * w).map(term).collect(), 3 * h * w)
+    };
+    for factor in [1, 2, 3] {
+        check_map(&format!("{factor} times"), Upsample::nearest(factor), repeat(factor));
+    }
+    let graph = || {
+        let mut g = Graph::new();
+        let spikes = branch(&mut g, "a", 18);
+        let wide = g.add("wide", Upsample::nearest(2), [spikes]);
+        let current = g.add("conv", Conv::new(4, 3).stride(2), [wide]);
+        let fired = g.add("spikes", Neurons::default(), [current]);
+        // A current that is repeated.
+        let current = g.add("again", Conv::new(4, 3), [fired]);
+        let dense = g.add("dense", Upsample::nearest(3), [current]);
+        let last = g.add("last", Neurons::default(), [dense]);
+        g.add("fc", Linear::new(3), [last]);
+        g
+    };
+    check_differences("upsampling", graph);
+    check_bits("upsampling", graph);
+}
+
+/// PyTorch's rule: window i of o along s pixels reaches from ⌊i·s/o⌋ to ⌈(i + 1)·s/o⌉.
+#[test]
+fn adaptive_windows_are_those_of_pytorch() {
+    let span = |i: usize, s: usize, o: usize| (i * s / o)..((i + 1) * s).div_ceil(o);
+    let mean = |rows: usize, columns: usize| -> Map {
+        let mut terms = Vec::new();
+        for (c, q) in (0..3).flat_map(|c| (0..rows * columns).map(move |q| (c, q))) {
+            let (y, x) = (span(q / columns, 7, rows), span(q % columns, 6, columns));
+            let factor = 1.0 / (y.len() * x.len()) as f64;
+            let pixels = y.flat_map(|y| x.clone().map(move |x| y * 6 + x));
+            terms.extend(pixels.map(|p| (c * rows * columns + q, c * 42 + p, factor)));
+        }
+        (terms, 3 * rows * columns)
+    };
+    // Of seven rows: windows that overlap, that do not, and that repeat.
+    for (rows, columns) in [(1, 1), (3, 4), (7, 6), (2, 3), (9, 5)] {
+        check_map(&format!("{rows}×{columns}"), AvgPool::adaptive(rows, columns), mean(rows, columns));
+    }
+    let graph = || {
+        let mut g = Graph::new();
+        let spikes = branch(&mut g, "a", 18);
+        let pooled = g.add("pool", AvgPool::adaptive(3, 4), [spikes]);
+        let current = g.add("conv", Conv::new(4, 3), [pooled]);
+        let wide = g.add("wide", AvgPool::adaptive(4, 6), [current]);
+        let last = g.add("last", Neurons::default(), [wide]);
+        g.add("fc", Linear::new(3), [last]);
+        g
+    };
+    check_differences("adaptive pools", graph);
+    check_bits("adaptive pools", graph);
+}
+
+#[test]
+fn groups_of_channels_vote() {
+    let mean = |size: usize| -> Map {
+        let term = |at: usize| (at / 42 / size * 42 + at % 42, at, 1.0 / size as f64);
+        ((0..3 * 42).map(term).collect(), 3 / size * 42)
+    };
+    for size in [1, 3] {
+        check_map(&format!("votes of {size}"), Vote::new(size), mean(size));
+    }
+    let graph = || {
+        let mut g = Graph::new();
+        let spikes = branch(&mut g, "a", 36);
+        let voted = g.add("vote", Vote::new(2), [spikes]);
+        let pooled = g.add("pool", AvgPool::global(), [voted]);
+        let hidden = g.add("hidden", Linear::new(21).without_bias(), [pooled]);
+        let last = g.add("last", Neurons::default(), [hidden]);
+        g.add("out", Vote::new(7), [last]);
+        g
+    };
+    check_differences("votes", graph);
+    check_bits("votes", graph);
+}
+
+fn dropped() -> Graph {
+    let mut g = Graph::new();
+    let spikes = branch(&mut g, "a", 18);
+    let kept = g.add("drop", Dropout::new(0.4), [spikes]);
+    let current = g.add("conv", Conv::new(5, 3), [kept]);
+    let more = g.add("more", Dropout::new(0.25), [current]);
+    let last = g.add("last", Neurons::default(), [more]);
+    let flat = g.add("flat", Flatten, [last]);
+    g.add("fc", Linear::new(3), [flat]);
+    g
+}
+
+#[test]
+fn dropout_has_the_gradient_of_its_forward() {
+    check_differences("dropout", dropped);
+    check_bits("dropout", dropped);
+}
+
+/// A pass on the image alone: the factors that a mask puts on a batch of ones, (T, N, C, H, W).
+fn factors(trainer: &mut Trainer) -> Vec<f32> {
+    let images = vec![1.0; trainer.net().images_len()];
+    trainer.forward(&images).unwrap();
+    trainer.net().output_of("drop").unwrap().1
+}
+
+fn on_ones(p: f32) -> Trainer {
+    let mut g = Graph::new();
+    let image = g.input();
+    let kept = g.add("drop", Dropout::new(p), [image]);
+    g.add("fc", Linear::new(3), [kept]);
+    let net = NetConfig::of_graph(g, 20, 17, 16, 3).timesteps(STEPS).input(Input::Frames);
+    Trainer::new(TrainConfig::new(net).batch(BATCH), Level::BASELINE).unwrap()
+}
+
+#[test]
+fn a_mask_is_the_same_at_every_step_and_another_for_every_sample() {
+    for p in [0.0, 0.25, 0.5, 0.9] {
+        let mut trainer = on_ones(p);
+        let factors = factors(&mut trainer);
+        let sample = 20 * 17 * 16;
+        let (first, rest) = factors.split_at(BATCH * sample);
+        assert!(rest.chunks(first.len()).all(|step| step == first), "{p}: every step");
+        assert!(first.iter().all(|&x| x == 0.0 || x == 1.0 / (1.0 - p)), "{p}: dropped, or scaled");
+        // Binomial: five standard deviations.
+        let (n, kept) = (first.len() as f64, first.iter().filter(|&&x| x > 0.0).count() as f64);
+        let q = 1.0 - f64::from(p);
+        assert!((kept - n * q).abs() <= 5.0 * (n * q * (1.0 - q)).sqrt(), "{p}: {kept} of {n}");
+        assert!(p == 0.0 || first[..sample] != first[sample..], "{p}: samples differ");
+        let images = vec![1.0; trainer.net().images_len()];
+        trainer.predict(&images).unwrap();
+        let stay = trainer.net().output_of("drop").unwrap().1;
+        assert!(stay.iter().all(|&x| x == 1.0), "{p}: all stay in evaluation");
+    }
+}
+
+#[test]
+fn a_mask_belongs_to_the_step_and_the_pass() {
+    let mut trainer = on_ones(0.5);
+    trainer.zero_gradients();
+    let [first, second] = [0, 1].map(|_| factors(&mut trainer));
+    assert_ne!(first, second, "the second pass of a step");
+    trainer.zero_gradients();
+    assert_eq!(factors(&mut trainer), first, "the step begins anew");
+    trainer.apply(0.0).unwrap();
+    assert_ne!(factors(&mut trainer), first, "the next step");
+    let other = on_ones(0.5).config().clone().seed(7);
+    assert_ne!(factors(&mut Trainer::new(other, Level::BASELINE).unwrap()), first, "another seed");
+}
+
+/// In evaluation dropped spikes are spikes, whose operations are additions.
+#[test]
+fn operations_on_dropped_spikes_are_additions() {
+    let net = config(dropped(), Input::Still);
+    let images = images(&net);
+    let mut trainer = Trainer::new(TrainConfig::new(net).batch(BATCH), Level::BASELINE).unwrap();
+    trainer.predict(&images).unwrap();
+    let kinds: Vec<_> =
+        trainer.net().operations(BATCH).into_iter().map(|row| (row.layer, row.input)).collect();
+    let (real, spikes) = (InputKind::Real, InputKind::Spikes);
+    let want = [("a.conv", real), ("conv", spikes), ("fc", spikes)];
+    assert_eq!(kinds, want.map(|(layer, kind)| (layer.to_string(), kind)));
+}
+
+/// A run that is saved and goes on in another process has the weights of one that never stopped.
+#[test]
+fn masks_survive_the_end_of_a_process() {
+    let net = config(dropped(), Input::Still);
+    let images = images(&net);
+    let fresh =
+        || Trainer::new(TrainConfig::new(net.clone()).batch(BATCH), Level::detect().unwrap()).unwrap();
+    let train = |trainer: &mut Trainer, steps: std::ops::Range<u32>| {
+        steps.for_each(|step| {
+            trainer.train_batch(&images, &[0, 2], f64::from(step)).unwrap();
+        });
+    };
+    let mut whole = fresh();
+    train(&mut whole, 0..4);
+    let file = Temporary::new("masks.safetensors");
+    let mut before = fresh();
+    train(&mut before, 0..2);
+    before.save_state(&file.0, &BTreeMap::new()).unwrap();
+    let mut after = fresh();
+    after.load_state(&file.0).unwrap();
+    train(&mut after, 2..4);
+    assert!(whole.net().params().weights == after.net().params().weights);
+}
+
+#[test]
+fn settings_that_make_no_sense_are_refused() {
+    fn why(op: impl OpSpec + 'static) -> String {
+        let mut g = Graph::new();
+        let image = g.input();
+        let op = g.add("op", op, [image]);
+        g.add("fc", Linear::new(3), [op]);
+        Net::plan(&config(g, Input::Still), BATCH, Level::BASELINE, false).unwrap_err().to_string()
+    }
+    for p in [1.0, -0.1, f32::NAN] {
+        assert_eq!(
+            why(Dropout::new(p)),
+            format!("layer \"op\": p is {p}, must be at least 0 and less than 1")
+        );
+    }
+    for size in [0, 2] {
+        assert_eq!(why(Vote::new(size)), format!("layer \"op\": size is {size}, must divide the 3 channels"));
+    }
+    assert_eq!(why(Upsample::nearest(0)), "layer \"op\": factor is 0, must be at least 1");
+    assert!(why(Upsample::nearest(usize::MAX)).contains("at most 1000000"));
+    assert_eq!(why(AvgPool::adaptive(0, 2)), "layer \"op\": rows is 0, must be at least 1");
+    assert!(why(AvgPool::adaptive(2, usize::MAX)).contains("at most 1000000"));
 }
 
 /// Steps on a still image are the unrolled net, bit for bit, for every net of the registry.

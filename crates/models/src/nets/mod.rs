@@ -5,6 +5,7 @@ mod layers;
 mod lenet;
 mod mlp;
 mod ms_resnet;
+mod plifnet;
 mod resnet;
 mod resnet19;
 mod sew_resnet;
@@ -91,4 +92,10 @@ nets! {
         "Eight 3×3 convolutions in five stages, each max-pooled by 2, and one linear layer.";
     Vgg16 "vgg16" 32 vgg::vgg16,
         "Thirteen 3×3 convolutions in five stages, each max-pooled by 2, and one linear layer.";
+    PlifNetNmnist "plifnet-nmnist" 8 plifnet::nmnist,
+        "PLIF-Net for N-MNIST: two 3×3 convolutions, two linear layers with dropout, ten neurons vote for each class.";
+    PlifNetCifar10Dvs "plifnet-cifar10dvs" 16 plifnet::cifar10dvs,
+        "PLIF-Net for CIFAR10-DVS: four 3×3 convolutions, two linear layers with dropout, ten neurons vote for each class.";
+    PlifNetGesture "plifnet-gesture" 32 plifnet::gesture,
+        "PLIF-Net for DVS128 Gesture: five 3×3 convolutions, two linear layers with dropout, ten neurons vote for each class.";
 }

@@ -10,7 +10,7 @@
 
 use crate::graph::{Builder, Execution, Node, Op, OpSpec, Output, Read, Settings, Value, ValueId};
 use spikegrad_bptt::ConfigError;
-use spikegrad_tensor::{Dims, LANES};
+use spikegrad_tensor::Dims;
 
 /// a·b: spikes where both inputs fire (SEW's AND).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -143,7 +143,7 @@ impl Op for GateOp {
             }
             (a, b, Value::Dense(y)) => {
                 for (at, y) in y.blocks_mut().iter_mut().enumerate() {
-                    let (a, b) = (lanes(a, at), lanes(b, at));
+                    let (a, b) = (a.lanes(at), b.lanes(at));
                     y.0 = std::array::from_fn(|l| self.gate.number(a[l], b[l]));
                 }
             }
@@ -161,24 +161,12 @@ impl Op for GateOp {
             let planes = dx.blocks_mut().chunks_mut(pixels).zip(dy.blocks().chunks(pixels));
             run.workers.run(planes.enumerate(), |(plane, (dx, dy)), _| {
                 for (p, (dx, dy)) in dx.iter_mut().zip(dy).enumerate() {
-                    let (a, b) = (lanes(a, plane * pixels + p), lanes(b, plane * pixels + p));
+                    let (a, b) = (a.lanes(plane * pixels + p), b.lanes(plane * pixels + p));
                     dx.0 = std::array::from_fn(|l| self.gate.slopes(a[l], b[l])[k] * dy.0[l]);
                 }
             });
             run.gradients.put_overwritten(self.from[k], dx);
         }
         run.gradients.put(self.to, dy);
-    }
-}
-
-/// Sixteen neighbouring channels of a value as numbers.
-fn lanes(value: &Value, at: usize) -> [f32; LANES] {
-    match value {
-        Value::Spikes(spikes) => {
-            let word = spikes.words()[at];
-            std::array::from_fn(|lane| f32::from(word >> lane & 1))
-        }
-        Value::Dense(dense) => dense.blocks()[at].0,
-        Value::Taken => unreachable!("an op does not read what it writes"),
     }
 }

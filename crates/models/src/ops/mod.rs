@@ -12,6 +12,9 @@
 //! | [`AvgPool`] | an image | means over windows |
 //! | [`MaxPool`] | an image | the largest of each window; of spikes, spikes |
 //! | [`Flatten`] | an image | a vector |
+//! | [`Dropout`] | a value | in training, some of its numbers, the same at every step |
+//! | [`Upsample`] | an image | each pixel as a square; of spikes, spikes |
+//! | [`Vote`] | a vector or an image | means over groups of channels |
 //!
 //! A current that one layer of neurons reads is never written out: the neurons' kernel computes it where it needs it.
 //! Everything else that reads a current gets it as a value.
@@ -20,6 +23,7 @@ mod avg_pool;
 mod conv;
 mod conv_norm;
 mod current;
+mod dropout;
 mod elementwise;
 mod flatten;
 mod gate;
@@ -27,7 +31,9 @@ mod linear;
 mod max_pool;
 mod neurons;
 mod params;
+mod upsample;
 mod user_neurons;
+mod vote;
 mod window;
 
 use crate::graph::{Builder, OpSpec, Setting, Settings, ValueId};
@@ -38,6 +44,7 @@ use std::sync::Arc;
 pub use avg_pool::AvgPool;
 pub use conv::Conv;
 pub(crate) use current::Current;
+pub use dropout::Dropout;
 pub use elementwise::Elementwise;
 pub use flatten::Flatten;
 pub use gate::{And, Iand};
@@ -45,7 +52,9 @@ pub use linear::Linear;
 pub use max_pool::MaxPool;
 pub use neurons::{Add, Neurons};
 pub(crate) use neurons::{neuron_settings, read_neuron};
+pub use upsample::Upsample;
 pub use user_neurons::{Gradients as NeuronGradients, NeuronModel, Step, UserNeurons};
+pub use vote::Vote;
 pub use window::Window;
 
 /// A current that its reader computes itself.
@@ -99,6 +108,9 @@ impl Default for Kinds {
             .with(AvgPool::KIND, AvgPool::read)
             .with(MaxPool::KIND, MaxPool::read)
             .with(Flatten::KIND, Flatten::read)
+            .with(Dropout::KIND, Dropout::read)
+            .with(Upsample::KIND, Upsample::read)
+            .with(Vote::KIND, Vote::read)
     }
 }
 
