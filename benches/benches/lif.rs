@@ -2,7 +2,7 @@
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use spikegrad_benches::{group, id, memory_roof, normal, words};
-use spikegrad_bptt::lif::{LifLayer, Output, PlaneSums, Source};
+use spikegrad_bptt::lif::{BackwardPass, LifLayer, Output, PlaneSums, Source};
 use spikegrad_bptt::{Activation, LifConfig};
 use spikegrad_tensor::rng::Rng;
 use spikegrad_tensor::{Dims, LANES, Level, Spikes, Workers};
@@ -22,7 +22,7 @@ fn lif(criterion: &mut Criterion) {
         let sources = [Source::Affine { y: &y, mean: &mean, scale: &scale, shift: &shift }];
         let mut sums: Vec<PlaneSums> = vec![[[0.0; LANES]; 3]; dims.n / STEPS * dims.blocks()];
         for level in Level::available() {
-            let layer = LifLayer { lif: &lif, activation: Activation::Spike, dims, steps: STEPS, level };
+            let layer = LifLayer::plain(&lif, Activation::Spike, dims, STEPS, level);
             group.throughput(Throughput::Bytes((y.bytes() + spikes.bytes()) as u64));
             group.bench_function(id("forward", &words(dims), level), |b| {
                 b.iter(|| layer.forward(&sources, Output::Spikes(&mut spikes), &mut workers));
@@ -32,7 +32,7 @@ fn lif(criterion: &mut Criterion) {
                 // The gradient is overwritten, so each run gets a copy, made outside the clock.
                 b.iter_batched_ref(
                     || e.clone(),
-                    |du| layer.backward(&sources, du, &mut sums, &mut workers),
+                    |du| layer.backward(&sources, BackwardPass::new(du, &mut sums), &mut workers),
                     BatchSize::PerIteration,
                 );
             });

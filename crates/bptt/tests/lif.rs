@@ -3,7 +3,7 @@
 mod common;
 
 use common::{DELTAS, KINDS, NeuronCase, STEPS, configs, nan, reference, tensor};
-use spikegrad_bptt::lif::{LifLayer, Output, PlaneSums, Source};
+use spikegrad_bptt::lif::{BackwardPass, LifLayer, Output, PlaneSums, Source};
 use spikegrad_bptt::{Activation, LifConfig, Reset, Surrogate, UserSurrogate};
 use spikegrad_tensor::{Dims, LANES, Level, Spikes, Tensor, Workers};
 use spikegrad_testkit::check::{Tolerance, assert_agree, assert_close, largest, narrow, widen};
@@ -27,7 +27,7 @@ fn run(
     level: Level,
     workers: &mut Workers,
 ) -> Run {
-    let layer = LifLayer { lif, activation, dims: case.dims, steps: case.steps, level };
+    let layer = LifLayer::plain(lif, activation, case.dims, case.steps, level);
     let spikes = case.spikes.as_ref().map(|s| Spikes::from_tensor(&tensor(case.dims, s)));
     let ys: Vec<Tensor> = case.affine.iter().map(|a| tensor(a.dims, &a.y)).collect();
     let affine = |(a, y)| {
@@ -55,7 +55,7 @@ fn run(
     let mut du = tensor(case.dims, &case.e);
     let frames = case.dims.n / case.steps;
     let mut sums = vec![[[f64::NAN; LANES]; 3]; frames * case.dims.blocks()];
-    layer.backward(&sources, &mut du, &mut sums, workers);
+    layer.backward(&sources, BackwardPass::new(&mut du, &mut sums), workers);
     du.resize(du_dims);
     assert_eq!(du.blocks(), tensor(du_dims, &du.to_nchw()).blocks(), "padding lanes of du are zero");
     Run { output: output.to_nchw(), du: du.to_nchw(), sums }
@@ -219,12 +219,12 @@ fn one_step(lif: &LifConfig, level: Level, x: &[f32], e: &[f32]) -> (Vec<f32>, V
     let lanes = dims.blocks() * LANES;
     let (ones, zeros) = (vec![1.0; lanes], vec![0.0; lanes]);
     let sources = [Source::Affine { y: &y, mean: &zeros, scale: &ones, shift: &zeros }];
-    let layer = LifLayer { lif, activation: Activation::Spike, dims, steps: 1, level };
+    let layer = LifLayer::plain(lif, Activation::Spike, dims, 1, level);
     let (mut out, mut dense) = (Spikes::zeros(dims), nan(dims));
     layer.forward(&sources, Output::Spikes(&mut out), &mut Workers::new());
     out.unpack(&mut dense);
     let mut sums = vec![[[0.0; LANES]; 3]; dims.blocks()];
-    layer.backward(&sources, &mut gradient, &mut sums, &mut Workers::new());
+    layer.backward(&sources, BackwardPass::new(&mut gradient, &mut sums), &mut Workers::new());
     (dense.to_nchw(), gradient.to_nchw())
 }
 

@@ -1,7 +1,7 @@
 //! Settings of a neuron beyond the authors': a reset amount apart from the threshold, an amplitude of the surrogate, a
 //! learned decay; against the recurrences written out in f64 and, where they are smooth, against finite differences.
 
-use spikegrad_bptt::lif::{LifLayer, Output, Source};
+use spikegrad_bptt::lif::{BackwardPass, LifLayer, Output, ParameterMap, Source};
 use spikegrad_bptt::{Activation, LifConfig, Reset, Surrogate};
 use spikegrad_tensor::{Dims, LANES, Level, Spikes, Tensor, Workers};
 use spikegrad_testkit::check::{Tolerance, assert_close, finite_difference, narrow, widen};
@@ -65,7 +65,11 @@ fn kernel(
     let lanes = dims.blocks() * LANES;
     let (ones, zeros) = (vec![1.0; lanes], vec![0.0; lanes]);
     let sources = [Source::Affine { y: &y, mean: &zeros, scale: &ones, shift: &zeros }];
-    let layer = LifLayer { lif, activation, dims, steps: STEPS, level };
+    let mut map = ParameterMap::new(lif, STEPS);
+    let mut row = vec![0.0; map.rows()];
+    map.parameters(&[(f64::from(lif.decay) / f64::from(1.0 - lif.decay)).ln()], &mut row);
+    let parameters: Vec<f32> = row.iter().flat_map(|&p| vec![p as f32; lanes]).collect();
+    let layer = LifLayer { lif, activation, dims, steps: STEPS, level, parameters: &parameters };
     let (mut spikes, mut dense) = (Spikes::zeros(dims), Tensor::zeros(dims));
     let mut workers = Workers::new();
     if activation == Activation::Spike {
@@ -75,9 +79,10 @@ fn kernel(
         layer.forward(&sources, Output::Dense(&mut dense), &mut workers);
     }
     let mut sums = vec![[[0.0; LANES]; 3]; dims.blocks()];
-    let mut decay = vec![[f64::NAN; LANES]; dims.blocks()];
-    layer.backward_learned(&sources, &mut gradient, (&mut sums, &mut decay), &mut workers, None);
-    (dense.to_nchw(), gradient.to_nchw(), decay.iter().flatten().sum())
+    let mut products = vec![[f64::NAN; LANES]; dims.blocks() * row.len()];
+    let pass = BackwardPass { parameters: &mut products, ..BackwardPass::new(&mut gradient, &mut sums) };
+    layer.backward(&sources, pass, &mut workers);
+    (dense.to_nchw(), gradient.to_nchw(), products.iter().step_by(row.len()).flatten().sum())
 }
 
 /// Neuron n of data in the order step, neuron.

@@ -1,6 +1,6 @@
 //! A planned net: every buffer it needs, forward, and the backward that reads the forward's list upward.
 
-use crate::graph::{Component, Context, Execution, Op, Planned, Purpose, Value, ValueId};
+use crate::graph::{Component, Context, Draw, Execution, Op, Planned, Purpose, Value, ValueId};
 use crate::plan::{Held, Plan, PlanReport, lipschitz_workspace, widest};
 use crate::{NetConfig, Params, available};
 use spikegrad_bptt::lipschitz::lipschitz;
@@ -98,7 +98,8 @@ impl Net {
         workers.reserve(&workspace)?;
         let lipschitz_terms = vec![0.0; params.entries.len()];
         let steps = config.steps();
-        let context = Context { steps, batch, training: true, smooth: config.smooth, level };
+        let draw = Draw::default();
+        let context = Context { steps, batch, training: true, smooth: config.smooth, level, draw };
         let carried = Vec::new();
         let run = Execution {
             params: params.into(),
@@ -154,6 +155,11 @@ impl Net {
     pub fn images_len(&self) -> usize {
         let c = &self.config;
         c.frames() * self.run.context.batch * c.channels * c.height * c.width
+    }
+
+    /// Sets the key that random ops, such as dropout, draw from in the training passes that follow.
+    pub fn draw_from(&mut self, draw: Draw) {
+        self.run.context.draw = draw;
     }
 
     /// Runs the net on a batch of images (N, C, H, W), or of frames (T, N, C, H, W) where [`NetConfig::input`] says so,

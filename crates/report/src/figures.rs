@@ -56,11 +56,10 @@ fn membranes(neuron: &LifConfig, current: f32, steps: usize) -> Vec<f32> {
     x.blocks_mut()[0].0[0] = current;
     let (ones, zeros) = ([1.0; LANES], [0.0; LANES]);
     let source = [Source::Affine { y: &x, mean: &zeros, scale: &ones, shift: &zeros }];
-    let unit =
-        LifLayer { lif: neuron, activation: Activation::Spike, dims, steps: 1, level: Level::BASELINE };
+    let unit = LifLayer::plain(neuron, Activation::Spike, dims, 1, Level::BASELINE);
     let (mut m, mut spikes, mut workers) = (Tensor::zeros(dims), Spikes::zeros(dims), Workers::new());
     let step = |_| {
-        unit.forward_from(Some(&mut m), &source, Output::Spikes(&mut spikes), &mut workers);
+        unit.forward_from(std::slice::from_mut(&mut m), &source, Output::Spikes(&mut spikes), &mut workers);
         m.blocks()[0].0[0]
     };
     (0..steps).map(step).collect()

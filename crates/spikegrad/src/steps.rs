@@ -8,6 +8,7 @@ impl Trainer {
     /// Sets all gradients to zero: what [`Trainer::accumulate`] and [`Trainer::backward`] add to.
     pub fn zero_gradients(&mut self) {
         self.net.params_mut().zero_grads();
+        self.passes = 0;
         self.estimates.copy_from_slice(&self.net.params().buffers);
     }
 
@@ -40,7 +41,7 @@ impl Trainer {
             return Err(BatchError::Size { found, expected }.into());
         }
         check_input(&self.config.net, images)?;
-        self.net.forward(images, true);
+        self.forward_in_training(images);
         self.is_forward = true;
         Ok(self.net.logits())
     }
@@ -81,7 +82,7 @@ impl Trainer {
             trainer.check_batch(images, labels)?;
             trainer.check_weights(labels, weights)?;
             trainer.is_forward = false;
-            trainer.net.forward(images, true);
+            trainer.forward_in_training(images);
             Ok(trainer.net.backward_loss(labels, weights, &trainer.config.loss))
         })
     }
@@ -114,7 +115,8 @@ impl Trainer {
     pub(crate) fn loss_and_gradients(&mut self, images: &[f32], labels: &[u32]) -> Loss {
         self.is_forward = false;
         self.net.params_mut().zero_grads();
-        self.net.forward(images, true);
+        self.passes = 0;
+        self.forward_in_training(images);
         let data_term = self.net.backward_loss(labels, None, &self.config.loss);
         Loss { data_term, lipschitz: self.net.backward_lipschitz(self.config.beta) }
     }

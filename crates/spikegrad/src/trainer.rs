@@ -6,6 +6,7 @@ use crate::groups::{Span, spans};
 use crate::inputs::{check_input, check_logits, is_right};
 use crate::{BatchError, Error, TrainConfig};
 use spikegrad_bptt::{ConfigError, Largest, LossKind, optim};
+use spikegrad_models::graph::Draw;
 use spikegrad_models::{Net, Params, PlanReport, available};
 use spikegrad_tensor::memory::try_vec;
 use spikegrad_tensor::{Level, Workers, largest_magnitude};
@@ -58,6 +59,8 @@ pub struct Trainer {
     pub(crate) is_forward: bool,
     /// A learning rate instead of the schedule's.
     fixed_lr: Option<f32>,
+    /// Training passes since the last step.
+    pub(crate) passes: u64,
 }
 
 impl Trainer {
@@ -112,6 +115,7 @@ impl Trainer {
             partial: None,
             is_forward: false,
             fixed_lr: None,
+            passes: 0,
         };
         trainer.measure();
         Ok(trainer)
@@ -225,7 +229,8 @@ impl Trainer {
         self.is_forward = false;
         self.estimates.copy_from_slice(&self.net.params().buffers);
         self.net.params_mut().zero_grads();
-        self.net.forward(images, true);
+        self.passes = 0;
+        self.forward_in_training(images);
         let forward_s = begin.seconds();
         let data_term = self.net.backward_loss(labels, weights, &self.config.loss);
         let lipschitz = self.net.backward_lipschitz(self.config.beta);
@@ -238,6 +243,13 @@ impl Trainer {
         }
         let optimizer_s = begin.seconds() - forward_s - backward_s;
         Ok(StepReport { loss, data_term, lipschitz, correct, lr, forward_s, backward_s, optimizer_s })
+    }
+
+    /// Runs the net forward as in training; random ops draw what belongs to the step and to the pass within it.
+    pub(crate) fn forward_in_training(&mut self, images: &[f32]) {
+        self.net.draw_from(Draw { seed: self.config.seed, step: self.step, pass: self.passes });
+        self.passes += 1;
+        self.net.forward(images, true);
     }
 
     /// Runs something on the net planned for `count` images of a batch.
@@ -300,7 +312,7 @@ impl Trainer {
             self.moments = moments;
             return broken(tensor);
         }
-        (self.step, self.largest) = (step, largest);
+        (self.step, self.largest, self.passes) = (step, largest, 0);
         self.update_mean_weights();
         Ok(())
     }

@@ -180,7 +180,7 @@ fn graphs_that_make_no_sense_are_refused_by_name() {
     assert_eq!(layer(linear), Ok(()));
     for (text, want) in [
         ("", "needs its layers"),
-        ("[[layer]]\nop = 'konv'\nname = 'a'\n", "no op is called \"konv\"; known: add, avg-pool, conv"),
+        ("[[layer]]\nop = 'konv'\nname = 'a'\n", "no op is called \"konv\"; known: add, and, avg-pool, conv"),
         ("[[layer]]\nop = 'flatten'\n", "layer 1: name is missing"),
         ("[[layer]]\nop = 'flatten'\nname = 'f'\nsize = 2\n", "setting \"size\""),
         (

@@ -50,7 +50,17 @@ fn configs() -> Vec<TrainConfig> {
     }
     // Logits are the larger part of a net of few neurons and many classes.
     configs.push(train(NetConfig::custom(&[LayerSpec::Linear { outputs: 4 }], 1, 4, 4, 20_000)));
-    for kind in [NetKind::LeNet, NetKind::Mlp, NetKind::EventNet] {
+    for kind in [
+        NetKind::LeNet,
+        NetKind::Mlp,
+        NetKind::EventNet,
+        NetKind::ResNet20,
+        NetKind::SewResNet18,
+        NetKind::SewResNet18Iand,
+        NetKind::MsResNet18,
+        NetKind::Vgg9,
+        NetKind::PlifNetNmnist,
+    ] {
         configs.push(train(net(kind, Memory::F32)));
     }
     configs
@@ -78,18 +88,9 @@ fn layer() -> impl Strategy<Value = LayerSpec> {
     ]
 }
 
-const KINDS: [NetKind; 6] = [
-    NetKind::ResNet19,
-    NetKind::LeNet,
-    NetKind::Mlp,
-    NetKind::VggSnn,
-    NetKind::VggSnnStride,
-    NetKind::EventNet,
-];
-
 /// Plans nets of any sizes: an answer, or one line; next to no memory, and no overflow.
 fn plans_of_any_sizes() {
-    let net = (prop::sample::select(KINDS.to_vec()), (size(), size(), size(), size()), size(), -3.0f64..6.0);
+    let net = (prop::sample::select(NetKind::ALL), (size(), size(), size(), size()), size(), -3.0f64..6.0);
     let rest = (prop::collection::vec(layer(), 0..4), any::<bool>(), size(), 0usize..3);
     let mut answers = [0, 0];
     let config = Config { failure_persistence: None, ..Config::with_cases(3000) };

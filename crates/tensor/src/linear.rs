@@ -67,19 +67,22 @@ pub fn gemm(alpha: f32, a: Matrix<'_>, b: Matrix<'_>, beta: f32, c: &mut [f32], 
 /// Up to this number of rows `linear` computes dot products: packing matrices would cost more than multiplying them.
 const FEW: usize = 4;
 
-/// y = x·Wᵀ + b for feature vectors x (n, in), W (out, in), b (out): y is overwritten.
+/// y = x·Wᵀ + b for feature vectors x (n, in), W (out, in), b (out), or none: y is overwritten.
 ///
 /// Numerics: sums are taken in one order up to four rows, and in another beyond; otherwise a row's result does not depend
 /// on the number of rows. Up to four rows nothing is allocated.
 ///
 /// # Panics
-/// An argument is no feature vector (one pixel an image), or `bias` has not one number for each output.
+/// An argument is no feature vector (one pixel an image), or `bias` is not empty and has not one number for each output.
 pub fn linear(x: &Tensor, weight: &[f32], bias: &[f32], y: &mut Tensor) {
     let (xd, yd) = (features(x.dims()), features(y.dims()));
     let w = Matrix::new(weight, (yd.c, xd.c), xd.c);
     let stride = yd.blocks() * LANES;
     for row in y.floats_mut().chunks_mut(stride) {
-        row[..yd.c].copy_from_slice(bias);
+        match bias.is_empty() {
+            true => row.fill(0.0),
+            false => row[..yd.c].copy_from_slice(bias),
+        }
         row[yd.c..].fill(0.0);
     }
     if xd.n <= FEW {
@@ -120,7 +123,7 @@ pub fn linear_backward_input(g: &Tensor, weight: &[f32], dx: &mut Tensor) {
     dx.floats_mut().chunks_mut(stride).for_each(|row| row[xd.c..].fill(0.0));
 }
 
-/// Adds the gradients of weight and bias: dW += gᵀ·x and db += Σ_n g.
+/// Adds the gradients of weight and bias: dW += gᵀ·x and db += Σ_n g; `db` is empty where there is no bias.
 ///
 /// # Panics
 /// An argument is no feature vector, or the sizes do not agree.

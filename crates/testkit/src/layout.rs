@@ -192,7 +192,7 @@ impl Listing {
         for part in config.lif.parts() {
             let name = format!("{name}.{}", part.name);
             self.beginnings.insert(name.clone(), config.lif.beginning(channels, steps)[part.name].clone());
-            self.parameters.push(Entry { name, shape: vec![part.len(channels, steps)] });
+            self.parameters.push(Entry { name, shape: part.shape(channels, steps) });
         }
     }
 

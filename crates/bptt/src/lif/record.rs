@@ -3,8 +3,7 @@
 //! The kernel itself hands the values over, tile by tile, while it runs; no second implementation has to agree with it.
 //! Without a recorder this costs one comparison a tile.
 
-use super::LifLayer;
-use super::law::{TILE, terms};
+use super::laws::{BackTile, Law, Parameters, Tile, passed};
 use spikegrad_tensor::{Block, Lanes};
 use std::fmt::Debug;
 use std::ops::Range;
@@ -50,11 +49,11 @@ pub struct Returned<'a> {
     pub h: &'a [Block],
     /// max(0, 1 + δ·sign(G)·(u − o)), the factor of surrogate gradient scaling.
     pub factor: &'a [Block],
-    /// ∂L/∂u\[t\], which is ∂L/∂x\[t\] too.
+    /// ∂L/∂u\[t\], which is ∂L/∂x\[t\] of a plain neuron.
     pub du: &'a [Block],
 }
 
-/// Receives the values of [`LifLayer::backward_recorded`] while it runs; several threads call it, in no fixed order of
+/// Receives the values of [`LifLayer::backward`](super::LifLayer::backward) while it runs; several threads call it, in no fixed order of
 /// tiles.
 #[doc(alias = "eq-recorder")]
 pub trait Recorder: Debug + Send + Sync {
@@ -67,19 +66,21 @@ pub trait Recorder: Debug + Send + Sync {
 /// A recorder, and the number of the layer it listens to.
 pub type Listener<'a> = (&'a dyn Recorder, usize);
 
-/// Hands over a tile on its way back, just before the kernel turns u into ∂L/∂u.
+/// Hands over a tile on its way back, just before the kernel turns u into ∂L/∂x.
 #[inline(always)]
-pub(super) fn hand_over<V: Lanes, const H: usize>(
+pub(super) fn hand_over<L: Law, V: Lanes, const H: usize>(
     recorder: &dyn Recorder,
     place: Place,
-    layer: &LifLayer<'_>,
-    (e, u, a): (&[Block], &[Block], &[Block]),
+    law: L,
+    p: &[Parameters<V>; H],
+    BackTile { e, u, kept, states: [a, other] }: &BackTile<'_>,
 ) {
-    let [mut o, mut total, mut h, mut factor, mut du] = [[Block::default(); TILE]; 5];
+    let [mut o, mut total, mut h, mut factor, mut du] = [Tile::default(); 5];
     for i in 0..e.len() {
-        for from in (0..H).map(|h| h * V::WIDTH) {
-            let [e, u, a] = [e, u, a].map(|tile| V::load(&tile[i].0[from..]));
-            let terms = terms(layer.lif, layer.activation, layer.lif.reset, e, a, u);
+        for (k, from) in (0..H).map(|k| (k, k * V::WIDTH)) {
+            let after = [V::load(&a[i].0[from..]), V::load(&other[i].0[from..])];
+            let step = passed::<L, V>(V::load(&u[i].0[from..]), kept, i, from);
+            let terms = law.back(&p[k], step, V::load(&e[i].0[from..]), after).terms;
             terms.o.store(&mut o[i].0[from..]);
             terms.total.store(&mut total[i].0[from..]);
             terms.h.store(&mut h[i].0[from..]);
@@ -88,5 +89,5 @@ pub(super) fn hand_over<V: Lanes, const H: usize>(
         }
     }
     let [o, total, h, factor, du] = [&o, &total, &h, &factor, &du].map(|tile| &tile[..e.len()]);
-    recorder.returned(place, Returned { o, e, a, total, h, factor, du });
+    recorder.returned(place, Returned { o, e, a: &a[..e.len()], total, h, factor, du });
 }

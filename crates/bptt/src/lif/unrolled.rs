@@ -2,28 +2,24 @@
 //!
 //! ```text
 //! for each tile of pixels
-//!   for t = 0 … T−1:  x ← Σ sources;  u ← τ·m + x;  m ← reset(u)         forward: o[t] ← u > V_th
-//!   for t = T−1 … 0:  d ← ∂L/∂u;  a ← τ·d;  add d and d·(y − mean)       backward: u[t] derived again
+//!   for t = 0 … T−1:  x ← Σ sources;  (u, o, states) ← the law's step    forward: o[t] is written
+//!   for t = T−1 … 0:  (d, ∂states) ← the law's step back;  add d and d·(y − mean)       backward: u[t] derived again
 //! ```
 //! To go faster: (1) each line is a loop over a tile without a branch on the data or the configuration; (2) every
 //! tensor is read or written once; (3) tiles to come are prefetched.
 
-use super::law::{TILE, after_reset, membrane_gradient, output};
+use super::laws::{BackTile, ChargeTile, Law, MOST_PARAMETERS, MOST_STATES, Parameters, TILE, Tile, Wanted};
 use super::record::{Charged, Listener, Place, hand_over};
-use super::{Activation, DecaySums, LifConfig, LifLayer, MAX_SOURCES, PlaneSums, Reset, Source};
+use super::{LifLayer, MAX_SOURCES, ParameterSums, PlaneSums, Source};
 use spikegrad_tensor::parallel::Timeline;
 use spikegrad_tensor::{Block, Kernel, LANES, Lanes, Scratch, Tensor, with_registers};
 use std::array::from_fn;
-use std::ops::Range;
-
-/// The values of one step that a tile keeps: u, later ∂L/∂u, and y − mean of the affine sources.
-///
-/// Planes of different steps lie a power of two apart and would evict one another if they were read again.
-type Step = [[Block; TILE]; 1 + MAX_SOURCES];
+use std::ops::{Deref, Range};
 
 /// All steps of one channel block of one image.
-pub(super) struct Plane<'a> {
+pub(super) struct Plane<'a, L> {
     pub layer: &'a LifLayer<'a>,
+    pub law: L,
     pub sources: &'a [Source<'a>],
     /// Image of the batch × channel blocks + channel block.
     pub index: usize,
@@ -35,11 +31,31 @@ pub(super) enum Out<'a> {
     Blocks(Timeline<'a, Block>),
 }
 
-/// Splits a worker's scratch into two tiles and the tiles of `steps` steps.
-fn tiles(scratch: &mut Scratch, steps: usize) -> (&mut [[Block; TILE]; 2], &mut [Step]) {
-    let (tiles, _) = scratch.blocks((2 + steps * (1 + MAX_SOURCES)) * TILE).as_chunks_mut::<TILE>();
-    let (two, trace) = tiles.split_at_mut(2);
-    (&mut two.as_chunks_mut().0[0], trace.as_chunks_mut().0)
+/// The tiles of a plane while it is unrolled.
+struct Tiles<'a> {
+    /// The states, later their gradients.
+    states: &'a mut [Tile; MOST_STATES],
+    over_time: &'a mut Tile,
+    /// A row for each step: u, later ∂L/∂x; y − mean of the affine sources; x and the states before the step, where the
+    /// law keeps them.
+    ///
+    /// Planes of different steps lie a power of two apart and would evict one another if they were read again.
+    steps: &'a mut [Tile],
+}
+
+/// Tiles that a step keeps.
+const fn row<L: Law>() -> usize {
+    1 + MAX_SOURCES + if L::KEEPS { 1 + L::STATES } else { 0 }
+}
+
+impl<'a> Tiles<'a> {
+    /// Splits a worker's scratch into the tiles of `steps` steps.
+    fn of<L: Law>(scratch: &'a mut Scratch, steps: usize) -> Self {
+        let (tiles, _) = scratch.blocks((MOST_STATES + 1 + steps * row::<L>()) * TILE).as_chunks_mut();
+        let (states, tiles) = tiles.split_at_mut(MOST_STATES);
+        let (over_time, steps) = tiles.split_at_mut(1);
+        Self { states: &mut states.as_chunks_mut().0[0], over_time: &mut over_time[0], steps }
+    }
 }
 
 /// Prefetches the tile after the next: the steps' planes are far apart, and the processor does not foresee the jumps.
@@ -54,7 +70,7 @@ fn load<V: Lanes, const H: usize>(constants: &[f32], first: usize) -> [V; H] {
     from_fn(|h| V::load(&constants[first + h * V::WIDTH..]))
 }
 
-impl Plane<'_> {
+impl<L: Law> Plane<'_, L> {
     /// Returns the index of pixel 0 at step t in a tensor of `n` images.
     #[inline(always)]
     fn at(&self, n: usize, t: usize) -> usize {
@@ -75,6 +91,14 @@ impl Plane<'_> {
     /// Returns the first channel of this block.
     fn channel(&self) -> usize {
         self.index % self.layer.dims.blocks() * LANES
+    }
+
+    /// Returns the place of this block's constants at step t: one row serves every step, or each has its own.
+    #[inline(always)]
+    fn row_of(&self, constants: &[f32], t: usize) -> usize {
+        let lanes = self.layer.dims.blocks() * LANES;
+        let t = if constants.len() == self.layer.steps * lanes { t } else { 0 };
+        t * lanes + self.channel()
     }
 
     /// Returns the number of channels of this block; the lanes past them are padding.
@@ -103,7 +127,8 @@ impl Plane<'_> {
             match *source {
                 Source::Affine { y, mean, scale, shift } => {
                     let constants = [mean, scale, shift];
-                    let [mean, scale, shift]: [[V; H]; 3] = from_fn(|k| load(constants[k], self.channel()));
+                    let [mean, scale, shift]: [[V; H]; 3] =
+                        from_fn(|k| load(constants[k], self.row_of(constants[k], t)));
                     let tiles = x.iter_mut().zip(&mut centred[i]);
                     for ((x, centred), y) in tiles.zip(self.tile::<V>(y, t, tile)) {
                         for (h, from) in (0..H).map(|h| (h, h * V::WIDTH)) {
@@ -127,50 +152,54 @@ impl Plane<'_> {
         }
     }
 
-    /// Turns the current of a tile into u[t], and m[t−1] into m[t].
+    /// Loads the parameters of step t.
     #[inline(always)]
-    fn charge<V: Lanes, const H: usize>(&self, x: &mut [Block], m: &mut [Block]) {
-        let (lif, activation) = (self.layer.lif, self.layer.activation);
-        if matches!(activation, Activation::Relu | Activation::Identity) {
-            return;
+    fn parameters<V: Lanes, const H: usize>(&self, t: usize) -> [Parameters<V>; H] {
+        let lanes = self.layer.dims.blocks() * LANES;
+        let mut parameters = [[V::splat(0.0); MOST_PARAMETERS]; H];
+        for k in 0..L::PARAMETERS {
+            let row: [V; H] = load(self.layer.parameters, L::row(k, t) * lanes + self.channel());
+            parameters.iter_mut().zip(row).for_each(|(p, value)| p[k] = value);
         }
-        match (activation, lif.reset.is_hard()) {
-            (Activation::Spike, true) => charge_tile::<V, H>(lif, Activation::Spike, true, x, m),
-            (Activation::Spike, false) => charge_tile::<V, H>(lif, Activation::Spike, false, x, m),
-            (activation, hard) => charge_tile::<V, H>(lif, activation, hard, x, m),
+        parameters
+    }
+
+    /// Sets the states of a tile to those of the buffers, or to 0.
+    #[inline(always)]
+    fn begin<B: Deref<Target = [Block]>>(
+        states: &mut [Tile; MOST_STATES],
+        from: &[Option<B>; MOST_STATES],
+        tile: &Range<usize>,
+    ) {
+        for (state, from) in states.iter_mut().zip(from).take(L::STATES) {
+            match from {
+                Some(from) => state[..tile.len()].copy_from_slice(&from[tile.clone()]),
+                None => state[..tile.len()].fill(Block::default()),
+            }
         }
     }
-}
 
-#[inline(always)]
-fn charge_tile<V: Lanes, const H: usize>(
-    lif: &LifConfig,
-    activation: Activation,
-    hard: bool,
-    x: &mut [Block],
-    m: &mut [Block],
-) {
-    let (decay, one, amount) = (V::splat(lif.decay), V::splat(1.0), V::splat(lif.amount()));
-    for (x, m) in x.iter_mut().zip(m) {
-        for from in (0..H).map(|h| h * V::WIDTH) {
-            let u = decay * V::load(&m.0[from..]) + V::load(&x.0[from..]);
-            let o = output(lif, activation, u);
-            u.store(&mut x.0[from..]);
-            after_reset(hard, u, o, (one, amount)).store(&mut m.0[from..]);
+    /// Writes the states of a tile to the buffers, if there are any.
+    #[inline(always)]
+    fn end(states: &[Tile; MOST_STATES], to: &mut [Option<&mut [Block]>; MOST_STATES], tile: &Range<usize>) {
+        for (state, to) in states.iter().zip(to).take(L::STATES) {
+            if let Some(to) = to {
+                to[tile.clone()].copy_from_slice(&state[..tile.len()]);
+            }
         }
     }
 }
 
 /// Unrolls a plane and writes its outputs.
-pub(super) struct Forward<'a> {
-    pub plane: Plane<'a>,
+pub(super) struct Forward<'a, L> {
+    pub plane: Plane<'a, L>,
     pub out: Out<'a>,
-    /// The membranes m before the first step, overwritten with those after the last; without a buffer they begin at 0.
-    pub membranes: Option<&'a mut [Block]>,
+    /// The states before the first step, overwritten with those after the last; without buffers they begin at 0.
+    pub states: [Option<&'a mut [Block]>; MOST_STATES],
     pub scratch: &'a mut Scratch,
 }
 
-impl Kernel for Forward<'_> {
+impl<L: Law> Kernel for Forward<'_, L> {
     type Output = ();
 
     #[inline(always)]
@@ -179,44 +208,40 @@ impl Kernel for Forward<'_> {
     }
 }
 
-impl Forward<'_> {
+impl<L: Law> Forward<'_, L> {
     #[inline(always)]
     fn tiles<V: Lanes, const H: usize>(mut self) {
         let layer = self.plane.layer;
-        let ([m, _], steps) = tiles(self.scratch, 1);
-        let [x, centred @ ..] = &mut steps[0];
+        let Tiles { states, steps, .. } = Tiles::of::<L>(self.scratch, 1);
+        let [x, centred @ ..] = &mut steps.as_chunks_mut::<{ 1 + MAX_SOURCES }>().0[0];
         for first in (0..layer.dims.pixels()).step_by(TILE) {
             let tile = first..(first + TILE).min(layer.dims.pixels());
-            let (x, m) = (&mut x[..tile.len()], &mut m[..tile.len()]);
-            match &self.membranes {
-                Some(before) => m.copy_from_slice(&before[tile.clone()]),
-                None => m.fill(Block::default()),
-            }
+            let x = &mut x[..tile.len()];
+            Plane::<L>::begin(states, &self.states, &tile);
             for t in 0..layer.steps {
                 self.plane.current::<V, H>(t, &tile, x, centred);
-                self.plane.charge::<V, H>(x, m);
+                let p = self.plane.parameters::<V, H>(t);
+                self.plane.law.charge_tile(&p, ChargeTile { x, states, wanted: Wanted::Output });
                 match &mut self.out {
-                    Out::Words(words) => fire_words::<V, H>(layer.lif, x, &mut words.at(t)[tile.clone()]),
+                    Out::Words(words) => write_words::<V, H>(x, &mut words.at(t)[tile.clone()]),
                     Out::Blocks(blocks) => {
-                        let channels = self.plane.channels();
-                        fire_blocks::<V, H>(layer, channels, x, &mut blocks.at(t)[tile.clone()]);
+                        write_blocks(self.plane.channels(), x, &mut blocks.at(t)[tile.clone()]);
                     }
                 }
             }
-            if let Some(after) = &mut self.membranes {
-                after[tile].copy_from_slice(m);
-            }
+            Plane::<L>::end(states, &mut self.states, &tile);
         }
     }
 }
 
+/// Writes the spikes of a tile as bits.
 #[inline(always)]
-fn fire_words<V: Lanes, const H: usize>(lif: &LifConfig, u: &[Block], words: &mut [u16]) {
-    let threshold = V::splat(lif.threshold);
-    for (word, u) in words.iter_mut().zip(u) {
+fn write_words<V: Lanes, const H: usize>(o: &[Block], words: &mut [u16]) {
+    let half = V::splat(0.5);
+    for (word, o) in words.iter_mut().zip(o) {
         let mut bits = 0;
         for from in (0..H).map(|h| h * V::WIDTH) {
-            bits |= V::bits(V::load(&u.0[from..]).gt(threshold)) << from;
+            bits |= V::bits(V::load(&o.0[from..]).gt(half)) << from;
         }
         *word = bits as u16;
     }
@@ -224,116 +249,158 @@ fn fire_words<V: Lanes, const H: usize>(lif: &LifConfig, u: &[Block], words: &mu
 
 /// Writes the outputs of a tile as floats. A smooth primitive need not be 0 at rest, so padding is set to 0.
 #[inline(always)]
-fn fire_blocks<V: Lanes, const H: usize>(
-    layer: &LifLayer<'_>,
-    channels: usize,
-    u: &[Block],
-    out: &mut [Block],
-) {
-    for (out, u) in out.iter_mut().zip(u) {
-        for from in (0..H).map(|h| h * V::WIDTH) {
-            output(layer.lif, layer.activation, V::load(&u.0[from..])).store(&mut out.0[from..]);
-        }
+fn write_blocks(channels: usize, o: &[Block], out: &mut [Block]) {
+    for (out, o) in out.iter_mut().zip(o) {
+        *out = *o;
         out.0[channels..].fill(0.0);
     }
 }
 
 /// Derives the membranes of a plane again and runs the recurrences backward.
-pub(super) struct Backward<'a> {
-    pub plane: Plane<'a>,
-    /// The gradient ∂L/∂o, overwritten with ∂L/∂u.
+pub(super) struct Backward<'a, L> {
+    pub plane: Plane<'a, L>,
+    /// The gradient ∂L/∂o, overwritten with ∂L/∂x.
     pub gradient: Timeline<'a, Block>,
     /// Whether step 0 receives the sum over time.
     pub sum_time: bool,
-    pub sums: &'a mut PlaneSums,
-    /// The sums Σ ∂u[t]·m[t−1], where the decay is learned.
-    pub decay: Option<&'a mut DecaySums>,
+    /// The sums for batch norm: over all steps, or of each.
+    pub sums: &'a mut [PlaneSums],
+    /// The sums for the layer's parameters, where some are learned.
+    pub parameters: Option<&'a mut [ParameterSums]>,
+    /// The states before the first step; without buffers they are 0.
+    pub before: [Option<&'a [Block]>; MOST_STATES],
+    /// The gradients of the states after the last step, overwritten with those before the first.
+    pub carried: [Option<&'a mut [Block]>; MOST_STATES],
     /// The recorder that receives every tile, if there is one.
     pub listener: Option<Listener<'a>>,
+}
+
+/// A backward, and the scratch that its tiles lie in.
+pub(super) struct BackwardIn<'a, L> {
+    pub backward: Backward<'a, L>,
     pub scratch: &'a mut Scratch,
 }
 
-impl Kernel for Backward<'_> {
+impl<L: Law> Kernel for BackwardIn<'_, L> {
     type Output = ();
 
     #[inline(always)]
     fn run<V: Lanes>(self) {
-        with_registers!(V, H => self.tiles::<V, H>())
+        with_registers!(V, H => self.backward.tiles::<V, H>(self.scratch))
     }
 }
 
-impl Backward<'_> {
+impl<L: Law> Backward<'_, L> {
     #[inline(always)]
-    fn tiles<V: Lanes, const H: usize>(mut self) {
-        let (plane, steps) = (&self.plane, self.plane.layer.steps);
-        let pixels = plane.layer.dims.pixels();
-        let ([m, over_time], trace) = tiles(self.scratch, steps);
-        *self.sums = [[0.0; LANES]; 1 + MAX_SOURCES];
-        if let Some(decay) = &mut self.decay {
-            decay.fill(0.0);
-        }
+    fn tiles<V: Lanes, const H: usize>(mut self, scratch: &mut Scratch) {
+        let layer = self.plane.layer;
+        let pixels = layer.dims.pixels();
+        let Tiles { states, over_time, steps } = Tiles::of::<L>(scratch, layer.steps);
+        self.sums.fill([[0.0; LANES]; 1 + MAX_SOURCES]);
+        let rows = self.parameters.as_mut().filter(|rows| !rows.is_empty());
+        rows.into_iter().flat_map(|rows| rows.iter_mut()).for_each(|row| row.fill(0.0));
         for first in (0..pixels).step_by(TILE) {
             let tile = first..(first + TILE).min(pixels);
-            let (m, over_time) = (&mut m[..tile.len()], &mut over_time[..tile.len()]);
-            m.fill(Block::default());
-            for (t, [u, centred @ ..]) in trace.iter_mut().enumerate() {
-                plane.current::<V, H>(t, &tile, &mut u[..tile.len()], centred);
-                let x = self.listener.map(|_| *u);
-                let u = &mut u[..tile.len()];
-                plane.charge::<V, H>(u, m);
-                if let (Some((recorder, layer)), Some(x)) = (self.listener, &x) {
-                    recorder.charged(plane.place(layer, t, &tile), Charged { x: &x[..u.len()], u, m });
-                }
-            }
-            let (a, mut totals) = (m, [[V::splat(0.0); H]; 1 + MAX_SOURCES]);
-            a.fill(Block::default());
+            self.derive::<V, H>(&tile, states, steps);
+            let over_time = &mut over_time[..tile.len()];
             over_time.fill(Block::default());
-            for t in (0..steps).rev() {
-                let (before, now) = trace.split_at_mut(t);
-                let [u, centred @ ..] = &mut now[0];
-                let (gradient, rest) = self.gradient.at(t)[tile.start..].split_at_mut(tile.len());
-                prefetch::<V>(rest);
-                let d = &mut u[..tile.len()];
-                if let Some((recorder, layer)) = self.listener {
-                    let place = plane.place(layer, t, &tile);
-                    hand_over::<V, H>(recorder, place, plane.layer, (gradient, d, a));
+            self.go_back::<V, H>(&tile, states, over_time, steps);
+        }
+    }
+
+    /// Derives u of every step again.
+    #[inline(always)]
+    fn derive<V: Lanes, const H: usize>(
+        &self,
+        tile: &Range<usize>,
+        states: &mut [Tile; MOST_STATES],
+        steps: &mut [Tile],
+    ) {
+        let plane = &self.plane;
+        Plane::<L>::begin(states, &self.before, tile);
+        for (t, step) in steps.chunks_exact_mut(row::<L>()).enumerate() {
+            let (now, kept) = step.split_at_mut(1 + MAX_SOURCES);
+            let [x, centred @ ..] = &mut now.as_chunks_mut::<{ 1 + MAX_SOURCES }>().0[0];
+            let x = &mut x[..tile.len()];
+            plane.current::<V, H>(t, tile, x, centred);
+            if let [kept_x, kept_states @ ..] = kept {
+                kept_x[..tile.len()].copy_from_slice(x);
+                let states = states.iter().zip(kept_states);
+                states.for_each(|(state, kept)| kept[..tile.len()].copy_from_slice(&state[..tile.len()]));
+            }
+            let current = self.listener.map(|_| {
+                let mut current = [Block::default(); TILE];
+                current[..tile.len()].copy_from_slice(x);
+                current
+            });
+            let p = plane.parameters::<V, H>(t);
+            plane.law.charge_tile(&p, ChargeTile { x, states, wanted: Wanted::Membrane });
+            if let (Some((recorder, layer)), Some(current)) = (self.listener, &current) {
+                let m = &states[0][..tile.len()];
+                let values = Charged { x: &current[..tile.len()], u: x, m };
+                recorder.charged(plane.place(layer, t, tile), values);
+            }
+        }
+    }
+
+    /// Runs the recurrences of a tile backward.
+    #[inline(always)]
+    fn go_back<V: Lanes, const H: usize>(
+        &mut self,
+        tile: &Range<usize>,
+        states: &mut [Tile; MOST_STATES],
+        over_time: &mut [Block],
+        steps: &mut [Tile],
+    ) {
+        let plane = &self.plane;
+        let mut totals = [[V::splat(0.0); H]; 1 + MAX_SOURCES];
+        let each_step = self.sums.len() > 1;
+        Plane::<L>::begin(states, &self.carried, tile);
+        for (t, step) in steps.chunks_exact_mut(row::<L>()).enumerate().rev() {
+            let (now, kept) = step.split_at_mut(1 + MAX_SOURCES);
+            let [d, centred @ ..] = &mut now.as_chunks_mut::<{ 1 + MAX_SOURCES }>().0[0];
+            let d = &mut d[..tile.len()];
+            let (gradient, rest) = self.gradient.at(t)[tile.start..].split_at_mut(tile.len());
+            prefetch::<V>(rest);
+            let p = plane.parameters::<V, H>(t);
+            let back = BackTile { e: gradient, u: d, kept, states };
+            if let Some((recorder, layer)) = self.listener {
+                hand_over::<L, V, H>(recorder, plane.place(layer, t, tile), plane.law, &p, &back);
+            }
+            match self.parameters.as_deref_mut() {
+                Some(rows) if !rows.is_empty() => {
+                    let mut products = [[V::splat(0.0); H]; MOST_PARAMETERS];
+                    plane.law.back_tile(&p, back, Some(&mut products));
+                    for (k, product) in products.iter().enumerate().take(L::PARAMETERS) {
+                        add_lanes::<V, H>(product, &mut rows[L::row(k, t)]);
+                    }
                 }
-                membrane_gradients::<V, H>(plane.layer, gradient, d, a);
-                if let (Some(decay), Some([u, ..])) = (&mut self.decay, before.last()) {
-                    add_decay::<V, H>(plane.layer, d, &u[..tile.len()], decay);
-                }
-                add_sums::<V, H>(plane.sources, d, centred, &mut totals);
-                if self.sum_time {
-                    add::<V, H>(d, over_time);
-                } else {
-                    gradient.copy_from_slice(d);
-                }
+                _ => plane.law.back_tile(&p, back, None),
+            }
+            add_sums::<V, H>(plane.sources, d, centred, &mut totals);
+            if each_step {
+                self.sums[t].iter_mut().zip(&totals).for_each(|(sum, total)| add_lanes::<V, H>(total, sum));
+                totals = [[V::splat(0.0); H]; 1 + MAX_SOURCES];
             }
             if self.sum_time {
-                self.gradient.at(0)[tile.clone()].copy_from_slice(over_time);
+                add::<V, H>(d, over_time);
+            } else {
+                gradient.copy_from_slice(d);
             }
-            for (sum, total) in self.sums.iter_mut().zip(totals) {
-                let mut lanes = [0.0; LANES];
-                (0..H).for_each(|h| total[h].store(&mut lanes[h * V::WIDTH..]));
-                sum.iter_mut().zip(lanes).for_each(|(sum, lane)| *sum += f64::from(lane));
-            }
+        }
+        Plane::<L>::end(states, &mut self.carried, tile);
+        if self.sum_time {
+            self.gradient.at(0)[tile.clone()].copy_from_slice(over_time);
+        }
+        if !each_step {
+            self.sums[0].iter_mut().zip(&totals).for_each(|(sum, total)| add_lanes::<V, H>(total, sum));
         }
     }
 }
 
-/// Adds Σ ∂u[t]·m[t−1] over a tile, from ∂u[t] and u[t−1].
+/// Adds the lanes of a tile's totals to sums.
 #[inline(always)]
-fn add_decay<V: Lanes, const H: usize>(layer: &LifLayer<'_>, d: &[Block], u: &[Block], sums: &mut DecaySums) {
-    let (lif, hard) = (layer.lif, layer.lif.reset.is_hard());
-    let constants = (V::splat(1.0), V::splat(lif.amount()));
-    let mut total = [V::splat(0.0); H];
-    for (d, u) in d.iter().zip(u) {
-        for (h, from) in (0..H).map(|h| (h, h * V::WIDTH)) {
-            let u = V::load(&u.0[from..]);
-            let m = after_reset(hard, u, output(lif, layer.activation, u), constants);
-            total[h] = total[h] + V::load(&d.0[from..]) * m;
-        }
-    }
+fn add_lanes<V: Lanes, const H: usize>(total: &[V; H], sums: &mut [f64; LANES]) {
     let mut lanes = [0.0; LANES];
     (0..H).for_each(|h| total[h].store(&mut lanes[h * V::WIDTH..]));
     sums.iter_mut().zip(lanes).for_each(|(sum, lane)| *sum += f64::from(lane));
@@ -368,52 +435,6 @@ fn add_sums<V: Lanes, const H: usize>(
                     product[h] = product[h] + V::load(&d.0[from..]) * V::load(&y.0[from..]);
                 }
             }
-        }
-    }
-}
-
-/// Turns u of a tile into ∂L/∂u, and a = ∂L/∂m[t] into ∂L/∂m[t−1].
-#[inline(always)]
-fn membrane_gradients<V: Lanes, const H: usize>(
-    layer: &LifLayer<'_>,
-    e: &[Block],
-    u: &mut [Block],
-    a: &mut [Block],
-) {
-    let lif = layer.lif;
-    // The common cases are passed as constants, so that each is compiled to a loop without branches.
-    match (layer.activation, lif.reset) {
-        (Activation::Spike, Reset::Hard) => {
-            gradient_tile::<V, H>(lif, Activation::Spike, Reset::Hard, e, u, a)
-        }
-        (Activation::Spike, Reset::HardDetached) => {
-            gradient_tile::<V, H>(lif, Activation::Spike, Reset::HardDetached, e, u, a)
-        }
-        (Activation::Spike, Reset::Soft) => {
-            gradient_tile::<V, H>(lif, Activation::Spike, Reset::Soft, e, u, a)
-        }
-        (Activation::Spike, Reset::SoftDetached) => {
-            gradient_tile::<V, H>(lif, Activation::Spike, Reset::SoftDetached, e, u, a)
-        }
-        (activation, reset) => gradient_tile::<V, H>(lif, activation, reset, e, u, a),
-    }
-}
-
-#[inline(always)]
-fn gradient_tile<V: Lanes, const H: usize>(
-    lif: &LifConfig,
-    activation: Activation,
-    reset: Reset,
-    e: &[Block],
-    u: &mut [Block],
-    a: &mut [Block],
-) {
-    for ((e, u), a) in e.iter().zip(u).zip(a) {
-        for from in (0..H).map(|h| h * V::WIDTH) {
-            let (e, u, a) = (&e.0[from..], &mut u.0[from..], &mut a.0[from..]);
-            let d = membrane_gradient::<V>(lif, activation, reset, V::load(e), V::load(a), V::load(u));
-            d.store(u);
-            (V::splat(lif.decay) * d).store(a);
         }
     }
 }

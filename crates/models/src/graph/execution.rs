@@ -46,6 +46,20 @@ pub struct Context {
     pub smooth: bool,
     /// SIMD level of the kernels.
     pub level: Level,
+    /// The key of random ops, such as dropout.
+    pub draw: Draw,
+}
+
+/// The key that random ops, such as dropout, draw from: the place of a training pass in its run, so that the pass draws
+/// the same numbers again when the run is resumed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Draw {
+    /// The run's seed.
+    pub seed: u64,
+    /// Steps of the optimiser that were taken before.
+    pub step: u64,
+    /// Training passes of the same step that were run before.
+    pub pass: u64,
 }
 
 impl Execution {

@@ -27,7 +27,7 @@ pub(crate) use builder::{Planned, Purpose, build};
 pub(crate) use text::parse;
 
 pub use builder::Builder;
-pub use execution::{Context, Execution, Gradients};
+pub use execution::{Context, Draw, Execution, Gradients};
 pub use op::{Component, GradientUse, NeuronsPart, NormPart, Op, OpBytes, ProductPart, Read};
 pub use saving::{Memory, Saved};
 pub use settings::{Setting, Settings};

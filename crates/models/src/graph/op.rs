@@ -203,6 +203,8 @@ pub struct ProductPart<'a> {
     pub config: ConvConfig,
     /// Whether it is a linear layer.
     pub is_linear: bool,
+    /// Whether it reads the input of the step before: nothing at the first step.
+    pub is_delayed: bool,
     /// The place of its weight.
     pub weight: Range<usize>,
     /// Learned numbers, with those of its bias and its norm.

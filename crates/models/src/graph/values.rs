@@ -1,7 +1,7 @@
 //! Activations that ops hand on: bits or floats, each under a number.
 
 use spikegrad_tensor::memory::NoMemory;
-use spikegrad_tensor::{Dims, Spikes, Tensor};
+use spikegrad_tensor::{Dims, LANES, Spikes, Tensor};
 
 /// The number of a value of a net; value 0 is the input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,6 +45,21 @@ impl Value {
             Value::Taken => 0,
             Value::Spikes(spikes) => spikes.bytes(),
             Value::Dense(dense) => dense.bytes(),
+        }
+    }
+
+    /// Returns sixteen neighbouring channels of a pixel, the block at a place, as numbers.
+    ///
+    /// # Panics
+    /// The value is taken out, or has no such block.
+    pub fn lanes(&self, at: usize) -> [f32; LANES] {
+        match self {
+            Value::Spikes(spikes) => {
+                let word = spikes.words()[at];
+                std::array::from_fn(|lane| f32::from(word >> lane & 1))
+            }
+            Value::Dense(dense) => dense.blocks()[at].0,
+            Value::Taken => unreachable!("an op does not read what it writes"),
         }
     }
 

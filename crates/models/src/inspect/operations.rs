@@ -103,7 +103,11 @@ impl Net {
         let taps = Taps::new(input, config);
         let weights = &self.run.params.weights[part.weight.clone()];
         let connected = connected(weights, input.c, config);
-        let active = self.active(part.input, images);
+        let mut active = self.active(part.input, images);
+        if part.is_delayed {
+            active.rotate_right(1);
+            active[0].fill(0);
+        }
         let everything = vec![1; input.c * input.pixels()];
         LayerOperations {
             layer: self.weight_name(part.weight.start),

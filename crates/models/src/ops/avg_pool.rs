@@ -1,17 +1,23 @@
-//! Average pooling over squares or the whole image: y = Σ x / (kh·kw).
+//! Average pooling over squares, over the whole image, or to an image of a size: y = Σ x / (numbers of the window).
 
 use super::window::Window;
-use crate::graph::{Builder, Execution, Node, Op, OpBytes, OpSpec, Output, Read, Settings, Value, ValueId};
+use crate::config::{MOST_SIDE, check_most};
+use crate::graph::{
+    Builder, Execution, Node, Op, OpBytes, OpSpec, Output, Read, Setting, Settings, Value, ValueId,
+};
 use spikegrad_bptt::ConfigError;
 use spikegrad_tensor::Tensor;
 use spikegrad_tensor::memory::NoMemory;
 use spikegrad_tensor::pool;
 
-/// Means over windows that do not overlap; rows and columns left over are dropped.
+/// Means over windows that do not overlap, rows and columns left over being dropped; or over as many as make an image of
+/// a size, as PyTorch's `AdaptiveAvgPool2d`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AvgPool {
-    /// The window.
+    /// The window, where the size of the output is not given.
     pub window: Window,
+    /// Rows and columns of the output, where these are given instead of a window.
+    output: Option<(usize, usize)>,
 }
 
 impl AvgPool {
@@ -20,16 +26,25 @@ impl AvgPool {
 
     /// Means over squares.
     pub fn square(side: usize) -> Self {
-        Self { window: Window::Square(side) }
+        Self { window: Window::Square(side), output: None }
     }
 
     /// Means over the whole image.
     pub fn global() -> Self {
-        Self { window: Window::Global }
+        Self { window: Window::Global, output: None }
+    }
+
+    /// Means over windows that make an image of `rows`×`columns`: window i of o along a side of s pixels reaches from
+    /// ⌊i·s/o⌋ to ⌈(i + 1)·s/o⌉.
+    pub fn adaptive(rows: usize, columns: usize) -> Self {
+        Self { window: Window::Global, output: Some((rows, columns)) }
     }
 
     pub(super) fn read(settings: &mut Settings) -> Result<Self, ConfigError> {
-        Ok(Self { window: Window::read(settings)? })
+        if let Some(rows) = settings.take_as("rows")? {
+            return Ok(Self::adaptive(rows, settings.need("columns")?));
+        }
+        Ok(Self { window: Window::read(settings)?, output: None })
     }
 }
 
@@ -39,13 +54,30 @@ impl OpSpec for AvgPool {
     }
 
     fn settings(&self) -> Settings {
-        self.window.settings()
+        match self.output {
+            Some((rows, columns)) => {
+                Settings::from([("rows", Setting::number(rows)), ("columns", Setting::number(columns))])
+            }
+            None => self.window.settings(),
+        }
     }
 
     fn plan(&self, node: Node<'_>, builder: &mut Builder<'_>) -> Result<Output, ConfigError> {
         let from = builder.value(node.only_input()?)?;
         let input = builder.dims(from);
-        let pool = pool::AvgPool::plan(input, self.window.sides(input)).map_err(|error| node.error(error))?;
+        let pool = match self.output {
+            Some((rows, columns)) => {
+                for (what, side) in [("rows", rows), ("columns", columns)] {
+                    if side == 0 {
+                        return Err(node.error(format!("{what} is 0, must be at least 1")));
+                    }
+                    check_most(&format!("layer {:?}: {what}", node.name), side, MOST_SIDE)?;
+                }
+                pool::AvgPool::adaptive(input, (rows, columns))
+            }
+            None => pool::AvgPool::plan(input, self.window.sides(input)),
+        };
+        let pool = pool.map_err(|error| node.error(error))?;
         let to = builder.dense(pool.output())?;
         let unpacked = builder.unpacked(from)?;
         let is_copy = pool.output() == input;

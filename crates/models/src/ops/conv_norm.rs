@@ -127,6 +127,7 @@ impl ConvNorm {
             dims: self.conv.input(),
             config: self.conv.config(),
             is_linear: false,
+            is_delayed: false,
             weight: self.weight.clone(),
             parameters: self.weight.len() + bias + norm.as_ref().map_or(0, |norm| 2 * norm.gamma.len()),
             macs: self.conv.macs(),

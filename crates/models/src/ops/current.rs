@@ -5,7 +5,7 @@ use super::linear::Matrix;
 use crate::graph::{Component, Execution, GradientUse, OpBytes, Read, Saved, Value, ValueId, Values};
 use spikegrad_bptt::lif::Source;
 use spikegrad_tensor::memory::NoMemory;
-use spikegrad_tensor::{Dims, Tensor, Workspace};
+use spikegrad_tensor::{Dims, LANES, Tensor, Workspace};
 
 /// A summand of the input current, computed by the op that reads it, so that it is never written out as it is summed.
 #[derive(Debug)]
@@ -160,7 +160,9 @@ impl Current {
 }
 
 /// A current that is a tensor as it stands: the affine map (y − 0)·1 + 0.
-fn plain<'a>(y: &'a Tensor, ones: &'a [f32]) -> Source<'a> {
+pub(super) fn plain<'a>(y: &'a Tensor, ones: &'a [f32]) -> Source<'a> {
     let (scale, zeros) = ones.split_at(ones.len() / 2);
+    let lanes = y.dims().blocks() * LANES;
+    let (scale, zeros) = (&scale[..lanes], &zeros[..lanes]);
     Source::Affine { y, mean: zeros, scale, shift: zeros }
 }

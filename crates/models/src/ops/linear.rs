@@ -22,10 +22,11 @@ use std::ops::Range;
 /// | parameter | shape |
 /// |---|---|
 /// | `NAME.weight` | outputs × inputs |
-/// | `NAME.bias` | outputs |
+/// | `NAME.bias` | outputs, unless the bias is left out |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Linear {
     outputs: usize,
+    bias: bool,
 }
 
 impl Linear {
@@ -34,11 +35,17 @@ impl Linear {
 
     /// A layer of so many outputs.
     pub fn new(outputs: usize) -> Self {
-        Self { outputs }
+        Self { outputs, bias: true }
+    }
+
+    /// Leaves the bias out.
+    pub fn without_bias(self) -> Self {
+        Self { bias: false, ..self }
     }
 
     pub(super) fn read(settings: &mut Settings) -> Result<Self, ConfigError> {
-        Ok(Self { outputs: settings.need("outputs")? })
+        let (outputs, bias) = (settings.need("outputs")?, settings.take_as("bias")?.unwrap_or(true));
+        Ok(Self { outputs, bias })
     }
 }
 
@@ -48,7 +55,11 @@ impl OpSpec for Linear {
     }
 
     fn settings(&self) -> Settings {
-        Settings::from([("outputs", Setting::number(self.outputs))])
+        let mut settings = Settings::from([("outputs", Setting::number(self.outputs))]);
+        if !self.bias {
+            settings.push("bias", Setting::Bool(false));
+        }
+        settings
     }
 
     fn plan(&self, node: Node<'_>, builder: &mut Builder<'_>) -> Result<Output, ConfigError> {
@@ -63,13 +74,12 @@ impl OpSpec for Linear {
         }
         let input = builder.dims(from);
         builder.check_work(name, input.c, Dims { c: outputs, ..input }, 1)?;
-        let linear = Matrix {
-            from,
-            input,
-            weight: builder.parameter(format!("{name}.weight"), vec![outputs, input.c], Role::Weight)?,
-            bias: builder.parameter(format!("{name}.bias"), vec![outputs], Role::Bias)?,
-            unpacked: builder.unpacked(from)?,
+        let weight = builder.parameter(format!("{name}.weight"), vec![outputs, input.c], Role::Weight)?;
+        let bias = match self.bias {
+            true => builder.parameter(format!("{name}.bias"), vec![outputs], Role::Bias)?,
+            false => weight.end..weight.end,
         };
+        let linear = Matrix { from, input, weight, bias, unpacked: builder.unpacked(from)? };
         let y = Tensor::planned(linear.output());
         Ok(Output::fused(Current::Linear { linear, y }))
     }
@@ -93,6 +103,7 @@ pub(crate) struct Matrix {
     /// The size of what it reads.
     pub input: Dims,
     pub weight: Range<usize>,
+    /// Empty where there is no bias.
     pub bias: Range<usize>,
     /// Spikes written out as floats for the matrix product.
     pub unpacked: Tensor,
@@ -105,7 +116,7 @@ impl Matrix {
 
     /// The size of the output.
     pub(crate) fn output(&self) -> Dims {
-        Dims { c: self.bias.len(), ..self.input }
+        Dims { c: self.weight.len() / self.input.c, ..self.input }
     }
 
     /// y = x·Wᵀ + b.
@@ -130,8 +141,9 @@ impl Matrix {
         ProductPart {
             input: self.from,
             dims: self.input,
-            config: ConvConfig { out_channels: self.bias.len(), kernel: 1, stride: 1, padding: 0 },
+            config: ConvConfig { out_channels: self.output().c, kernel: 1, stride: 1, padding: 0 },
             is_linear: true,
+            is_delayed: false,
             weight: self.weight.clone(),
             parameters: self.weight.len() + self.bias.len(),
             macs: self.weight.len() as u64,

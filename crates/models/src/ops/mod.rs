@@ -5,12 +5,17 @@
 //! | [`Conv`] | an image | a current: convolution, with batch norm or without |
 //! | [`Linear`] | a vector; an image is flattened first | a current |
 //! | [`Neurons`] | one or two currents or values | spikes |
+//! | [`Recurrent`] | a current | spikes, which come back at the next step |
 //! | [`Elementwise`] | a value | a function of one's own of every number |
 //! | [`UserNeurons`] | a current or a value | what a neuron model of one's own puts out |
 //! | [`Add`] | two currents or values | their sum |
+//! | [`And`], [`Iand`] | two values | their product, or that of the second with what the first is not; of spikes, spikes |
 //! | [`AvgPool`] | an image | means over windows |
 //! | [`MaxPool`] | an image | the largest of each window; of spikes, spikes |
 //! | [`Flatten`] | an image | a vector |
+//! | [`Dropout`] | a value | in training, some of its numbers, the same at every step |
+//! | [`Upsample`] | an image | each pixel as a square; of spikes, spikes |
+//! | [`Vote`] | a vector or an image | means over groups of channels |
 //!
 //! A current that one layer of neurons reads is never written out: the neurons' kernel computes it where it needs it.
 //! Everything else that reads a current gets it as a value.
@@ -19,13 +24,20 @@ mod avg_pool;
 mod conv;
 mod conv_norm;
 mod current;
+mod dropout;
 mod elementwise;
 mod flatten;
+mod gate;
 mod linear;
 mod max_pool;
+mod neuron_parameters;
+mod neuron_settings;
 mod neurons;
 mod params;
+mod recurrent;
+mod upsample;
 mod user_neurons;
+mod vote;
 mod window;
 
 use crate::graph::{Builder, OpSpec, Setting, Settings, ValueId};
@@ -36,13 +48,18 @@ use std::sync::Arc;
 pub use avg_pool::AvgPool;
 pub use conv::Conv;
 pub(crate) use current::Current;
+pub use dropout::Dropout;
 pub use elementwise::Elementwise;
 pub use flatten::Flatten;
+pub use gate::{And, Iand};
 pub use linear::Linear;
 pub use max_pool::MaxPool;
+pub(crate) use neuron_settings::{neuron_settings, read_neuron};
 pub use neurons::{Add, Neurons};
-pub(crate) use neurons::{neuron_settings, read_neuron};
+pub use recurrent::Recurrent;
+pub use upsample::Upsample;
 pub use user_neurons::{Gradients as NeuronGradients, NeuronModel, Step, UserNeurons};
+pub use vote::Vote;
 pub use window::Window;
 
 /// A current that its reader computes itself.
@@ -90,10 +107,16 @@ impl Default for Kinds {
             .with(Conv::KIND, Conv::read)
             .with(Linear::KIND, Linear::read)
             .with(Neurons::KIND, Neurons::read)
+            .with(Recurrent::KIND, Recurrent::read)
             .with(Add::KIND, Add::read)
+            .with(And::KIND, And::read)
+            .with(Iand::KIND, Iand::read)
             .with(AvgPool::KIND, AvgPool::read)
             .with(MaxPool::KIND, MaxPool::read)
             .with(Flatten::KIND, Flatten::read)
+            .with(Dropout::KIND, Dropout::read)
+            .with(Upsample::KIND, Upsample::read)
+            .with(Vote::KIND, Vote::read)
     }
 }
 

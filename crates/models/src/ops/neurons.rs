@@ -1,15 +1,17 @@
 //! A layer of neurons on the sum of one or two currents, unrolled over all time steps.
 
 use super::current::Current;
+use super::neuron_parameters::NeuronParameters;
+use super::neuron_settings::{neuron_settings, read_neuron};
 use crate::graph::{
     Builder, Component, Execution, NeuronsPart, Node, Op, OpBytes, OpSpec, Output as Planned, Read, Saved,
     Setting, Settings, Value, ValueId, Values,
 };
-use crate::params::Role;
-use spikegrad_bptt::lif::{DecaySums, LifLayer, MAX_SOURCES, Output, PlaneSums, Source};
-use spikegrad_bptt::{Activation, ConfigError, LifConfig, Surrogate};
+use spikegrad_bptt::lif::{BackwardPass, LifLayer, MAX_SOURCES, MOST_STATES, Output, PlaneSums, Source};
+use spikegrad_bptt::{Activation, ConfigError, LifConfig};
 use spikegrad_tensor::memory::{NoMemory, try_vec};
-use spikegrad_tensor::{Dims, LANES, Workers, Workspace};
+use spikegrad_tensor::{Dims, LANES, Tensor, Workers, Workspace};
+use std::mem::swap;
 
 /// Neurons on the sum of one or two currents; without a neuron of its own, the layer has that of the net.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -121,59 +123,16 @@ fn layer(
     let image = currents[0].dims(builder.values());
     let dims = Dims { n: builder.images(builder.steps())?, ..image };
     let to = match activation {
-        Activation::Spike => builder.spikes(dims)?,
-        Activation::Smooth | Activation::Relu | Activation::Identity => builder.dense(dims)?,
+        Activation::Spike if lif.fires() => builder.spikes(dims)?,
+        _ => builder.dense(dims)?,
     };
     let steps = builder.steps();
     let mut layer = NeuronLayer::planned(name, (lif, activation), currents, (to, dims), steps);
-    if layer.lif.learn_decay && matches!(activation, Activation::Spike | Activation::Smooth) {
-        let w = builder.parameter(format!("{name}.w"), vec![1], Role::Neuron)?;
-        builder.begin_at(&w, (layer.lif.decay / (1.0 - layer.lif.decay)).ln());
-        layer.decay = Some(w.start);
+    if matches!(activation, Activation::Spike | Activation::Smooth) {
+        layer.parameters = NeuronParameters::planned(name, &layer.lif, dims, builder)?;
     }
     builder.push(layer)?;
     Ok(to)
-}
-
-/// Writes a neuron's settings.
-pub(crate) fn neuron_settings(lif: &LifConfig) -> Settings {
-    let mut settings = Settings::from([
-        ("decay", Setting::number(lif.decay)),
-        ("threshold", Setting::number(lif.threshold)),
-        ("reset", Setting::text(lif.reset)),
-        ("surrogate", Setting::text(lif.surrogate.name())),
-    ]);
-    if let Some(parameter) = lif.surrogate.parameter() {
-        settings.push("surrogate_parameter", Setting::number(parameter));
-    }
-    settings.push("delta", Setting::number(lif.delta));
-    if let Some(amount) = lif.reset_amount {
-        settings.push("reset_amount", Setting::number(amount));
-    }
-    if lif.amplitude != 1.0 {
-        settings.push("amplitude", Setting::number(lif.amplitude));
-    }
-    if lif.learn_decay {
-        settings.push("learn_decay", Setting::Bool(true));
-    }
-    settings
-}
-
-/// Reads a neuron's settings; what is not there is as the authors have it.
-pub(crate) fn read_neuron(settings: &mut Settings) -> Result<LifConfig, ConfigError> {
-    let mut lif = LifConfig::default();
-    lif.decay = settings.take_as("decay")?.unwrap_or(lif.decay);
-    lif.threshold = settings.take_as("threshold")?.unwrap_or(lif.threshold);
-    lif.reset = settings.take_as("reset")?.unwrap_or(lif.reset);
-    lif.delta = settings.take_as("delta")?.unwrap_or(lif.delta);
-    lif.reset_amount = settings.take_as("reset_amount")?;
-    lif.amplitude = settings.take_as("amplitude")?.unwrap_or(lif.amplitude);
-    lif.learn_decay = settings.take_as("learn_decay")?.unwrap_or(false);
-    let parameter = settings.take_as("surrogate_parameter")?;
-    if let Some(name) = settings.take_as::<String>("surrogate")? {
-        lif.surrogate = Surrogate::named(&name, parameter)?;
-    }
-    Ok(lif)
 }
 
 /// Currents, a neuron for each element of their sum, its outputs.
@@ -186,13 +145,12 @@ pub(crate) struct NeuronLayer {
     to: ValueId,
     /// The size of the output.
     dims: Dims,
-    /// The size of the membranes.
-    membranes: [Dims; 1],
+    /// The sizes of the states.
+    states: Vec<Dims>,
     steps: usize,
-    /// The place of w, where the decay σ(w) is learned.
-    decay: Option<usize>,
+    /// The neurons' own numbers, where the configuration's do not serve all of them.
+    parameters: Option<NeuronParameters>,
     sums: Vec<PlaneSums>,
-    decay_sums: Vec<DecaySums>,
     /// Sums over the batch, for each channel: Σ∂u, Σ∂u·(y − mean) of each source.
     totals: [Vec<f64>; 3],
 }
@@ -207,34 +165,17 @@ impl NeuronLayer {
         steps: usize,
     ) -> Self {
         let (sums, totals) = (Vec::new(), <[Vec<f64>; 3]>::default());
-        let membranes = [Dims { n: dims.n / steps, ..dims }];
-        let (name, decay, decay_sums) = (name.to_string(), None, Vec::new());
-        Self { name, lif, activation, currents, to, dims, membranes, steps, decay, sums, decay_sums, totals }
-    }
-
-    /// Takes the learned decay from its parameter: τ = σ(w).
-    fn read_decay(&mut self, run: &Execution) {
-        if let Some(w) = self.decay {
-            self.lif.decay = (1.0 / (1.0 + f64::from(-run.params.weights[w]).exp())) as f32;
-        }
-    }
-
-    /// ∂L/∂w += ∂L/∂τ·τ·(1 − τ), from the planes' sums.
-    fn backward_decay(&self, run: &mut Execution) {
-        if let Some(w) = self.decay {
-            let (tau, sum) = (f64::from(self.lif.decay), self.decay_sums.iter().flatten().sum::<f64>());
-            run.params.grads[w] += (sum * tau * (1.0 - tau)) as f32;
-        }
+        let states = match activation {
+            Activation::Spike | Activation::Smooth => vec![Dims { n: dims.n / steps, ..dims }; lif.states()],
+            Activation::Relu | Activation::Identity => Vec::new(),
+        };
+        let (name, parameters) = (name.to_string(), None);
+        Self { name, lif, activation, currents, to, dims, states, steps, parameters, sums, totals }
     }
 
     /// Planes of a time step.
     fn planes(&self) -> usize {
         self.dims.planes() / self.steps
-    }
-
-    /// Planes whose share of the decay's gradient is summed up.
-    fn decay_planes(&self) -> usize {
-        if self.decay.is_some() { self.planes() } else { 0 }
     }
 
     /// Adds the planes' sums up, image by image.
@@ -252,9 +193,10 @@ impl NeuronLayer {
     /// The kernel, its sources (a single one stands twice) and the workers.
     fn kernel<'a>(&'a self, run: &'a mut Execution) -> (LifLayer<'a>, [Source<'a>; 2], &'a mut Workers) {
         let Execution { values, ones, workers, context, .. } = run;
+        let parameters = self.parameters.as_ref().map_or(&[][..], NeuronParameters::rows);
         let Self { lif, activation, dims, steps, .. } = self;
-        let layer =
-            LifLayer { lif, activation: *activation, dims: *dims, steps: *steps, level: context.level };
+        let plain = LifLayer::plain(lif, *activation, *dims, *steps, context.level);
+        let layer = LifLayer { parameters, ..plain };
         let sources = [0, self.currents.len() - 1].map(|k| self.currents[k].source(values, ones));
         (layer, sources, workers)
     }
@@ -274,25 +216,30 @@ impl Op for NeuronLayer {
     }
 
     fn has_weights(&self) -> bool {
-        self.decay.is_some() || self.currents.iter().any(Current::has_weights)
+        self.parameters.as_ref().is_some_and(NeuronParameters::is_learned)
+            || self.currents.iter().any(Current::has_weights)
     }
 
     fn forward(&mut self, run: &mut Execution) {
-        self.read_decay(run);
+        if let Some(parameters) = &mut self.parameters {
+            parameters.read(&run.params.weights);
+        }
         self.currents.iter_mut().for_each(|current| current.forward(run));
         let mut out = run.values.take(self.to);
-        let mut membranes = run.carried(self.to).and_then(|carried| carried.first_mut()).map(std::mem::take);
+        let mut states: [Tensor; MOST_STATES] = Default::default();
+        let carried = run.carried(self.to).unwrap_or_default();
+        let held = carried.len();
+        states.iter_mut().zip(carried).for_each(|(state, carried)| swap(state, carried));
         let (layer, sources, workers) = self.kernel(run);
         let output = match &mut out {
             Value::Spikes(spikes) => Output::Spikes(spikes),
             Value::Dense(dense) => Output::Dense(dense),
             Value::Taken => unreachable!("one op writes a value"),
         };
-        layer.forward_from(membranes.as_mut(), &sources[..self.currents.len()], output, workers);
+        layer.forward_from(&mut states[..held], &sources[..self.currents.len()], output, workers);
         run.values.put(self.to, out);
-        if let (Some(membranes), Some(carried)) = (membranes, run.carried(self.to)) {
-            carried[0] = membranes;
-        }
+        let carried = run.carried(self.to).unwrap_or_default();
+        states.iter_mut().zip(carried).for_each(|(state, carried)| swap(state, carried));
         self.currents.iter_mut().for_each(|current| current.give_back(run));
     }
 
@@ -300,17 +247,20 @@ impl Op for NeuronLayer {
         self.currents.iter_mut().for_each(|current| current.restore(run));
         let mut du = run.gradients.take(self.to);
         let mut sums = std::mem::take(&mut self.sums);
-        let mut decay_sums = std::mem::take(&mut self.decay_sums);
+        let mut products = self.parameters.as_mut().map(NeuronParameters::take_sums).unwrap_or_default();
         let recorder = run.recorder.clone().filter(|_| self.activation != Activation::Identity);
         let listener = recorder.as_deref().map(|recorder| (recorder, self.to.index()));
         let (layer, sources, workers) = self.kernel(run);
         let sources = &sources[..self.currents.len()];
-        layer.backward_learned(sources, &mut du, (&mut sums, &mut decay_sums), workers, listener);
+        let pass = BackwardPass::new(&mut du, &mut sums);
+        layer.backward(sources, BackwardPass { parameters: &mut products, listener, ..pass }, workers);
         if layer.is_static(sources) {
             du.resize(Dims { n: self.dims.n / self.steps, ..self.dims });
         }
-        (self.sums, self.decay_sums) = (sums, decay_sums);
-        self.backward_decay(run);
+        self.sums = sums;
+        if let Some(parameters) = &mut self.parameters {
+            parameters.backward(products, &mut run.params);
+        }
         self.total();
         for (k, current) in self.currents.iter_mut().enumerate() {
             current.backward_beside(&du, (&self.totals[0], &self.totals[1 + k]), run);
@@ -324,7 +274,9 @@ impl Op for NeuronLayer {
 
     fn allocate(&mut self) -> Result<(), NoMemory> {
         self.sums = try_vec(self.planes(), PlaneSums::default())?;
-        self.decay_sums = try_vec(self.decay_planes(), DecaySums::default())?;
+        if let Some(parameters) = &mut self.parameters {
+            parameters.allocate()?;
+        }
         for total in &mut self.totals {
             *total = try_vec(self.dims.blocks() * LANES, 0.0)?;
         }
@@ -333,8 +285,9 @@ impl Op for NeuronLayer {
 
     fn bytes(&self) -> OpBytes {
         let totals = 3 * self.dims.blocks() * LANES * size_of::<f64>();
-        let decay = self.decay_planes() * size_of::<DecaySums>();
-        let own = OpBytes { saved: 0, workspace: self.planes() * size_of::<PlaneSums>() + decay + totals };
+        let parameters = self.parameters.as_ref().map_or(0, NeuronParameters::bytes);
+        let workspace = self.planes() * size_of::<PlaneSums>() + parameters + totals;
+        let own = OpBytes { saved: 0, workspace };
         self.currents.iter().map(Current::bytes).fold(own, |sum, bytes| OpBytes {
             saved: sum.saved + bytes.saved,
             workspace: sum.workspace + bytes.workspace,
@@ -349,10 +302,7 @@ impl Op for NeuronLayer {
     }
 
     fn carries(&self) -> &[Dims] {
-        match self.activation {
-            Activation::Identity => &[],
-            _ => &self.membranes,
-        }
+        &self.states
     }
 
     fn saved(&mut self) -> Vec<&mut Saved> {
@@ -378,7 +328,7 @@ impl Op for NeuronLayer {
     }
 
     fn is_finite(&self, run: &Execution) -> bool {
-        let is_sum = self.activation == Activation::Identity;
-        self.currents.iter().all(Current::is_finite) && (!is_sum || run.is_finite(self.to))
+        let is_unbounded = self.activation == Activation::Identity || !self.lif.fires();
+        self.currents.iter().all(Current::is_finite) && (!is_unbounded || run.is_finite(self.to))
     }
 }

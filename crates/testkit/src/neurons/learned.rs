@@ -6,7 +6,9 @@
 //! | `threshold` | V_th = exp(v) | with [`Lif::learn_threshold`] |
 //! | `adaptation_decay`, `adaptation` | ρ = σ(·), β = exp(·) | with [`Lif::learn_kind`] |
 //! | `synapse` | α = σ(·) | with [`Lif::learn_kind`] |
-//! | `alpha`, `beta`, `gamma`, `tau`, `leak`, `reset`, `conduct` | σ(·), `conduct` one a step | with [`Lif::learn_kind`] |
+//! | `alpha`, `beta`, `gamma`, `leak`, `reset`, `conduct` | σ(·), `conduct` one a step | with [`Lif::learn_kind`] |
+//!
+//! A parameter has one value for the layer or one for each channel, `conduct` (channels ×) steps.
 
 use super::Numbers;
 use crate::lif::{InputScale, Learn, Lif, NeuronKind};
@@ -20,18 +22,24 @@ pub type Learned = BTreeMap<String, Vec<f64>>;
 pub struct Part {
     /// The last part of its name.
     pub name: &'static str,
-    /// How many numbers a layer of `channels` channels has of it; `conduct` has one a step.
+    /// Whether each channel has its own.
     pub learn: Learn,
 }
 
 impl Part {
-    /// The number of its values.
-    pub fn len(&self, channels: usize, steps: usize) -> usize {
+    /// Its shape in a layer.
+    pub fn shape(&self, channels: usize, steps: usize) -> Vec<usize> {
         match (self.name, self.learn) {
-            ("conduct", _) => steps,
-            (_, Learn::Channel) => channels,
-            _ => 1,
+            ("conduct", Learn::Channel) => vec![channels, steps],
+            ("conduct", _) => vec![steps],
+            (_, Learn::Channel) => vec![channels],
+            _ => vec![1],
         }
+    }
+
+    /// The index of a channel's first value, where a neuron has `count` of them.
+    fn first(&self, channel: usize, count: usize) -> usize {
+        if self.learn == Learn::Channel { channel * count } else { 0 }
     }
 
     /// Whether its number is an exponential rather than a logistic function of it.
@@ -57,7 +65,7 @@ impl Part {
     /// Where its numbers stand among a neuron's.
     pub fn place<'a>(&self, numbers: &'a mut Numbers) -> &'a mut [f64] {
         std::slice::from_mut(match self.name {
-            "w" | "tau" => &mut numbers.decay,
+            "w" => &mut numbers.decay,
             "threshold" => &mut numbers.threshold,
             "adaptation_decay" => &mut numbers.adaptation_decay,
             "adaptation" => &mut numbers.adaptation,
@@ -79,7 +87,7 @@ impl Lif {
             NeuronKind::Lif | NeuronKind::Integrator => &[],
             NeuronKind::Adaptive { .. } => &["adaptation_decay", "adaptation"],
             NeuronKind::Synaptic { .. } => &["synapse"],
-            NeuronKind::Gated(_) => &["alpha", "beta", "gamma", "tau", "leak", "reset", "conduct"],
+            NeuronKind::Gated(_) => &["alpha", "beta", "gamma", "leak", "reset", "conduct"],
         };
         let mut parts = vec![Part { name: "w", learn: self.learn_decay }];
         parts.push(Part { name: "threshold", learn: self.learn_threshold });
@@ -115,7 +123,7 @@ impl Lif {
         let mut numbers = self.numbers(steps);
         let begin = |part: Part| {
             let number = part.place(&mut numbers)[0];
-            (part.name.to_string(), vec![part.value(number); part.len(channels, steps)])
+            (part.name.to_string(), vec![part.value(number); part.shape(channels, steps).iter().product()])
         };
         self.parts().into_iter().map(begin).collect()
     }
@@ -126,7 +134,7 @@ impl Lif {
         for part in self.parts() {
             let values = &learned[part.name];
             let place = part.place(&mut numbers);
-            let first = if part.learn == Learn::Channel && part.name != "conduct" { channel } else { 0 };
+            let first = part.first(channel, place.len());
             place.iter_mut().zip(&values[first..]).for_each(|(number, &value)| *number = part.number(value));
         }
         if self.input_scale == InputScale::Leak {
@@ -149,7 +157,7 @@ impl Lif {
         for part in self.parts() {
             let (numbers, grads) = (part.place(numbers), part.place(grads));
             let sums = sums.entry(part.name.to_string()).or_default();
-            let first = if part.learn == Learn::Channel && part.name != "conduct" { channel } else { 0 };
+            let first = part.first(channel, numbers.len());
             for ((sum, number), grad) in sums[first..].iter_mut().zip(numbers).zip(grads) {
                 *sum += *grad * part.slope(*number);
             }

@@ -73,6 +73,18 @@ impl Tape {
         })
     }
 
+    /// Number `t` of each row of `a` (rows × columns, or one row).
+    fn column(&mut self, a: Var, t: usize) -> Var {
+        let columns = *self.shape(a).last().expect("a row");
+        let value: Vec<f64> = self.value(a).iter().skip(t).step_by(columns).copied().collect();
+        let total = self.value(a).len();
+        self.push(vec![value.len()], value, move |g| {
+            let mut grad = vec![0.0; total];
+            grad.iter_mut().skip(t).step_by(columns).zip(g).for_each(|(grad, g)| *grad = *g);
+            vec![(a, grad)]
+        })
+    }
+
     /// `factor · a`, with a variable of one number or one a channel.
     pub fn scale_by(&mut self, a: Var, factor: Var) -> Var {
         let shape = self.shape(a).to_vec();
@@ -142,7 +154,7 @@ impl Tape {
             NeuronKind::Synaptic { decay } => constants.push(("synapse", decay)),
             NeuronKind::Gated(g) => {
                 constants.extend([("alpha", g.alpha), ("beta", g.beta), ("gamma", g.gamma)]);
-                constants.extend([("leak", g.leak), ("reset", g.reset), ("tau", lif.decay)]);
+                constants.extend([("leak", g.leak), ("reset", g.reset)]);
             }
         }
         if let InputScale::Constant(scale) = lif.input_scale {
@@ -319,11 +331,10 @@ impl Tape {
 
     /// [D·M − ℓ + c·x] − [D·M·γ·p + q·p], where D·M is the decayed membrane.
     fn gated(&mut self, t: usize, numbers: &Numbers, carried: &Carried, x: Var) -> Var {
-        let steps = self.shape(numbers["conduct"])[0];
         let shape = self.shape(x).to_vec();
         let [alpha, beta, gamma, tau, leak, reset] =
-            ["alpha", "beta", "gamma", "tau", "leak", "reset"].map(|name| self.spread(numbers[name], &shape));
-        let conduct = self.step(numbers["conduct"], t, steps);
+            ["alpha", "beta", "gamma", "w", "leak", "reset"].map(|name| self.spread(numbers[name], &shape));
+        let conduct = self.column(numbers["conduct"], t);
         let conduct = self.spread(conduct, &shape);
         // The complements 1 − τ, 1 − α, 1 − γ, 1 − g.
         let [no_tau, no_alpha, no_gamma, no_conduct] =

@@ -1,7 +1,7 @@
 //! LIF neurons forward and backward, fused with the affine map of what feeds them.
 
 use super::{Maker, Pass, SAMPLES, Subject, Worst, fill, normal, plane, sparse};
-use spikegrad::bptt::lif::{LifLayer, Output, PlaneSums, Source};
+use spikegrad::bptt::lif::{BackwardPass, LifLayer, Output, PlaneSums, Source};
 use spikegrad::bptt::{Activation, LifConfig};
 use spikegrad::data::rng::Rng;
 use spikegrad::tensor::{Dims, LANES, Level, Spikes, Tensor, Workers};
@@ -42,7 +42,7 @@ impl Inputs {
         });
         let sources: Vec<Source<'_>> = sources.collect();
         let Self { lif, activation, level, dims, steps, .. } = self;
-        work(&LifLayer { lif, activation: *activation, dims: *dims, steps: *steps, level: *level }, &sources)
+        work(&LifLayer::plain(lif, *activation, *dims, *steps, *level), &sources)
     }
 }
 
@@ -168,7 +168,7 @@ impl Subject for NeuronSubject {
         inputs.with(|unit, sources| match (pass, unit.activation) {
             (0, Activation::Spike) => unit.forward(sources, Output::Spikes(spikes), workers),
             (0, _) => unit.forward(sources, Output::Dense(dense), workers),
-            _ => unit.backward(sources, du, sums, workers),
+            _ => unit.backward(sources, BackwardPass::new(du, sums), workers),
         });
     }
 
