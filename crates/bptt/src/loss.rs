@@ -64,6 +64,7 @@ impl fmt::Debug for dyn UserLoss {
 
 /// The kind of loss.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum LossKind {
     /// Cross-entropy of the logits' mean over time.
     CrossEntropy,
@@ -76,6 +77,25 @@ pub enum LossKind {
     },
     /// A user's own.
     Custom(Arc<dyn UserLoss>),
+}
+
+impl LossKind {
+    /// Returns the name, as flags and files spell it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::CrossEntropy => "ce",
+            Self::Tet { .. } => "tet",
+            Self::Custom(_) => "custom",
+        }
+    }
+
+    /// Returns the numbers of the loss, in the order of its fields.
+    pub fn numbers(&self) -> Vec<f32> {
+        match *self {
+            Self::Tet { lambda, phi } => vec![lambda, phi],
+            Self::CrossEntropy | Self::Custom(_) => Vec::new(),
+        }
+    }
 }
 
 /// Losses of one's own are equal if they are the same object.

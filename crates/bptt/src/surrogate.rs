@@ -42,6 +42,7 @@ pub trait UserSurrogate: Send + Sync {
 /// A base surrogate with its parameter.
 #[doc(alias = "eq-surrogate")]
 #[derive(Clone)]
+#[non_exhaustive]
 pub enum Surrogate {
     /// The derivative is 1 inside the open window and 0 outside: the straight-through estimator.
     Rectangle {

@@ -7,7 +7,7 @@ use spikegrad_bptt::lif::{BackwardPass, LifLayer, Output, PlaneSums, Source};
 use spikegrad_bptt::{Activation, LifConfig, Reset, Surrogate, UserSurrogate};
 use spikegrad_tensor::{Dims, LANES, Level, Spikes, Tensor, Workers};
 use spikegrad_testkit::check::{Tolerance, assert_agree, assert_close, largest, narrow, widen};
-use spikegrad_testkit::lif::{Lif, SpikeMode, sgs, sign};
+use spikegrad_testkit::lif::{Activation as Mode, Lif, sgs, sign};
 use spikegrad_testkit::rng::Rng;
 use spikegrad_testkit::tape::Tape;
 use std::sync::Arc;
@@ -116,8 +116,8 @@ fn cases(first: u64) -> impl Iterator<Item = (LifConfig, Lif, NeuronCase, String
 #[test]
 fn recurrences_match_at_every_level() {
     for (lif, reference, case, what) in cases(1) {
-        let trace = reference.forward(&case.current(), case.steps, SpikeMode::Step);
-        let grads = reference.backward(&trace, &widen(&case.e), case.steps, SpikeMode::Step);
+        let trace = reference.forward(&case.current(), case.steps, Mode::Spike);
+        let grads = reference.backward(&trace, &widen(&case.e), case.steps, Mode::Spike);
         for level in Level::available() {
             let got = run(&case, &lif, Activation::Spike, level, &mut Workers::new());
             check(&format!("{what} {level}"), &case, &got, &trace.o, &grads.x, Activation::Spike);
@@ -126,7 +126,7 @@ fn recurrences_match_at_every_level() {
 }
 
 /// The tape's outputs and its gradient at the currents.
-fn on_tape(case: &NeuronCase, reference: Lif, mode: SpikeMode) -> (Vec<f64>, Vec<f64>) {
+fn on_tape(case: &NeuronCase, reference: Lif, mode: Mode) -> (Vec<f64>, Vec<f64>) {
     let mut tape = Tape::new();
     let x = tape.leaf(&[case.dims.n, case.dims.len() / case.dims.n], case.current());
     let vars = tape.lif(x, case.steps, reference, mode);
@@ -137,9 +137,7 @@ fn on_tape(case: &NeuronCase, reference: Lif, mode: SpikeMode) -> (Vec<f64>, Vec
 #[test]
 fn spikes_and_smooth_twins_match_the_tape() {
     for (lif, reference, case, what) in cases(5001) {
-        for (activation, mode) in
-            [(Activation::Spike, SpikeMode::Step), (Activation::Smooth, SpikeMode::Smooth)]
-        {
+        for (activation, mode) in [(Activation::Spike, Mode::Spike), (Activation::Smooth, Mode::Smooth)] {
             let (output, dx) = on_tape(&case, reference, mode);
             for level in Level::available() {
                 let got = run(&case, &lif, activation, level, &mut Workers::new());
@@ -167,7 +165,7 @@ fn relu_is_the_identity_above_zero() {
 
 /// The rule with e alone scaled, the reset's gradient passing unscaled: what must *not* be computed.
 fn backward_of_e_alone(lif: &Lif, case: &NeuronCase) -> Vec<f64> {
-    let trace = lif.forward(&case.current(), case.steps, SpikeMode::Step);
+    let trace = lif.forward(&case.current(), case.steps, Mode::Spike);
     let (e, len) = (widen(&case.e), case.dims.len() / case.steps);
     let mut dx = vec![0.0; e.len()];
     for i in 0..len {
@@ -193,7 +191,7 @@ fn the_total_gradient_is_scaled_not_e_alone() {
         let lif = LifConfig::default().reset(reset).surrogate(surrogate).delta(0.3);
         let reference = reference(&lif);
         let case = NeuronCase::new(78, 4, &reference, 3);
-        let (_, right) = on_tape(&case, reference, SpikeMode::Step);
+        let (_, right) = on_tape(&case, reference, Mode::Spike);
         let wrong = backward_of_e_alone(&reference, &case);
         let bound = Tolerance::Forward.bound(0, 0.0, largest(&right));
         let apart = |i: &usize| (right[*i] - wrong[*i]).abs() > 100.0 * bound;

@@ -146,7 +146,7 @@ fn case(trainer: &Trainer, train: &TrainConfig, net: &NetConfig) -> Case {
         let images: Vec<f32> = (0..count).map(|_| number(rng.normal())).collect();
         let labels: Vec<u32> = (0..train.batch).map(|_| rng.below(SHAPE.classes) as u32).collect();
         let reference = reference(net, &values, &images, &labels);
-        let margin = margin(net, train.net.smooth, &reference);
+        let margin = margin(net, &reference);
         if best.as_ref().is_none_or(|best| margin > best.margin) {
             best = Some(Case { images, labels, reference, margin });
         }
@@ -158,16 +158,13 @@ fn case(trainer: &Trainer, train: &TrainConfig, net: &NetConfig) -> Case {
 }
 
 /// The least distance of a membrane to the threshold or a kink of the surrogate.
-fn margin(net: &NetConfig, smooth: bool, reference: &StepResult) -> f64 {
-    let mut points = if net.ann { vec![-net.lif.threshold] } else { net.lif.surrogate.kinks() };
-    if !smooth && !net.ann {
+fn margin(net: &NetConfig, reference: &StepResult) -> f64 {
+    let mut points = if net.twin { Vec::new() } else { net.lif.surrogate.kinks() };
+    if !net.smooth || net.twin {
         points.push(0.0);
     }
-    let distance = |u: &f64| {
-        let d = u - net.lif.threshold;
-        points.iter().map(|p| (d - p).abs()).fold(f64::INFINITY, f64::min)
-    };
-    reference.membranes.values().flatten().map(distance).fold(f64::INFINITY, f64::min)
+    let distance = |d: &f64| points.iter().map(|p| (d - p).abs()).fold(f64::INFINITY, f64::min);
+    reference.distances.values().flatten().map(distance).fold(f64::INFINITY, f64::min)
 }
 
 /// The trainer's gradients by name.

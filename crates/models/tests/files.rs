@@ -56,16 +56,8 @@ fn names_and_shapes_are_pytorchs() {
 }
 
 fn reference(kind: NetKind) -> layout::NetConfig {
-    let kind = match kind {
-        NetKind::ResNet19 => layout::NetKind::ResNet19,
-        NetKind::LeNet => layout::NetKind::LeNet,
-        NetKind::Mlp => layout::NetKind::Mlp,
-        NetKind::VggSnn => layout::NetKind::VggSnn,
-        NetKind::VggSnnStride => layout::NetKind::VggSnnStride,
-        NetKind::EventNet => layout::NetKind::EventNet,
-        other => panic!("the reference has no {other}"),
-    };
-    layout::NetConfig { w: 19, classes: 5, ..layout::NetConfig::paper(kind, 17, 0.07, 2) }
+    let kind = kind.to_string().parse().expect("a net of the reference");
+    layout::NetConfig { width: 19, classes: 5, ..layout::NetConfig::paper(kind, 17, 0.07, 2) }
 }
 
 #[test]

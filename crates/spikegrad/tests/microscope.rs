@@ -4,7 +4,7 @@ use spikegrad::gradcheck::gradients;
 use spikegrad::microscope::{Instant, LayerView, Microscope, Neuron};
 use spikegrad::prelude::*;
 use spikegrad_testkit::check::{Tolerance, assert_close, narrow};
-use spikegrad_testkit::lif::{Lif, LifTrace, Reset as Reference, SpikeMode, sgs};
+use spikegrad_testkit::lif::{Activation, Lif, Reset as Reference, sgs};
 use spikegrad_testkit::rng::Rng;
 use spikegrad_testkit::surrogate::Surrogate as ReferenceSurrogate;
 use std::sync::Arc;
@@ -52,9 +52,9 @@ fn every_quantity_is_the_recurrences() {
     for level in Level::available() {
         for (reset, reference) in Reset::ALL.into_iter().zip(Reference::ALL) {
             let mut trainer = trainer(NetKind::LeNet, reset, level);
-            let surrogate = ReferenceSurrogate::Triangle { w: 1.0 };
+            let surrogate = ReferenceSurrogate::Triangle { window: 1.0 };
             let delta = f64::from(0.3f32);
-            let lif = Lif { decay: 0.5, threshold: 0.5, reset: reference, surrogate, delta };
+            let lif = Lif { decay: 0.5, threshold: 0.5, reset: reference, surrogate, delta, ..Lif::paper() };
             let mut spikes = 0.0;
             for layer in ["spike1", "spike2", "spike3"] {
                 let watched = all(&trainer, layer);
@@ -63,7 +63,7 @@ fn every_quantity_is_the_recurrences() {
                         series(&steps, of).into_iter().map(f64::from).collect()
                     };
                     let (x, o) = (wide(|t| t.x), wide(|t| t.o));
-                    let mut near = lif.forward(&x, STEPS, SpikeMode::Step);
+                    let mut near = lif.forward(&x, STEPS, Activation::Spike);
                     // Where rounding decides a spike, the kernels' own decides it here too.
                     if near.u.iter().any(|u| (u - 0.5).abs() < 1e-5) {
                         continue;
@@ -75,8 +75,8 @@ fn every_quantity_is_the_recurrences() {
                     assert_close(&format!("u, m {what}"), &um, &want, Tolerance::Forward);
                     assert_close(&format!("o {what}"), &series(&steps, |t| t.o), &near.o, Tolerance::Bits);
                     // Backward from the kernels' own membranes, so that only the backward is compared.
-                    near = LifTrace { u: wide(|t| t.u), o: o.clone(), m: wide(|t| t.m) };
-                    let want = lif.backward(&near, &wide(|t| t.e), STEPS, SpikeMode::Step);
+                    near = lif.observed(STEPS, [&x, &wide(|t| t.u), &o, &wide(|t| t.m)]);
+                    let want = lif.backward(&near, &wide(|t| t.e), STEPS, Activation::Spike);
                     let h: Vec<f64> = near.u.iter().map(|u| surrogate.derivative(u - 0.5)).collect();
                     let factor: Vec<f64> = (0..STEPS)
                         .map(|t| sgs(want.total[t].signum(), near.u[t], o[t], 1.0, delta).abs())

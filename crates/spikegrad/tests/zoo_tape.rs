@@ -4,9 +4,9 @@
 use spikegrad::models::{Input, Net, NetConfig, NetKind};
 use spikegrad::prelude::*;
 use spikegrad_testkit::check::{Tolerance, assert_close, narrow, widen};
-use spikegrad_testkit::lif::{self, SpikeMode};
+use spikegrad_testkit::lif;
 use spikegrad_testkit::rng::Rng;
-use spikegrad_testkit::surrogate;
+use spikegrad_testkit::surrogate::Surrogate as Surrogate64;
 use spikegrad_testkit::tape::{Grads, Tape, Var};
 use std::collections::BTreeMap;
 
@@ -51,7 +51,7 @@ impl Wide<'_> {
     }
 
     fn fire(&mut self, x: Var) -> Var {
-        let vars = self.tape.lif(x, self.steps, self.lif, SpikeMode::Step);
+        let vars = self.tape.lif(x, self.steps, self.lif, lif::Activation::Spike);
         for u in vars.u {
             let nearest = |margin: f64, u: &f64| margin.min((u - self.lif.threshold).abs());
             self.margin = self.tape.value(u).iter().fold(self.margin, nearest);
@@ -143,21 +143,14 @@ fn on_the_tape(
     (net, images): (&Net, &[f32]),
 ) -> (Vec<f64>, BTreeMap<String, Var>, Var, Grads, f64) {
     let steps = config.timesteps;
-    let reset = match config.lif.reset {
-        Reset::Hard => lif::Reset::Hard,
-        Reset::HardDetached => lif::Reset::HardDetached,
-        Reset::Soft => lif::Reset::Soft,
-        Reset::SoftDetached => lif::Reset::SoftDetached,
-    };
+    let reset = config.lif.reset.name().parse().unwrap();
     let lif = lif::Lif {
         decay: config.lif.decay.into(),
         threshold: config.lif.threshold.into(),
         reset,
-        surrogate: surrogate::Surrogate::ALL[spikegrad::bptt::surrogate::NAMES
-            .iter()
-            .position(|name| *name == config.lif.surrogate.name())
-            .unwrap()],
+        surrogate: Surrogate64::named(config.lif.surrogate.name(), None).unwrap(),
         delta: config.lif.delta.into(),
+        ..lif::Lif::paper()
     };
     let (tape, leaves, params) = (Tape::new(), BTreeMap::new(), net.params());
     let mut wide = Wide { tape, leaves, params, steps, lif, margin: f64::MAX };

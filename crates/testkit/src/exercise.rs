@@ -4,7 +4,7 @@
 //! mistakes that people make: if one of them gives the reader's numbers, all of them, the answer names it.
 
 use crate::conv::{Conv, conv_input_grad};
-use crate::lif::{Lif, Reset, SpikeMode, sgs as reference_sgs, sign};
+use crate::lif::{Activation, Lif, Reset, sgs as reference_sgs, sign};
 use crate::lipschitz::{gram_minus_identity, lipschitz_grad};
 use crate::norm::{Norm, norm_backward, norm_forward};
 use crate::rng::Rng;
@@ -108,10 +108,11 @@ pub fn lif_forward(f: impl Fn(&[f64], f64, f64) -> (Vec<f64>, Vec<f64>)) -> Resu
         decay: 0.5,
         threshold: 0.5,
         reset: Reset::Hard,
-        surrogate: Surrogate::Triangle { w: 1.0 },
+        surrogate: Surrogate::Triangle { window: 1.0 },
         delta: 0.0,
+        ..Lif::paper()
     };
-    let want = lif.forward(&X, X.len(), SpikeMode::Step);
+    let want = lif.forward(&X, X.len(), Activation::Spike);
     let with = |fires: &dyn Fn(f64) -> bool, after: &dyn Fn(f64, f64) -> f64, decay: f64| {
         let (mut us, mut os, mut m) = (Vec::new(), Vec::new(), 0.0);
         for x in X {
@@ -214,14 +215,15 @@ type Step<'a> = &'a dyn Fn(f64, f64, f64, f64) -> (f64, f64);
 /// The first wrong step, on the way back from the last.
 pub fn lif_backward(f: impl Fn(&[f64], &[f64], &[f64], f64, Spike) -> Vec<f64>) -> Result<(), Mistake> {
     const STEPS: usize = 6;
-    let surrogate = Surrogate::Triangle { w: 1.0 };
-    let lif = Lif { decay: 0.7, threshold: 0.5, reset: Reset::Hard, surrogate, delta: 0.3 };
+    let surrogate = Surrogate::Triangle { window: 1.0 };
+    let lif = Lif { decay: 0.7, threshold: 0.5, reset: Reset::Hard, surrogate, delta: 0.3, ..Lif::paper() };
     for neuron in 0..20 {
         let mut rng = Rng::new(50 + neuron);
         let (x, e) = (rng.uniforms(STEPS, -0.3, 1.1), rng.normals(STEPS));
-        let trace = lif.forward(&x, STEPS, SpikeMode::Step);
-        let want = lif.backward(&trace, &e, STEPS, SpikeMode::Step).x;
-        let spike = |g: f64, u: f64, o: f64| lif.fire_backward(g, u, o, SpikeMode::Step);
+        let trace = lif.forward(&x, STEPS, Activation::Spike);
+        let want = lif.backward(&trace, &e, STEPS, Activation::Spike).x;
+        let spike =
+            |g: f64, u: f64, o: f64| lif.fire_backward(g, (u, u - lif.threshold), o, Activation::Spike);
         let (u, o, decay) = (&trace.u, &trace.o, lif.decay);
         let with = |step: Step| {
             let (mut du, mut a) = (vec![0.0; STEPS], 0.0);

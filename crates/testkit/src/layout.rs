@@ -1,7 +1,7 @@
 //! The layout of a net: the name and shape of every parameter and buffer, in the order of the forward.
 
-use crate::lif::{Lif, SpikeMode};
-use crate::loss::Tet;
+use crate::lif::{Activation, Lif};
+use crate::loss::LossKind;
 use crate::rng::Rng;
 use std::collections::BTreeMap;
 
@@ -24,20 +24,11 @@ pub enum NetKind {
 
 /// The normalisation of a net.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NormKind {
+pub enum Norm {
     /// y = γ·x̂ + β.
     Bn,
     /// y = γ·α·V_th·x̂ + β, α = 1/√2 on the summands of a residual addition, else 1.
     TdBn,
-}
-
-/// The loss of a net.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum LossKind {
-    /// Cross-entropy of the mean over time.
-    CrossEntropy,
-    /// Temporal efficient training.
-    Tet(Tet),
 }
 
 /// A net, its input and its loss.
@@ -48,46 +39,46 @@ pub struct NetConfig {
     /// Channels of the input.
     pub channels: usize,
     /// Height of the input.
-    pub h: usize,
+    pub height: usize,
     /// Width of the input.
-    pub w: usize,
+    pub width: usize,
     /// Number of classes.
     pub classes: usize,
     /// Factor on the number of channels.
-    pub width: f64,
+    pub scale: f64,
     /// Time steps.
     pub timesteps: usize,
     /// The neuron.
     pub lif: Lif,
-    /// Step or smooth spikes.
-    pub spike_mode: SpikeMode,
     /// The normalisation of a net.
-    pub norm: NormKind,
+    pub norm: Norm,
     /// The ReLU twin: max(0, x) in place of the neurons, one time step.
-    pub ann: bool,
+    pub twin: bool,
+    /// The smooth twin: the surrogate's primitive in place of the step.
+    pub smooth: bool,
     /// Label smoothing.
     pub label_smoothing: f64,
     /// Lipschitz coefficient β.
     pub beta: f64,
-    /// The loss of a net.
+    /// The loss.
     pub loss: LossKind,
 }
 
 impl NetConfig {
-    /// The paper's neuron and loss round a net of the given kind, for `h` × `h` colour images, ten classes.
-    pub fn paper(kind: NetKind, h: usize, width: f64, timesteps: usize) -> NetConfig {
+    /// The paper's neuron and loss round a net of the given kind, for `side` × `side` colour images, ten classes.
+    pub fn paper(kind: NetKind, side: usize, scale: f64, timesteps: usize) -> NetConfig {
         NetConfig {
             kind,
             channels: 3,
-            h,
-            w: h,
+            height: side,
+            width: side,
             classes: 10,
-            width,
+            scale,
             timesteps,
             lif: Lif::paper(),
-            spike_mode: SpikeMode::Step,
-            norm: NormKind::Bn,
-            ann: false,
+            norm: Norm::Bn,
+            twin: false,
+            smooth: false,
             label_smoothing: 0.0,
             beta: 1e-4,
             loss: LossKind::CrossEntropy,
@@ -96,12 +87,21 @@ impl NetConfig {
 
     /// Returns the number of time steps that are computed: 1 for the ReLU twin.
     pub fn steps(&self) -> usize {
-        if self.ann { 1 } else { self.timesteps }
+        if self.twin { 1 } else { self.timesteps }
     }
 
-    /// Returns a base number of channels times the width, at least 1.
+    /// Returns the activation of the neurons.
+    pub fn activation(&self) -> Activation {
+        match (self.twin, self.smooth) {
+            (true, _) => Activation::Relu,
+            (_, true) => Activation::Smooth,
+            _ => Activation::Spike,
+        }
+    }
+
+    /// Returns a base number of channels times the scale, at least 1.
     pub fn scaled(&self, base: usize) -> usize {
-        ((base as f64 * self.width).round() as usize).max(1)
+        ((base as f64 * self.scale).round() as usize).max(1)
     }
 }
 
@@ -165,6 +165,8 @@ pub const EVENT_WIDTHS: [usize; 3] = [32, 64, 128];
 struct Listing {
     parameters: Vec<Entry>,
     buffers: Vec<Entry>,
+    /// The parameters of neurons, and the values at which they begin.
+    beginnings: BTreeMap<String, Vec<f64>>,
 }
 
 impl Listing {
@@ -181,6 +183,19 @@ impl Listing {
         }
     }
 
+    /// The learned numbers of a layer of neurons.
+    fn neurons(&mut self, config: &NetConfig, name: &str, channels: usize) {
+        if config.twin {
+            return;
+        }
+        let steps = config.steps();
+        for part in config.lif.parts() {
+            let name = format!("{name}.{}", part.name);
+            self.beginnings.insert(name.clone(), config.lif.beginning(channels, steps)[part.name].clone());
+            self.parameters.push(Entry { name, shape: part.shape(channels, steps) });
+        }
+    }
+
     fn linear(&mut self, name: &str, outputs: usize, inputs: usize) {
         self.parameters.push(Entry { name: format!("{name}.weight"), shape: vec![outputs, inputs] });
         self.parameters.push(Entry { name: format!("{name}.bias"), shape: vec![outputs] });
@@ -189,17 +204,21 @@ impl Listing {
     fn resnet19(&mut self, config: &NetConfig) {
         self.conv("conv1", config.scaled(64), config.channels, 3);
         self.norm("bn1", config.scaled(64));
+        self.neurons(config, "spike", config.scaled(64));
         for Block { name, ci, co, downsample, .. } in blocks(config) {
             self.conv(&format!("{name}.conv1"), co, ci, 3);
             self.norm(&format!("{name}.bn1"), co);
+            self.neurons(config, &format!("{name}.spike1"), co);
             self.conv(&format!("{name}.conv2"), co, co, 3);
             self.norm(&format!("{name}.bn2"), co);
             if downsample {
                 self.conv(&format!("{name}.downsample.0"), co, ci, 1);
                 self.norm(&format!("{name}.downsample.1"), co);
             }
+            self.neurons(config, &format!("{name}.spike2"), co);
         }
         self.linear("fc1", config.scaled(256), config.scaled(512));
+        self.neurons(config, "spike_fc", config.scaled(256));
         self.linear("fc2", config.classes, config.scaled(256));
     }
 
@@ -207,18 +226,24 @@ impl Listing {
         let (c1, c2) = (config.scaled(32), config.scaled(64));
         self.conv("conv1", c1, config.channels, 5);
         self.norm("bn1", c1);
+        self.neurons(config, "spike1", c1);
         self.conv("conv2", c2, c1, 5);
         self.norm("bn2", c2);
+        self.neurons(config, "spike2", c2);
         let (f1, f2) = (config.scaled(128), config.scaled(64));
-        self.linear("fc1", f1, c2 * (config.h / 2 / 2) * (config.w / 2 / 2));
+        self.linear("fc1", f1, c2 * (config.height / 2 / 2) * (config.width / 2 / 2));
+        self.neurons(config, "spike3", f1);
         self.linear("fc2", f2, f1);
+        self.neurons(config, "spike4", f2);
         self.linear("fc3", config.classes, f2);
     }
 
     fn mlp(&mut self, config: &NetConfig) {
         let hidden = config.scaled(256);
-        self.linear("fc1", hidden, config.channels * config.h * config.w);
+        self.linear("fc1", hidden, config.channels * config.height * config.width);
+        self.neurons(config, "spike1", hidden);
         self.linear("fc2", hidden, hidden);
+        self.neurons(config, "spike2", hidden);
         self.linear("fc3", config.classes, hidden);
     }
 
@@ -229,9 +254,10 @@ impl Listing {
             self.conv(&name, co, ci, 3);
             self.parameters.push(Entry { name: format!("{name}.bias"), shape: vec![co] });
             self.norm(&format!("bn{}", k + 1), co);
+            self.neurons(config, &format!("spike{}", k + 1), co);
             ci = co;
         }
-        let sides = [config.h, config.w].map(|side| {
+        let sides = [config.height, config.width].map(|side| {
             let halved =
                 |side: usize| if config.kind == NetKind::VggSnn { side / 2 } else { side.div_ceil(2) };
             (0..4).fold(side, |side, _| halved(side))
@@ -245,9 +271,10 @@ impl Listing {
             let co = config.scaled(base);
             self.conv(&format!("conv{}", k + 1), co, ci, 3);
             self.norm(&format!("bn{}", k + 1), co);
+            self.neurons(config, &format!("spike{}", k + 1), co);
             ci = co;
         }
-        self.linear("fc1", config.classes, ci * (config.h / 8) * (config.w / 8));
+        self.linear("fc1", config.classes, ci * (config.height / 8) * (config.width / 8));
     }
 
     fn of(config: &NetConfig) -> Listing {
@@ -294,12 +321,18 @@ pub fn aliases(name: &str) -> Vec<String> {
     stems.into_iter().map(|stem| format!("{stem}.{part}")).collect()
 }
 
-/// Random parameters and buffers by name: U(±1/√fan_in) for weights and biases, BN near its start (γ round 1,
-/// β round 0, so that no two channels are alike), running statistics (0, 1).
+/// Random parameters and buffers by name: U(±1/√fan_in) for weights and biases, BN and the neurons' numbers near their
+/// start (γ round 1, β round 0, so that no two channels are alike), running statistics (0, 1).
 pub fn random_values(config: &NetConfig, rng: &mut Rng) -> BTreeMap<String, Vec<f64>> {
     let mut values = BTreeMap::new();
     let mut fan_in = 1;
-    for entry in parameters(config) {
+    let Listing { parameters, buffers, beginnings } = Listing::of(config);
+    for entry in parameters {
+        if let Some(beginning) = beginnings.get(&entry.name) {
+            let value = beginning.iter().map(|value| value + rng.uniform(-0.3, 0.3)).collect();
+            values.insert(entry.name, value);
+            continue;
+        }
         let in_norm = entry.name.contains("bn") || entry.name.contains("downsample.1");
         if entry.shape.len() > 1 {
             fan_in = entry.shape[1..].iter().product();
@@ -312,7 +345,7 @@ pub fn random_values(config: &NetConfig, rng: &mut Rng) -> BTreeMap<String, Vec<
         };
         values.insert(entry.name, value);
     }
-    for entry in buffers(config) {
+    for entry in buffers {
         let start = if entry.name.ends_with("running_var") { 1.0 } else { 0.0 };
         values.insert(entry.name.clone(), vec![start; entry.len()]);
     }

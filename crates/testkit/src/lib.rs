@@ -8,10 +8,10 @@
 //! | module | contents |
 //! |---|---|
 //! | [`conv`], [`linear`], [`pool`], [`norm`] | the layers: forward, and backward beside it |
-//! | [`surrogate`], [`lif`] | the spiking neuron, the surrogate gradients and their scaling (SGS) |
+//! | [`surrogate`], [`lif`], [`neurons`] | the spiking neurons, the surrogate gradients and their scaling (SGS) |
 //! | [`loss`], [`lipschitz`], [`optim`] | the loss and its Lipschitz term, and the optimiser's step |
 //! | [`tape`] | reverse-mode autodiff over arrays, whose spike op applies the SGS rule |
-//! | [`layout`], [`net`] | whole nets on that tape, with PyTorch's parameter names |
+//! | [`layout`], [`net`], [`text`] | whole nets on that tape, with PyTorch's parameter names, and their text form |
 //! | [`exercise`] | a reader's gradients, graded |
 //! | [`rng`], [`check`], [`temporary`] | random numbers, tolerances, finite differences, files of tests |
 //!
@@ -29,6 +29,7 @@ pub mod linear;
 pub mod lipschitz;
 pub mod loss;
 pub mod net;
+pub mod neurons;
 pub mod norm;
 pub mod optim;
 pub mod pool;
@@ -36,3 +37,4 @@ pub mod rng;
 pub mod surrogate;
 pub mod tape;
 pub mod temporary;
+pub mod text;

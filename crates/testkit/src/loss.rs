@@ -8,13 +8,18 @@
 //!
 //! Every function returns the value and the gradient with respect to its first argument.
 
-/// Settings of the TET loss.
+/// The kind of loss.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Tet {
-    /// Weight λ of the squared distance to φ.
-    pub lambda: f64,
-    /// Target φ of the squared distance.
-    pub phi: f64,
+pub enum LossKind {
+    /// Cross-entropy of the mean over time.
+    CrossEntropy,
+    /// Temporal efficient training.
+    Tet {
+        /// Weight λ of the squared distance to φ.
+        lambda: f64,
+        /// Target φ of the squared distance.
+        phi: f64,
+    },
 }
 
 /// Cross-entropy of `logits` (n × classes) against `labels` (n), mean over n.
@@ -58,25 +63,25 @@ pub fn mean_cross_entropy(
     (loss, (0..outputs.len()).map(|i| g[i % len] / steps as f64).collect())
 }
 
-/// TET loss of `outputs` (steps × n × classes).
+/// TET loss of `outputs` (steps × n × classes), with λ and φ.
 pub fn tet(
     outputs: &[f64],
     steps: usize,
     labels: &[usize],
     classes: usize,
     smoothing: f64,
-    tet: Tet,
+    (lambda, phi): (f64, f64),
 ) -> (f64, Vec<f64>) {
     let (mut loss, mut grad) = (0.0, Vec::with_capacity(outputs.len()));
     for step in outputs.chunks(outputs.len() / steps) {
         let (ce, g) = cross_entropy(step, labels, classes, smoothing);
-        loss += (1.0 - tet.lambda) * ce / steps as f64;
-        grad.extend(g.iter().map(|g| (1.0 - tet.lambda) * g / steps as f64));
+        loss += (1.0 - lambda) * ce / steps as f64;
+        grad.extend(g.iter().map(|g| (1.0 - lambda) * g / steps as f64));
     }
     let count = outputs.len() as f64;
     for (o, grad) in outputs.iter().zip(&mut grad) {
-        loss += tet.lambda * (o - tet.phi).powi(2) / count;
-        *grad += 2.0 * tet.lambda * (o - tet.phi) / count;
+        loss += lambda * (o - phi).powi(2) / count;
+        *grad += 2.0 * lambda * (o - phi) / count;
     }
     (loss, grad)
 }

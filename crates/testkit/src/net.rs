@@ -3,14 +3,15 @@
 //! A static image (n × c × h × w) is repeated at every time step; frames (T × n × c × h × w) are taken as they
 //! are. The read-out is a linear layer per step; the logits are its mean over time.
 
-use crate::lif::SpikeMode;
+use crate::lif::{Activation, Lif};
 use crate::loss;
 use crate::norm::norm_running;
 use crate::tape::{Tape, Var};
 use std::collections::BTreeMap;
 
 use crate::layout::{EVENT_WIDTHS, VGG_WIDTHS, blocks, parameters};
-pub use crate::layout::{LossKind, NetConfig, NetKind, NormKind};
+pub use crate::layout::{NetConfig, NetKind, Norm};
+pub use crate::loss::LossKind;
 
 /// The results of one training step.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +36,8 @@ pub struct StepResult {
     pub spikes: BTreeMap<String, Vec<f64>>,
     /// Membranes before the reset of each LIF layer, time outermost (ReLU twin: its inputs).
     pub membranes: BTreeMap<String, Vec<f64>>,
+    /// Distance of each membrane to the point where its output may jump or bend: u − threshold (ReLU twin: its input).
+    pub distances: BTreeMap<String, Vec<f64>>,
 }
 
 /// Looks a parameter or a buffer up by name.
@@ -50,6 +53,7 @@ struct Builder<'a> {
     buffers: BTreeMap<String, Vec<f64>>,
     spikes: BTreeMap<String, Vec<f64>>,
     membranes: BTreeMap<String, Vec<f64>>,
+    distances: BTreeMap<String, Vec<f64>>,
 }
 
 /// Computes one training step: forward with the batch's statistics, loss, and all gradients.
@@ -72,6 +76,7 @@ pub fn step(config: &NetConfig, lookup: Lookup, images: &[f64], labels: &[usize]
         buffers: net.buffers,
         spikes: net.spikes,
         membranes: net.membranes,
+        distances: net.distances,
     }
 }
 
@@ -95,8 +100,9 @@ impl<'a> Builder<'a> {
                 (entry.name, var)
             })
             .collect();
-        let (buffers, spikes, membranes) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Builder { config, lookup, training, tape, params, buffers, spikes, membranes }
+        let (buffers, spikes) = (BTreeMap::new(), BTreeMap::new());
+        let (membranes, distances) = (BTreeMap::new(), BTreeMap::new());
+        Builder { config, lookup, training, tape, params, buffers, spikes, membranes, distances }
     }
 
     /// The parameter of this name.
@@ -106,7 +112,7 @@ impl<'a> Builder<'a> {
 
     /// The input leaf and the read-out of every step (T·n × classes).
     fn outputs(&mut self, images: &[f64], n: usize) -> (Var, Var) {
-        let NetConfig { channels, h, w, .. } = *self.config;
+        let NetConfig { channels, height: h, width: w, .. } = *self.config;
         let steps = self.config.steps();
         let frames = images.len() / (n * channels * h * w);
         let input = self.tape.leaf(&[frames * n, channels, h, w], images.to_vec());
@@ -230,7 +236,7 @@ impl<'a> Builder<'a> {
     /// Adds a batch normalisation; only tdBN depends on `summand`, whether the output is a summand of a residual addition.
     fn norm(&mut self, x: Var, name: &str, summand: bool) -> Var {
         let (mut gamma, beta) = (self.param(&format!("{name}.weight")), self.param(&format!("{name}.bias")));
-        if self.config.norm == NormKind::TdBn {
+        if self.config.norm == Norm::TdBn {
             let alpha = if summand { 0.5f64.sqrt() } else { 1.0 };
             gamma = self.tape.scale(gamma, alpha * self.config.lif.threshold);
         }
@@ -247,18 +253,25 @@ impl<'a> Builder<'a> {
         out.y
     }
 
-    /// A layer of LIF neurons, or of ReLU in the twin.
+    /// A layer of neurons, or of ReLU in the twin.
     fn neurons(&mut self, x: Var, name: &str) -> Var {
-        let (spikes, membranes) = if self.config.ann {
-            (self.tape.relu(x), self.tape.value(x).to_vec())
-        } else {
-            let lif = self.tape.lif(x, self.config.steps(), self.config.lif, self.config.spike_mode);
-            let u = lif.u.iter().flat_map(|&u| self.tape.value(u).to_vec()).collect();
-            (lif.spikes, u)
+        let (lif, activation) = (&self.config.lif, self.config.activation());
+        let parts = if self.config.twin { Vec::new() } else { lif.parts() };
+        let learned =
+            parts.iter().map(|part| (part.name.to_string(), self.param(&format!("{name}.{}", part.name))));
+        let learned: BTreeMap<String, Var> = learned.collect();
+        let lif = if self.config.twin { &Lif::paper() } else { lif };
+        let vars = self.tape.neurons(x, self.config.steps(), lif, &learned, None, activation);
+        let all = |vars: &[Var]| vars.iter().flat_map(|&v| self.tape.value(v).to_vec()).collect::<Vec<f64>>();
+        let u = all(&vars.u);
+        let distances = match vars.threshold[..] {
+            [] if self.config.twin => u.clone(),
+            ref thresholds => u.iter().zip(all(thresholds)).map(|(u, threshold)| u - threshold).collect(),
         };
-        self.spikes.insert(name.to_string(), self.tape.value(spikes).to_vec());
-        self.membranes.insert(name.to_string(), membranes);
-        spikes
+        self.spikes.insert(name.to_string(), self.tape.value(vars.spikes).to_vec());
+        self.membranes.insert(name.to_string(), u);
+        self.distances.insert(name.to_string(), distances);
+        vars.spikes
     }
 
     /// Cross-entropy or TET.
@@ -266,7 +279,9 @@ impl<'a> Builder<'a> {
         let smoothing = self.config.label_smoothing;
         match self.config.loss {
             LossKind::CrossEntropy => self.tape.cross_entropy(logits, labels, smoothing),
-            LossKind::Tet(tet) => self.tape.tet(outputs, self.config.steps(), labels, smoothing, tet),
+            LossKind::Tet { lambda, phi } => {
+                self.tape.tet(outputs, self.config.steps(), labels, smoothing, (lambda, phi))
+            }
         }
     }
 
@@ -285,7 +300,7 @@ impl<'a> Builder<'a> {
 
     /// Mean spike of each layer.
     fn rates(&self) -> BTreeMap<String, f64> {
-        let smooth = !self.config.ann && self.config.spike_mode == SpikeMode::Smooth;
+        let smooth = self.config.activation() == Activation::Smooth;
         let active = |&o: &f64| if smooth { o } else { f64::from(u8::from(o > 0.0)) };
         let mean = |o: &Vec<f64>| o.iter().map(active).sum::<f64>() / o.len() as f64;
         self.spikes.iter().map(|(name, o)| (name.clone(), mean(o))).collect()

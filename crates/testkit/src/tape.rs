@@ -4,12 +4,14 @@
 //! Because an operation stands on the tape after all its inputs and before all its consumers, the gradient it
 //! sees is the sum over *all* consumers. That is what the surrogate gradient scaling asks for: the spike op
 //! receives the total gradient G, the reset path included, without anyone deriving it. A spiking layer is
-//! composed of elementary ops ([`Tape::lif`]), so that the recurrences of [`crate::lif`] can be checked against it.
+//! composed of elementary ops ([`Tape::neurons`]), so that the recurrences of [`crate::neurons`] can be checked against it.
 
-use crate::lif::{Lif, SpikeMode};
 use std::rc::Rc;
 
 mod layers;
+mod neurons;
+
+pub use neurons::LifVars;
 
 /// A value on the tape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,18 +44,6 @@ impl Grads {
     pub fn of(&self, var: Var) -> Vec<f64> {
         self.values[var.0].clone().unwrap_or_else(|| vec![0.0; self.lengths[var.0]])
     }
-}
-
-/// The layers' currents, spikes and membranes over time, as [`Tape::lif`] leaves them.
-pub struct LifVars {
-    /// Spikes of all steps, time outermost.
-    pub spikes: Var,
-    /// Membrane before the reset, one per step.
-    pub u: Vec<Var>,
-    /// Spikes, one per step.
-    pub o: Vec<Var>,
-    /// Membrane after the reset, one per step.
-    pub m: Vec<Var>,
 }
 
 impl Tape {
@@ -153,16 +143,6 @@ impl Tape {
         self.affine(a, factor, 0.0)
     }
 
-    /// `factor · a`, with a one-element variable: a learnable decay.
-    pub fn scale_by(&mut self, a: Var, factor: Var) -> Var {
-        let (va, k) = (self.rc(a), self.value(factor)[0]);
-        let value = va.iter().map(|a| k * a).collect();
-        self.push(self.shape(a).to_vec(), value, move |g| {
-            let sum = g.iter().zip(va.iter()).map(|(g, a)| g * a).sum();
-            vec![(a, g.iter().map(|g| k * g).collect()), (factor, vec![sum])]
-        })
-    }
-
     /// Copies the value; the gradient does not pass through the copy.
     pub fn detach(&mut self, a: Var) -> Var {
         self.push(self.shape(a).to_vec(), self.value(a).to_vec(), |_| Vec::new())
@@ -174,17 +154,6 @@ impl Tape {
         let value = va.iter().map(|a| a.max(0.0)).collect();
         self.push(self.shape(a).to_vec(), value, move |g| {
             vec![(a, g.iter().zip(va.iter()).map(|(g, &a)| if a > 0.0 { *g } else { 0.0 }).collect())]
-        })
-    }
-
-    /// The spike of the membrane `u`; its backward maps the total gradient at o to `S(g, u, o)`.
-    pub fn spike(&mut self, u: Var, lif: Lif, mode: SpikeMode) -> Var {
-        let vu = self.rc(u);
-        let spikes: Vec<f64> = vu.iter().map(|&u| lif.fire(u, mode)).collect();
-        let o = spikes.clone();
-        self.push(self.shape(u).to_vec(), spikes, move |g| {
-            let grad = (0..g.len()).map(|i| lif.fire_backward(g[i], vu[i], o[i], mode)).collect();
-            vec![(u, grad)]
         })
     }
 
@@ -220,42 +189,5 @@ impl Tape {
             let len = g.len() / parts.len();
             parts.iter().zip(g.chunks(len)).map(|(&p, g)| (p, g.to_vec())).collect()
         })
-    }
-
-    /// A layer of LIF neurons over `steps` steps of the current `x`, from elementary ops; τ is the plain number.
-    pub fn lif(&mut self, x: Var, steps: usize, lif: Lif, mode: SpikeMode) -> LifVars {
-        let decay = self.leaf(&[1], vec![lif.decay]);
-        self.lif_with_decay(x, steps, lif, decay, mode)
-    }
-
-    /// Adds a layer as [`Tape::lif`] does, with τ as a variable.
-    ///
-    /// u = τ·m + x;  o = spike(u);  m = (1 − o)·u or u − V_th·o, with o detached or not.
-    pub fn lif_with_decay(&mut self, x: Var, steps: usize, lif: Lif, decay: Var, mode: SpikeMode) -> LifVars {
-        let mut vars = LifVars { spikes: x, u: Vec::new(), o: Vec::new(), m: Vec::new() };
-        for t in 0..steps {
-            let current = self.step(x, t, steps);
-            let u = match vars.m.last() {
-                None => current,
-                Some(&m) => {
-                    let kept = self.scale_by(m, decay);
-                    self.add(kept, current)
-                }
-            };
-            let o = self.spike(u, lif, mode);
-            let spike = if lif.reset.is_detached() { self.detach(o) } else { o };
-            let m = if lif.reset.is_hard() {
-                let silent = self.affine(spike, -1.0, 1.0);
-                self.mul(silent, u)
-            } else {
-                let drop = self.scale(spike, -lif.threshold);
-                self.add(u, drop)
-            };
-            vars.u.push(u);
-            vars.o.push(o);
-            vars.m.push(m);
-        }
-        vars.spikes = self.stack(&vars.o.clone());
-        vars
     }
 }

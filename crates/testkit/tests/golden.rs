@@ -4,8 +4,8 @@
 //! `crates/models/tests/golden`, written by `cargo xtask golden`.
 
 use spikegrad_testkit::check::{Tolerance, assert_close, narrow};
-use spikegrad_testkit::lif::{Lif, Reset, SpikeMode};
-use spikegrad_testkit::net::{LossKind, NetConfig, NetKind, NormKind, step};
+use spikegrad_testkit::lif::{Lif, Reset};
+use spikegrad_testkit::net::{LossKind, NetConfig, NetKind, Norm, step};
 use spikegrad_testkit::surrogate::Surrogate;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -128,13 +128,13 @@ impl File {
             self.metadata.get(name).map_or(default, |text| text.parse().expect("a number"))
         };
         match self.metadata["surrogate"].as_str() {
-            "rectangle" => Surrogate::Rectangle { w: parameter("window", 0.5) },
-            "triangle" => Surrogate::Triangle { w: parameter("window", 1.0) },
+            "rectangle" => Surrogate::Rectangle { window: parameter("window", 0.5) },
+            "triangle" => Surrogate::Triangle { window: parameter("window", 1.0) },
             "arctan" => Surrogate::Arctan { alpha: parameter("alpha", 2.0) },
             "sigmoid" => Surrogate::Sigmoid { alpha: parameter("alpha", 4.0) },
             "gaussian" => Surrogate::Gaussian { alpha: parameter("alpha", 2.0) },
             "fast-sigmoid" => Surrogate::FastSigmoid { alpha: parameter("alpha", 10.0) },
-            "dspike" => Surrogate::Dspike { b: parameter("alpha", 3.0) },
+            "dspike" => Surrogate::Dspike { alpha: parameter("alpha", 3.0) },
             other => panic!("unknown surrogate {other}"),
         }
     }
@@ -151,10 +151,10 @@ impl File {
         NetConfig {
             kind: NetKind::ResNet19,
             channels: images[1],
-            h: images[2],
-            w: images[3],
+            height: images[2],
+            width: images[3],
             classes: self.tensors["out.logits"].0[1],
-            width: self.number("width"),
+            scale: self.number("width"),
             timesteps: self.number("timesteps") as usize,
             lif: Lif {
                 decay: self.number("decay"),
@@ -162,10 +162,11 @@ impl File {
                 reset,
                 surrogate: self.surrogate(),
                 delta: self.number("delta"),
+                ..Lif::paper()
             },
-            spike_mode: SpikeMode::Step,
-            norm: NormKind::Bn,
-            ann: false,
+            smooth: false,
+            norm: Norm::Bn,
+            twin: false,
             label_smoothing: 0.0,
             beta: self.number("beta"),
             loss: LossKind::CrossEntropy,

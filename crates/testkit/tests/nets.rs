@@ -4,8 +4,7 @@ use spikegrad_testkit::check::{
     F64_AGREEMENT, FINITE_DIFFERENCE, STEP, assert_agree, dot, finite_difference,
 };
 use spikegrad_testkit::layout::{buffers, parameters, random_values};
-use spikegrad_testkit::lif::{Lif, Reset, SpikeMode};
-use spikegrad_testkit::loss::Tet;
+use spikegrad_testkit::lif::{Lif, Reset};
 use spikegrad_testkit::net::*;
 use spikegrad_testkit::rng::Rng;
 use spikegrad_testkit::surrogate::Surrogate;
@@ -23,7 +22,7 @@ impl Setup {
     fn new(config: NetConfig, seed: u64) -> Setup {
         let mut rng = Rng::new(seed);
         let values = random_values(&config, &mut rng);
-        let images = rng.normals(2 * config.channels * config.h * config.w);
+        let images = rng.normals(2 * config.channels * config.height * config.width);
         let labels = vec![rng.below(config.classes), rng.below(config.classes)];
         Setup { config, values, images, labels }
     }
@@ -74,20 +73,14 @@ fn small(kind: NetKind, timesteps: usize) -> NetConfig {
         NetKind::EventNet => (8, 1.0 / 16.0),
     };
     let lif = Lif { decay: 0.6, surrogate: Surrogate::Sigmoid { alpha: 4.0 }, ..Lif::paper() };
-    NetConfig {
-        lif,
-        spike_mode: SpikeMode::Smooth,
-        classes: 4,
-        beta: 0.01,
-        ..NetConfig::paper(kind, h, width, timesteps)
-    }
+    NetConfig { lif, smooth: true, classes: 4, beta: 0.01, ..NetConfig::paper(kind, h, width, timesteps) }
 }
 
 #[test]
 fn smooth_resnet19_matches_differences() {
     Setup::new(small(NetKind::ResNet19, 2), 1).check();
     let mut soft = small(NetKind::ResNet19, 2);
-    soft.norm = NormKind::TdBn;
+    soft.norm = Norm::TdBn;
     soft.lif.reset = Reset::Soft;
     soft.label_smoothing = 0.1;
     Setup::new(soft, 2).check();
@@ -102,7 +95,7 @@ fn smooth_lenet_and_mlp_match_differences() {
         ] {
             let mut config = small(kind, 3);
             config.lif = Lif { reset, surrogate, ..config.lif };
-            config.loss = LossKind::Tet(Tet { lambda: 0.2, phi: 1.0 });
+            config.loss = LossKind::Tet { lambda: 0.2, phi: 1.0 };
             Setup::new(config, 3).check();
         }
     }
@@ -129,20 +122,20 @@ fn vggsnn_has_the_published_size() {
 #[test]
 fn relu_twins_match_differences() {
     for (kind, seed) in [(NetKind::LeNet, 4), (NetKind::Mlp, 5)] {
-        Setup::new(NetConfig { ann: true, ..small(kind, 3) }, seed).check();
+        Setup::new(NetConfig { twin: true, ..small(kind, 3) }, seed).check();
     }
 }
 
 #[test]
 fn relu_twin_ignores_the_time_steps() {
-    let twin = |timesteps| Setup::new(NetConfig { ann: true, ..small(NetKind::LeNet, timesteps) }, 6).step();
+    let twin = |timesteps| Setup::new(NetConfig { twin: true, ..small(NetKind::LeNet, timesteps) }, 6).step();
     assert_eq!(twin(1), twin(5));
 }
 
 #[test]
 fn a_repeated_image_is_the_same_as_its_frames() {
     for kind in [NetKind::ResNet19, NetKind::LeNet, NetKind::Mlp] {
-        let config = NetConfig { spike_mode: SpikeMode::Step, ..small(kind, 3) };
+        let config = NetConfig { smooth: false, ..small(kind, 3) };
         let setup = Setup::new(config.clone(), 7);
         let frames = setup.images.repeat(3);
         let (once, each) =
@@ -157,7 +150,7 @@ fn a_repeated_image_is_the_same_as_its_frames() {
 
 #[test]
 fn spikes_are_binary_and_running_statistics_move() {
-    let setup = Setup::new(NetConfig { spike_mode: SpikeMode::Step, ..small(NetKind::ResNet19, 2) }, 8);
+    let setup = Setup::new(NetConfig { smooth: false, ..small(NetKind::ResNet19, 2) }, 8);
     let result = setup.step();
     for (name, spikes) in &result.spikes {
         assert!(spikes.iter().all(|&o| o == 0.0 || o == 1.0), "{name}");
@@ -194,7 +187,7 @@ fn small_nets_scale_with_their_width() {
 
 #[test]
 fn tdbn_is_bn_with_scaled_gammas() {
-    let mut tdbn = Setup::new(NetConfig { norm: NormKind::TdBn, ..small(NetKind::ResNet19, 2) }, 9);
+    let mut tdbn = Setup::new(NetConfig { norm: Norm::TdBn, ..small(NetKind::ResNet19, 2) }, 9);
     tdbn.config.lif.threshold = 0.8;
     let factor = |name: &str| {
         let summand = name.contains("bn2") || name.contains("downsample.1");
@@ -205,7 +198,7 @@ fn tdbn_is_bn_with_scaled_gammas() {
             (true, true) => 0.8 / 2.0f64.sqrt(),
         }
     };
-    let mut bn = Setup::new(NetConfig { norm: NormKind::Bn, ..tdbn.config.clone() }, 9);
+    let mut bn = Setup::new(NetConfig { norm: Norm::Bn, ..tdbn.config.clone() }, 9);
     for (name, value) in &mut bn.values {
         value.iter_mut().for_each(|v| *v *= factor(name));
     }

@@ -72,7 +72,7 @@ fn sgs_obeys_its_identities() {
 }
 
 /// Runs one setting by hand and on the tape and compares everything.
-fn compare(lif: Lif, steps: usize, mode: SpikeMode, seed: u64) {
+fn compare(lif: Lif, steps: usize, mode: Activation, seed: u64) {
     let name = format!("{lif:?} {mode:?} steps {steps}");
     let n = 40;
     let mut rng = Rng::new(seed);
@@ -101,9 +101,9 @@ fn hand_recurrences_match_the_tape() {
         for surrogate in Surrogate::ALL {
             for steps in [1, 2, 4] {
                 for delta in DELTAS {
-                    let lif = Lif { decay: 0.6, threshold: 0.45, reset, surrogate, delta };
-                    compare(lif, steps, SpikeMode::Step, 7);
-                    compare(lif, steps, SpikeMode::Smooth, 8);
+                    let lif = Lif { decay: 0.6, threshold: 0.45, reset, surrogate, delta, ..Lif::paper() };
+                    compare(lif, steps, Activation::Spike, 7);
+                    compare(lif, steps, Activation::Smooth, 8);
                 }
             }
         }
@@ -115,8 +115,8 @@ fn smooth_neurons_match_differences() {
     // The detached resets are not the gradient of any function, so only the attached ones can be checked.
     for reset in [Reset::Hard, Reset::Soft] {
         for surrogate in Surrogate::ALL {
-            let lif = Lif { decay: 0.6, threshold: 0.45, reset, surrogate, delta: 0.3 };
-            let (steps, mode) = (4, SpikeMode::Smooth);
+            let lif = Lif { decay: 0.6, threshold: 0.45, reset, surrogate, delta: 0.3, ..Lif::paper() };
+            let (steps, mode) = (4, Activation::Smooth);
             let mut rng = Rng::new(9);
             let mut tried = 0;
             while tried < 8 {
@@ -144,7 +144,7 @@ fn smooth_neurons_match_differences() {
 fn trap_scaling_only_the_upstream_gradient_is_another_result() {
     // S(e) + h·(G − e) instead of S(G): right at δ = 0, wrong on about a quarter of the elements otherwise.
     let lif = Lif { delta: 0.3, surrogate: Surrogate::Arctan { alpha: 2.0 }, ..Lif::paper() };
-    let (steps, n, mode) = (4, 500, SpikeMode::Step);
+    let (steps, n, mode) = (4, 500, Activation::Spike);
     let mut rng = Rng::new(11);
     let (x, e) = (rng.uniforms(steps * n, -0.6, 1.6), rng.normals(steps * n));
     let wrong = |lif: Lif, trace: &LifTrace, right: &LifGrads| -> Vec<f64> {
@@ -174,16 +174,16 @@ fn trap_a_membrane_at_the_threshold_does_not_fire() {
     for reset in Reset::ALL {
         let lif = Lif { reset, ..Lif::paper() };
         // 0.5 stays silent; 0.25 more than half of it is the threshold again; then one bit above.
-        let trace = lif.forward(&[0.5, 0.25, 0.25 + f64::EPSILON], 3, SpikeMode::Step);
+        let trace = lif.forward(&[0.5, 0.25, 0.25 + f64::EPSILON], 3, Activation::Spike);
         assert_eq!(trace.u[..2], [0.5, 0.5]);
         assert_eq!(trace.o, [0.0, 0.0, 1.0]);
         let mut tape = Tape::new();
         let x = tape.leaf(&[3], vec![0.5, 0.25, 0.25 + f64::EPSILON]);
-        let vars = tape.lif(x, 3, lif, SpikeMode::Step);
+        let vars = tape.lif(x, 3, lif, Activation::Spike);
         assert_eq!(tape.value(vars.spikes), [0.0, 0.0, 1.0]);
     }
     // The rectangle's window is open: nothing flows at its edges.
-    let rectangle = Surrogate::Rectangle { w: 0.5 };
+    let rectangle = Surrogate::Rectangle { window: 0.5 };
     assert_eq!(
         (rectangle.derivative(0.5), rectangle.derivative(-0.5), rectangle.derivative(0.0)),
         (0.0, 0.0, 1.0)
@@ -194,8 +194,8 @@ fn trap_a_membrane_at_the_threshold_does_not_fire() {
 fn trap_a_zero_gradient_has_no_sign() {
     let lif = Lif { delta: 0.5, ..Lif::paper() };
     for e in [0.0, -0.0] {
-        let trace = lif.forward(&[0.3, 0.7], 2, SpikeMode::Step);
-        let grads = lif.backward(&trace, &[e, e], 2, SpikeMode::Step);
+        let trace = lif.forward(&[0.3, 0.7], 2, Activation::Spike);
+        let grads = lif.backward(&trace, &[e, e], 2, Activation::Spike);
         assert!(grads.x.iter().all(|&g| g == 0.0));
     }
 }
@@ -204,7 +204,7 @@ fn trap_a_zero_gradient_has_no_sign() {
 fn resets_leave_the_membranes_they_should() {
     let hard = Lif::paper();
     let soft = Lif { reset: Reset::Soft, ..hard };
-    assert_eq!(hard.forward(&[0.8, 0.2], 2, SpikeMode::Step).m, [0.0, 0.2]);
-    let trace = soft.forward(&[0.75, 0.25], 2, SpikeMode::Step);
+    assert_eq!(hard.forward(&[0.8, 0.2], 2, Activation::Spike).m, [0.0, 0.2]);
+    let trace = soft.forward(&[0.75, 0.25], 2, Activation::Spike);
     assert_eq!((trace.m, trace.u), (vec![0.25, 0.375], vec![0.75, 0.375]));
 }

@@ -159,7 +159,7 @@ fn losses_match_pytorch_and_differences() {
     );
     let mut rng = Rng::new(18);
     let outputs = rng.normals(3 * 2 * 3);
-    let settings = Tet { lambda: 0.3, phi: 1.0 };
+    let settings = (0.3, 1.0);
     for smoothing in [0.0, 0.1] {
         let ce = |z: &[f64]| cross_entropy(z, &labels, 3, smoothing);
         assert_gradient("CE", |z| ce(z).0, &logits, &ce(&logits).1, 19);
@@ -168,7 +168,7 @@ fn losses_match_pytorch_and_differences() {
         let temporal = |z: &[f64]| tet(z, 3, &labels, 3, smoothing, settings);
         assert_gradient("TET", |z| temporal(z).0, &outputs, &temporal(&outputs).1, 21);
         // One step and no regulariser: TET is the plain cross-entropy.
-        let plain = tet(&logits, 1, &labels, 3, smoothing, Tet { lambda: 0.0, phi: 1.0 });
+        let plain = tet(&logits, 1, &labels, 3, smoothing, (0.0, 1.0));
         assert_eq!(plain, ce(&logits));
     }
     assert!(cross_entropy(&[1e3, -1e3], &[1], 2, 0.0).0.is_finite(), "no overflow");

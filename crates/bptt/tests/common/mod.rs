@@ -4,7 +4,7 @@ use spikegrad_bptt::surrogate::NAMES;
 use spikegrad_bptt::{LifConfig, Reset, Surrogate};
 use spikegrad_tensor::{Dims, LANES, Tensor};
 use spikegrad_testkit as testkit;
-use spikegrad_testkit::lif::{Lif, SpikeMode};
+use spikegrad_testkit::lif::{Activation, Lif};
 use spikegrad_testkit::rng::Rng;
 
 /// δ of the tests.
@@ -26,18 +26,14 @@ pub fn configs() -> Vec<LifConfig> {
 
 /// The same neuron in the reference.
 pub fn reference(lif: &LifConfig) -> Lif {
-    let at = NAMES.iter().position(|name| *name == lif.surrogate.name()).unwrap();
+    let surrogate = testkit::surrogate::Surrogate::named(lif.surrogate.name(), None).unwrap();
     Lif {
         decay: f64::from(lif.decay),
         threshold: f64::from(lif.threshold),
-        reset: match lif.reset {
-            Reset::Hard => testkit::lif::Reset::Hard,
-            Reset::HardDetached => testkit::lif::Reset::HardDetached,
-            Reset::Soft => testkit::lif::Reset::Soft,
-            Reset::SoftDetached => testkit::lif::Reset::SoftDetached,
-        },
-        surrogate: testkit::surrogate::Surrogate::ALL[at],
+        reset: lif.reset.name().parse().unwrap(),
+        surrogate,
         delta: f64::from(lif.delta),
+        ..Lif::paper()
     }
 }
 
@@ -148,7 +144,7 @@ impl NeuronCase {
         for _ in 0..100 {
             let mut clean = true;
             let x = self.current();
-            for mode in [SpikeMode::Step, SpikeMode::Smooth] {
+            for mode in [Activation::Spike, Activation::Smooth] {
                 let u = lif.forward(&x, self.steps, mode).u;
                 for (i, u) in u.iter().enumerate() {
                     let d = u - lif.threshold;

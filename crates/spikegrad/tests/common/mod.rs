@@ -1,13 +1,11 @@
 //! A net of the library and the same net on the reference's tape, with weights that make every layer fire.
 #![allow(dead_code, reason = "each test file uses its part")]
 
-use spikegrad::models::{Input, Net, NetConfig, NetKind, Norm};
-use spikegrad::prelude::{LifConfig, LossConfig, LossKind, Reset, Surrogate};
+use spikegrad::models::{Input, Net, NetConfig, NetKind};
+use spikegrad::prelude::{LifConfig, LossConfig, Reset, Surrogate};
 use spikegrad::tensor::Level;
-use spikegrad_testkit as testkit;
 use spikegrad_testkit::check::{F64_AGREEMENT, Tolerance, assert_close, largest, narrow, widen};
 use spikegrad_testkit::layout::random_values;
-use spikegrad_testkit::lif::SpikeMode;
 use spikegrad_testkit::net::{self, StepResult};
 use spikegrad_testkit::rng::Rng;
 use std::collections::BTreeMap;
@@ -46,51 +44,13 @@ impl Setup {
 
     /// The reference's configuration.
     pub fn reference(&self) -> net::NetConfig {
-        let lif = &self.net.lif;
-        let at = spikegrad::bptt::surrogate::NAMES.iter().position(|name| *name == lif.surrogate.name());
+        let kind = &self.loss.kind;
         net::NetConfig {
-            kind: match self.net.kind().unwrap() {
-                NetKind::ResNet19 => net::NetKind::ResNet19,
-                NetKind::LeNet => net::NetKind::LeNet,
-                NetKind::Mlp => net::NetKind::Mlp,
-                NetKind::VggSnn => net::NetKind::VggSnn,
-                NetKind::VggSnnStride => net::NetKind::VggSnnStride,
-                NetKind::EventNet => net::NetKind::EventNet,
-                other => panic!("the reference has no {other}"),
-            },
-            channels: self.net.channels,
-            h: self.net.height,
-            w: self.net.width,
-            classes: self.net.classes,
-            width: self.net.scale,
-            timesteps: self.net.timesteps,
-            lif: testkit::lif::Lif {
-                decay: lif.decay.into(),
-                threshold: lif.threshold.into(),
-                reset: match lif.reset {
-                    Reset::Hard => testkit::lif::Reset::Hard,
-                    Reset::HardDetached => testkit::lif::Reset::HardDetached,
-                    Reset::Soft => testkit::lif::Reset::Soft,
-                    Reset::SoftDetached => testkit::lif::Reset::SoftDetached,
-                },
-                surrogate: testkit::surrogate::Surrogate::ALL[at.expect("a named surrogate")],
-                delta: lif.delta.into(),
-            },
-            spike_mode: if self.net.smooth { SpikeMode::Smooth } else { SpikeMode::Step },
-            norm: match self.net.norm {
-                Norm::Bn => net::NormKind::Bn,
-                Norm::TdBn => net::NormKind::TdBn,
-            },
-            ann: self.net.twin,
+            smooth: self.net.smooth,
+            loss: net::LossKind::named(kind.name(), &kind.numbers()).unwrap(),
             label_smoothing: self.loss.label_smoothing.into(),
             beta: self.beta.into(),
-            loss: match self.loss.kind {
-                LossKind::CrossEntropy => net::LossKind::CrossEntropy,
-                LossKind::Tet { lambda, phi } => {
-                    net::LossKind::Tet(testkit::loss::Tet { lambda: lambda.into(), phi: phi.into() })
-                }
-                LossKind::Custom(_) => panic!("the reference has no loss of one's own"),
-            },
+            ..net::NetConfig::from_text(&self.net.to_text()).unwrap()
         }
     }
 }
@@ -124,7 +84,7 @@ impl Case {
             // The library reads f32.
             value.iter_mut().for_each(|v| *v = f64::from((*v * factor) as f32));
         }
-        let pixels = setup.net.frames() * setup.batch * config.channels * config.h * config.w;
+        let pixels = setup.net.frames() * setup.batch * config.channels * config.height * config.width;
         let images = narrow(&match setup.net.input {
             Input::Spikes => rng.spikes(pixels, 0.4),
             Input::Still | Input::Frames => rng.normals(pixels),
@@ -137,14 +97,10 @@ impl Case {
     /// Least distance of a membrane to a place where its spike, or the surrogate, jumps.
     fn margin(&self) -> f64 {
         let config = self.setup.reference();
-        let mut jumps = config.lif.surrogate.kinks();
+        let mut jumps = if config.twin { Vec::new() } else { config.lif.surrogate.kinks() };
         jumps.push(0.0);
-        let threshold = config.lif.threshold;
-        if config.ann {
-            jumps = vec![-threshold];
-        }
-        let all = self.want.membranes.values().flatten();
-        let nearest = |u: &f64| jumps.iter().fold(f64::MAX, |d, k| d.min((u - threshold - k).abs()));
+        let all = self.want.distances.values().flatten();
+        let nearest = |d: &f64| jumps.iter().fold(f64::MAX, |least, k| least.min((d - k).abs()));
         all.map(nearest).fold(f64::MAX, f64::min)
     }
 

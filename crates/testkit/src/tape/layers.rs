@@ -130,14 +130,14 @@ impl Tape {
         self.push(vec![1], vec![value], move |g| vec![(logits, scaled(&grad, g[0]))])
     }
 
-    /// TET loss of `outputs` (steps · n × classes).
+    /// TET loss of `outputs` (steps · n × classes), with λ and φ.
     pub fn tet(
         &mut self,
         outputs: Var,
         steps: usize,
         labels: &[usize],
         smoothing: f64,
-        tet: loss::Tet,
+        tet: (f64, f64),
     ) -> Var {
         let classes = self.shape(outputs)[1];
         let (value, grad) = loss::tet(self.value(outputs), steps, labels, classes, smoothing, tet);

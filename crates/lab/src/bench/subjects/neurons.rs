@@ -5,7 +5,7 @@ use spikegrad::bptt::lif::{BackwardPass, LifLayer, Output, PlaneSums, Source};
 use spikegrad::bptt::{Activation, LifConfig};
 use spikegrad::data::rng::Rng;
 use spikegrad::tensor::{Dims, LANES, Level, Spikes, Tensor, Workers};
-use spikegrad_testkit::lif::{Lif, SpikeMode};
+use spikegrad_testkit::lif::{Activation as Mode, Lif};
 
 /// Operations of an element and step: charge, fire, reset.
 const FORWARD: u64 = 5;
@@ -118,13 +118,13 @@ impl NeuronSubject {
         for _ in 0..SAMPLES {
             let (frame, channel) = (rng.below(frames), rng.below(self.inputs.dims.c));
             let x = self.current(frame, channel);
-            let trace = self.reference.forward(&x, self.inputs.steps, SpikeMode::Step);
+            let trace = self.reference.forward(&x, self.inputs.steps, Mode::Spike);
             if !backward {
                 worst.take(self.timeline(&fired, frame, channel), trace.o);
                 continue;
             }
             let e = self.timeline(&self.e, frame, channel);
-            let want = self.reference.backward(&trace, &e, self.inputs.steps, SpikeMode::Step).x;
+            let want = self.reference.backward(&trace, &e, self.inputs.steps, Mode::Spike).x;
             if is_static {
                 let total = (0..hw).map(|p| want.iter().skip(p).step_by(hw).sum::<f64>());
                 worst.take(plane(&self.du, frame, channel), total);
