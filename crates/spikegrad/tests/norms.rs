@@ -55,7 +55,7 @@ fn every_gradient_is_that_of_the_forward() {
                 let trainer = TrainConfig::new(net).batch(BATCH);
                 let mut net = Trainer::new(trainer.clone(), Level::BASELINE).unwrap().into_net();
                 disturb(&mut net);
-                let mut trainer = Trainer::from_net(net, trainer).unwrap();
+                let mut trainer = Trainer::from_net(net, trainer, Level::BASELINE).unwrap();
                 let rows = finite_differences(&mut trainer, &images, &[0, 2, 1, 0], 3).unwrap();
                 let shapes = match norm {
                     Norm::Bntt => 2 + 2,

@@ -147,6 +147,12 @@ impl ConvNorm {
         self.conv.output().blocks() * LANES
     }
 
+    /// Rows of statistics: one for all steps, or one for each.
+    pub(super) fn statistic_rows(&self) -> usize {
+        let is_each = self.norm.as_ref().is_some_and(|norm| norm.scheme == Scheme::EachStep);
+        if is_each { self.rows } else { 1 }
+    }
+
     /// Whether the norm tells the time steps apart: then sums of gradients are wanted for each.
     pub(crate) fn is_stepwise(&self) -> bool {
         self.rows > 1
@@ -169,7 +175,7 @@ impl ConvNorm {
         self.y.allocate()?;
         self.folded.allocate()?;
         self.step_sums = try_vec(if self.is_stepwise() { self.rows } else { 0 }, StepSums::default())?;
-        self.statistics = Statistics::try_new(blocks)?;
+        self.statistics = Statistics::try_new(self.statistic_rows() * self.lanes() / LANES)?;
         self.scale = try_vec(blocks * LANES, if self.norm.is_some() { 0.0 } else { 1.0 })?;
         self.shift = try_vec(blocks * LANES, 0.0)?;
         self.coefficients = try_vec(blocks, Affine::default())?;
@@ -179,7 +185,7 @@ impl ConvNorm {
     pub(crate) fn bytes(&self) -> OpBytes {
         let lanes = self.lanes() * self.rows;
         OpBytes {
-            saved: self.y.bytes().saved + Statistics::BYTES * lanes,
+            saved: self.y.bytes().saved + Statistics::BYTES * self.statistic_rows() * self.lanes(),
             workspace: 2 * lanes * size_of::<f32>()
                 + lanes / LANES * size_of::<Affine>()
                 + self.folded.bytes(),

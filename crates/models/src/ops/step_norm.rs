@@ -51,16 +51,11 @@ pub(super) struct StepSums {
 }
 
 impl ConvNorm {
-    /// Rows of statistics: one, or one for each step.
-    fn statistic_rows(&self, norm: &NormRanges) -> usize {
-        if norm.scheme == Scheme::EachStep { self.rows } else { 1 }
-    }
-
     /// Computes y, its statistics and a row of the affine map for each step.
     pub(super) fn forward_steps(&mut self, norm: &NormRanges, run: &mut Execution) {
         self.convolve(run);
         self.y.save(run);
-        let (rows, lanes) = (self.statistic_rows(norm), self.lanes());
+        let (rows, lanes) = (self.statistic_rows(), self.lanes());
         let d = self.y.tensor.dims();
         let frames = d.n / run.context.batch;
         if run.context.training {
@@ -108,7 +103,7 @@ impl ConvNorm {
         run: &mut Execution,
     ) {
         let d = self.y.tensor.dims();
-        let (rows, lanes) = (self.statistic_rows(norm), self.lanes());
+        let (rows, lanes) = (self.statistic_rows(), self.lanes());
         let is_still = d.n == run.context.batch && run.context.steps > 1;
         let images = if rows == 1 { d.n } else { run.context.batch };
         let count = (images * d.pixels()) as f64;
