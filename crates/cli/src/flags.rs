@@ -2,12 +2,13 @@
 
 use clap::Args;
 use spikegrad::bptt::Reset;
+use spikegrad::bptt::lif::{Firing, InputScale, Learn};
 use spikegrad::data::Source;
 use spikegrad::data::events::{Resample, Sensor, Slicing, Values};
 use spikegrad::models::{Init, Memory, NetKind, Norm};
 use spikegrad_lab::settings::RunConfig;
 use spikegrad_lab::settings::names::{
-    Augmentation, DeltaName, InputGradientName, LossName, OptimizerName, Precision, ScheduleName,
+    Augmentation, DeltaName, InputGradientName, LossName, NeuronName, OptimizerName, Precision, ScheduleName,
     SurrogateName,
 };
 
@@ -78,7 +79,7 @@ flags! {
     /// Time steps T
     #[arg(long, value_name = "T", help_heading = "Net")]
     timesteps: usize,
-    /// Normalisation: bn or tdbn
+    /// Normalisation: bn, tdbn, step-bn, bntt or tebn
     #[arg(long, value_name = "NAME", help_heading = "Net")]
     norm: Norm,
     /// Train the ReLU twin: the same net with max(0, x) for neurons
@@ -87,15 +88,45 @@ flags! {
     /// Initial weights: uniform or kaiming
     #[arg(long, value_name = "NAME", help_heading = "Net")]
     init: Init,
+    /// Neuron, by name: lif, if, plif, diet-snn, alif, synaptic, glif or integrator
+    #[arg(long, value_name = "NAME", help_heading = "Neuron")]
+    neuron: NeuronName,
     /// Threshold V_th
     #[arg(long, value_name = "V", allow_negative_numbers = true, help_heading = "Neuron")]
     threshold: f32,
     /// Share τ of the membrane kept from step to step
     #[arg(long, value_name = "TAU", allow_negative_numbers = true, help_heading = "Neuron")]
     decay: f32,
-    /// Learn the decay, one for each layer, beginning at --decay (PLIF)
-    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL", help_heading = "Neuron")]
-    learn_decay: bool,
+    /// Learn the decay, beginning at --decay (PLIF): one a layer, or one a channel
+    #[arg(long, num_args = 0..=1, default_missing_value = "layer", require_equals = true, value_name = "WHOSE", help_heading = "Neuron")]
+    learn_decay: Learn,
+    /// Learn the threshold, beginning at --threshold: one a layer, or one a channel
+    #[arg(long, num_args = 0..=1, default_missing_value = "layer", require_equals = true, value_name = "WHOSE", help_heading = "Neuron")]
+    learn_threshold: Learn,
+    /// Learn the numbers of the neuron's kind: adaptation, synaptic decay or gates
+    #[arg(long, num_args = 0..=1, default_missing_value = "layer", require_equals = true, value_name = "WHOSE", help_heading = "Neuron")]
+    learn_kind: Learn,
+    /// Factor on the input current: one, leak (1 − τ) or a number
+    #[arg(long, value_name = "S", allow_negative_numbers = true, help_heading = "Neuron")]
+    input_scale: InputScale,
+    /// Value at which the membrane rests and to which a hard reset sets it
+    #[arg(long, value_name = "V", allow_negative_numbers = true, help_heading = "Neuron")]
+    reset_value: f32,
+    /// What a soft reset takes off the membrane; default: the threshold
+    #[arg(long, value_name = "V", allow_negative_numbers = true, help_heading = "Neuron")]
+    reset_amount: f32,
+    /// Membranes that fire: above the threshold, or at-or-above
+    #[arg(long, value_name = "NAME", help_heading = "Neuron")]
+    firing: Firing,
+    /// Share ρ of an adaptive threshold's rise that is kept from step to step
+    #[arg(long, value_name = "RHO", allow_negative_numbers = true, help_heading = "Neuron")]
+    adaptation_decay: f32,
+    /// Rise β of an adaptive threshold with every spike
+    #[arg(long, value_name = "BETA", allow_negative_numbers = true, help_heading = "Neuron")]
+    adaptation: f32,
+    /// Share α of a synaptic current that is kept from step to step
+    #[arg(long, value_name = "ALPHA", allow_negative_numbers = true, help_heading = "Neuron")]
+    synapse: f32,
     /// Reset: hard, hard-detached, soft or soft-detached
     #[arg(long, value_name = "NAME", help_heading = "Neuron")]
     reset: Reset,

@@ -25,6 +25,7 @@ mod gradcheck;
 mod host;
 mod info;
 mod interrupt;
+mod lists;
 mod noise;
 mod opening;
 mod outputs;
@@ -115,6 +116,12 @@ enum Command {
     /// Draw the book's figures
     #[command(after_help = "Example: spikegrad figures docs/figures")]
     Figures(figures::FiguresArgs),
+    /// List the nets that --net may name
+    #[command(after_help = "Example: spikegrad nets")]
+    Nets(lists::ListArgs),
+    /// List the neurons that --neuron may name, with their equations
+    #[command(after_help = "Example: spikegrad neurons")]
+    Neurons(lists::ListArgs),
     /// Measure speed
     #[command(after_help = "Example: spikegrad bench step --net resnet19 --width 0.25 --json -")]
     Bench(bench::BenchArgs),
@@ -137,6 +144,8 @@ impl Command {
             Self::Info(args) => info::run(args),
             Self::Export(args) => export::run(args),
             Self::Film(args) => film::run(args),
+            Self::Nets(args) => lists::nets(args),
+            Self::Neurons(args) => lists::neurons(args),
             Self::Figures(args) => figures::run(args),
             Self::Bench(args) => bench::run(args),
         }

@@ -103,6 +103,29 @@ pub enum InputScale {
     Constant(f32),
 }
 
+impl std::fmt::Display for InputScale {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::One => f.write_str("one"),
+            Self::Leak => f.write_str("leak"),
+            Self::Constant(s) => s.fmt(f),
+        }
+    }
+}
+
+impl FromStr for InputScale {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        match (text, text.parse()) {
+            ("one", _) => Ok(Self::One),
+            ("leak", _) => Ok(Self::Leak),
+            (_, Ok(s)) => Ok(Self::Constant(s)),
+            _ => Err(ConfigError::unknown("input scale", text, "one, leak, or a number")),
+        }
+    }
+}
+
 /// The kind of a neuron: what there is besides the membrane.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]

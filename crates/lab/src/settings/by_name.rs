@@ -12,6 +12,31 @@ pub fn serialize<T: Display, S: Serializer>(value: &Option<T>, to: S) -> Result<
     }
 }
 
+/// Settings that were switches before they had names.
+pub mod switch {
+    pub use super::serialize;
+    use serde::{Deserialize, Deserializer, de};
+    use std::fmt::Display;
+    use std::str::FromStr;
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Form {
+        Switch(bool),
+        Name(String),
+    }
+
+    /// Reads a name, or a switch.
+    pub fn deserialize<'de, T: FromStr<Err: Display> + From<bool>, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<T>, D::Error> {
+        match Form::deserialize(from)? {
+            Form::Switch(on) => Ok(Some(on.into())),
+            Form::Name(name) => name.parse().map(Some).map_err(de::Error::custom),
+        }
+    }
+}
+
 /// Reads a name.
 pub fn deserialize<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(
     from: D,

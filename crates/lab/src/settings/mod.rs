@@ -11,6 +11,7 @@ pub(crate) mod by_name;
 pub mod defaults;
 mod events;
 pub mod names;
+mod neuron;
 mod run_config;
 
 pub use events::EventSettings;
@@ -19,7 +20,7 @@ pub use run_config::RunConfig;
 use crate::{Error, Result};
 use names::{Augmentation, DeltaName, InputGradientName, LossName, OptimizerName, ScheduleName};
 use spikegrad::TrainConfig;
-use spikegrad::bptt::{LifConfig, LossConfig, LossKind, Optimizer, Schedule, Surrogate};
+use spikegrad::bptt::{LossConfig, LossKind, Optimizer, Schedule, Surrogate};
 use spikegrad::data::{Augment, DataError, SampleSet, Source};
 use spikegrad::models::{Input, Kernels, NetConfig};
 use spikegrad::tensor::Level;
@@ -93,7 +94,12 @@ impl Settings {
     /// As [`Settings::resolve`], but for the file.
     pub fn check(given: RunConfig) -> Result<Self> {
         let source = given.data.clone().unwrap_or(defaults::DATA);
-        let mut config = given.over(defaults::of(&source));
+        let defaults = defaults::of(&source);
+        let below = match given.neuron {
+            Some(neuron) => neuron::defaults(neuron)?.over(defaults),
+            None => defaults,
+        };
+        let mut config = given.over(below);
         check_ranges(&config)?;
         let surrogate = surrogate(&mut config)?;
         let events = EventSettings::new(&source, &config)?;
@@ -325,13 +331,7 @@ fn kernels(config: &RunConfig) -> Result<Kernels> {
 
 /// Puts the trainer's configuration together.
 fn train_config(config: &RunConfig, surrogate: Surrogate, shape: Shape) -> Result<TrainConfig> {
-    let lif = LifConfig::default()
-        .decay(given("decay", config.decay)?)
-        .threshold(given("threshold", config.threshold)?)
-        .reset(given("reset", config.reset)?)
-        .surrogate(surrogate)
-        .delta(given("delta", config.delta)?)
-        .learn_decay(config.learn_decay.unwrap_or(false));
+    let lif = neuron::config(config, surrogate)?;
     let net =
         NetConfig::new(given("net", config.net)?, shape.channels, shape.height, shape.width, shape.classes)
             .scale(given("width", config.width)?)

@@ -1,5 +1,6 @@
 //! Names of choices, as flags and files spell them.
 
+use spikegrad::bptt::lif::NEURONS;
 use spikegrad::bptt::surrogate;
 use spikegrad::data::events::EventAugment;
 use spikegrad::data::{Augment, DataError};
@@ -161,6 +162,36 @@ impl FromStr for SurrogateName {
             what: "surrogate",
             found: name.to_string(),
             known: known(),
+        })
+    }
+}
+
+/// A neuron of the library, by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NeuronName(&'static str);
+
+impl NeuronName {
+    /// The name.
+    pub fn as_str(self) -> &'static str {
+        self.0
+    }
+}
+
+impl fmt::Display for NeuronName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl FromStr for NeuronName {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        let names = || NEURONS.iter().map(|neuron| neuron.name);
+        names().find(|known| *known == name).map(Self).ok_or_else(|| UnknownName {
+            what: "neuron",
+            found: name.to_string(),
+            known: names().collect::<Vec<_>>().join(", "),
         })
     }
 }

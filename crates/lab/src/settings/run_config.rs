@@ -8,13 +8,14 @@
 
 use super::by_name;
 use super::names::{
-    Augmentation, DeltaName, InputGradientName, LossName, OptimizerName, Precision, ScheduleName,
+    Augmentation, DeltaName, InputGradientName, LossName, NeuronName, OptimizerName, Precision, ScheduleName,
     SurrogateName,
 };
 use crate::files;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize, Serializer};
 use spikegrad::bptt::Reset;
+use spikegrad::bptt::lif::{Firing, InputScale, Learn};
 use spikegrad::data::Source;
 use spikegrad::data::events::{Resample, Sensor, Slicing, Values};
 use spikegrad::models::{Init, Memory, NetKind, Norm};
@@ -88,7 +89,7 @@ settings! {
     width: f64,
     /// Time steps T
     timesteps: usize,
-    /// Normalisation: bn or tdbn
+    /// Normalisation: bn, tdbn, step-bn, bntt or tebn
     #[serde(with = "by_name")]
     norm: Norm,
     /// Train the ReLU twin: the same net with max(0, x) for neurons
@@ -96,14 +97,45 @@ settings! {
     /// Initial weights: uniform or kaiming
     #[serde(with = "by_name")]
     init: Init,
+    /// Neuron, by name: lif, if, plif, diet-snn, alif, synaptic, glif or integrator
+    #[serde(with = "by_name")]
+    neuron: NeuronName,
     /// Threshold V_th
     #[serde(serialize_with = "shortest")]
     threshold: f32,
     /// Share τ of the membrane kept from step to step
     #[serde(serialize_with = "shortest")]
     decay: f32,
-    /// Learn the decay, one for each layer, beginning at --decay (PLIF)
-    learn_decay: bool,
+    /// Learn the decay, beginning at --decay (PLIF): one a layer, or one a channel
+    #[serde(with = "by_name::switch")]
+    learn_decay: Learn,
+    /// Learn the threshold, beginning at --threshold: one a layer, or one a channel
+    #[serde(with = "by_name::switch")]
+    learn_threshold: Learn,
+    /// Learn the numbers of the neuron's kind: adaptation, synaptic decay or gates
+    #[serde(with = "by_name::switch")]
+    learn_kind: Learn,
+    /// Factor on the input current: one, leak (1 − τ) or a number
+    #[serde(with = "by_name")]
+    input_scale: InputScale,
+    /// Value at which the membrane rests and to which a hard reset sets it
+    #[serde(serialize_with = "shortest")]
+    reset_value: f32,
+    /// What a soft reset takes off the membrane; default: the threshold
+    #[serde(serialize_with = "shortest")]
+    reset_amount: f32,
+    /// Membranes that fire: above the threshold, or at-or-above
+    #[serde(with = "by_name")]
+    firing: Firing,
+    /// Share ρ of an adaptive threshold's rise that is kept from step to step
+    #[serde(serialize_with = "shortest")]
+    adaptation_decay: f32,
+    /// Rise β of an adaptive threshold with every spike
+    #[serde(serialize_with = "shortest")]
+    adaptation: f32,
+    /// Share α of a synaptic current that is kept from step to step
+    #[serde(serialize_with = "shortest")]
+    synapse: f32,
     /// Reset: hard, hard-detached, soft or soft-detached
     #[serde(with = "by_name")]
     reset: Reset,

@@ -59,7 +59,7 @@ fn every_setting_reaches_the_trainer() {
         .timesteps(3)
         .input(Input::Still)
         .lif(
-            LifConfig::default()
+            spikegrad::bptt::LifConfig::default()
                 .decay(0.375)
                 .threshold(0.625)
                 .reset(Reset::SoftDetached)

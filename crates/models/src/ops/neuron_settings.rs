@@ -27,10 +27,8 @@ pub(crate) fn neuron_settings(lif: &LifConfig) -> Settings {
             settings.push(name, Setting::number(value));
         }
     }
-    match lif.input_scale {
-        InputScale::One => {}
-        InputScale::Leak => settings.push("input_scale", Setting::text("leak")),
-        InputScale::Constant(s) => settings.push("input_scale", Setting::number(s)),
+    if lif.input_scale != InputScale::One {
+        settings.push("input_scale", Setting::text(lif.input_scale));
     }
     if lif.firing != usual.firing {
         settings.push("firing", Setting::text(lif.firing));
@@ -80,11 +78,7 @@ pub(crate) fn read_neuron(settings: &mut Settings) -> Result<LifConfig, ConfigEr
     lif.amplitude = settings.take_as("amplitude")?.unwrap_or(lif.amplitude);
     lif.reset_value = settings.take_as("reset_value")?.unwrap_or(lif.reset_value);
     lif.firing = settings.take_as("firing")?.unwrap_or(lif.firing);
-    lif.input_scale = match settings.take("input_scale") {
-        None => InputScale::One,
-        Some(value) if value == Setting::text("leak") => InputScale::Leak,
-        Some(value) => InputScale::Constant(value.parse("input_scale")?),
-    };
+    lif.input_scale = settings.take_as("input_scale")?.unwrap_or_default();
     lif.learn_decay = read_learn(settings, "learn_decay")?;
     lif.learn_threshold = read_learn(settings, "learn_threshold")?;
     lif.learn_kind = read_learn(settings, "learn_kind")?;

@@ -1,0 +1,71 @@
+//! `nets`, `neurons` and the flags that choose a neuron.
+
+mod common;
+
+use common::Folder;
+
+fn json(arguments: &str) -> serde_json::Value {
+    serde_json::from_str(&Folder::new().succeed(&format!("{arguments} --json -"))).unwrap()
+}
+
+#[test]
+fn nets_are_listed_with_their_parameters() {
+    let nets = json("nets");
+    let parameters = |name: &str| {
+        let row = nets.as_array().unwrap().iter().find(|row| row["name"] == name);
+        row.unwrap_or_else(|| panic!("no net {name}"))["parameters"].as_u64().unwrap()
+    };
+    // ResNet-18 for CIFAR: 3·64·9 + 2·64 in the stem, then 147,968 + 525,568 + 2,099,712 + 8,393,728 in the stages, 5,130
+    // in the last layer.
+    assert_eq!(parameters("resnet18"), 1_856 + 147_968 + 525_568 + 2_099_712 + 8_393_728 + 5_130);
+    assert_eq!(parameters("sew-resnet18"), parameters("resnet18"));
+}
+
+#[test]
+fn neurons_are_listed_with_what_they_learn() {
+    let neurons = json("neurons");
+    let names: Vec<&str> =
+        neurons.as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["lif", "if", "plif", "diet-snn", "alif", "synaptic", "glif", "integrator"]);
+    assert_eq!(neurons[3]["parameters"], serde_json::json!(["w", "threshold"]));
+}
+
+/// The MLP has two layers of 256 neurons, 16 at width 1/16.
+#[test]
+fn learned_numbers_are_parameters() {
+    let parameters = |flags: &str| {
+        json(&format!("plan --net mlp --width 0.0625 {flags}"))["parameters"].as_u64().unwrap()
+    };
+    let lif = parameters("");
+    let hidden = 16 + 16;
+    for (flags, more) in [
+        ("--neuron plif", 2),
+        ("--neuron diet-snn", 4),
+        ("--neuron diet-snn --learn-decay=no", 2),
+        ("--neuron plif --learn-decay=channel", hidden),
+        ("--learn-threshold=channel", hidden),
+        ("--neuron alif --learn-kind", 4),
+        ("--neuron synaptic --learn-kind", 2),
+        // Decay, three gates, leak, reset, and a conductance for each of two steps.
+        ("--neuron glif --timesteps 2", 2 * 8),
+    ] {
+        assert_eq!(parameters(flags), lif + more, "{flags}");
+    }
+}
+
+#[test]
+fn any_neuron_is_proven_from_the_command_line() {
+    for neuron in ["alif", "glif"] {
+        let out = Folder::new().succeed(&format!("gradcheck --net mlp --neuron {neuron} --timesteps 2"));
+        assert!(out.contains("ok; worst:"), "{neuron}: {out}");
+    }
+}
+
+#[test]
+fn numbers_of_another_neuron_are_refused() {
+    let folder = Folder::new();
+    folder.fail(2, "plan --neuron lif --synapse 0.5", &["--synapse is no number of the neuron lif"]);
+    let words = ["reset value is 0.1, must be 0 where the reset is soft"];
+    folder.fail(2, "plan --reset soft --reset-value 0.1", &words);
+    folder.fail(2, "plan --neuron frog", &["no neuron is called \"frog\"", "alif"]);
+}
