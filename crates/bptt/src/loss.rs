@@ -1,12 +1,13 @@
 //! Losses on the logits of each time step, with their gradients.
 //!
 //! ```text
-//! cross-entropy   L = mean_n CE(mean_t z[t,n], y_n)
+//! cross-entropy   L = mean_n CE(r[n], y_n)            r: the read-out, by default mean_t z[t,n]
 //! TET             L = (1 − λ)·mean_{t,n} CE(z[t,n], y_n) + λ·mean (z − φ)²       (Deng 2022; MSE over all entries)
+//! MSE             L = mean_{n,k} (r[n,k] − c)²      c = the target of the label's class, or of the others
 //! CE(z, y) = −Σ_k q_k·log softmax(z)_k        q = (1 − ε)·onehot(y) + ε/K          label smoothing ε
 //! ```
 
-use crate::ConfigError;
+use crate::{ConfigError, Readout};
 use std::fmt;
 use std::sync::Arc;
 
@@ -75,6 +76,14 @@ pub enum LossKind {
         /// φ, the value that the regression term pulls logits to.
         phi: f32,
     },
+    /// Mean squared distance of the read-out to a target: `correct` for the label's class, `incorrect` for the others.
+    /// Behind the read-out `sum` of a spiking last layer it is the loss on spike counts.
+    Mse {
+        /// The target of the label's class.
+        correct: f32,
+        /// The target of the other classes.
+        incorrect: f32,
+    },
     /// A user's own.
     Custom(Arc<dyn UserLoss>),
 }
@@ -85,6 +94,7 @@ impl LossKind {
         match self {
             Self::CrossEntropy => "ce",
             Self::Tet { .. } => "tet",
+            Self::Mse { .. } => "mse",
             Self::Custom(_) => "custom",
         }
     }
@@ -93,6 +103,7 @@ impl LossKind {
     pub fn numbers(&self) -> Vec<f32> {
         match *self {
             Self::Tet { lambda, phi } => vec![lambda, phi],
+            Self::Mse { correct, incorrect } => vec![correct, incorrect],
             Self::CrossEntropy | Self::Custom(_) => Vec::new(),
         }
     }
@@ -104,31 +115,54 @@ impl PartialEq for LossKind {
         match (self, other) {
             (Self::CrossEntropy, Self::CrossEntropy) => true,
             (Self::Tet { lambda, phi }, Self::Tet { lambda: l, phi: p }) => lambda == l && phi == p,
+            (Self::Mse { correct, incorrect }, Self::Mse { correct: c, incorrect: i }) => {
+                correct == c && incorrect == i
+            }
             (Self::Custom(own), Self::Custom(other)) => Arc::ptr_eq(own, other),
             _ => false,
         }
     }
 }
 
-/// Loss and label smoothing.
+/// Loss, label smoothing and weights of classes.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct LossConfig {
     /// The kind of loss.
     pub kind: LossKind,
     /// ε of label smoothing, in [0, 1).
     pub label_smoothing: f32,
+    /// A weight for each class; the batch's mean is weighted, Σ w·L / Σ w, as in PyTorch. Empty: 1 for each.
+    pub class_weights: Vec<f32>,
 }
 
 impl Default for LossConfig {
     fn default() -> Self {
-        Self { kind: LossKind::CrossEntropy, label_smoothing: 0.0 }
+        Self { kind: LossKind::CrossEntropy, label_smoothing: 0.0, class_weights: Vec::new() }
     }
 }
 
 impl LossConfig {
     /// A loss of one's own: a function as [`UserLoss::evaluate`], or an object with that method.
     pub fn custom(own: impl UserLoss + 'static) -> Self {
-        Self { kind: LossKind::Custom(Arc::new(own)), label_smoothing: 0.0 }
+        Self::new(LossKind::Custom(Arc::new(own)))
+    }
+
+    /// A loss of a kind, without label smoothing.
+    pub fn new(kind: LossKind) -> Self {
+        Self { kind, ..Self::default() }
+    }
+
+    /// Sets `label_smoothing`: ε, the share of the label spread over all classes.
+    #[must_use]
+    pub fn label_smoothing(self, label_smoothing: f32) -> Self {
+        Self { label_smoothing, ..self }
+    }
+
+    /// Sets `class_weights`: a weight for each class.
+    #[must_use]
+    pub fn class_weights(self, class_weights: impl Into<Vec<f32>>) -> Self {
+        Self { class_weights: class_weights.into(), ..self }
     }
 
     /// Checks the ranges.
@@ -138,6 +172,16 @@ impl LossConfig {
     pub fn check(&self) -> Result<(), ConfigError> {
         if !(0.0..1.0).contains(&self.label_smoothing) {
             return Err(ConfigError::out_of_range("label smoothing", self.label_smoothing, "in [0, 1)"));
+        }
+        if let Some(weight) = self.class_weights.iter().find(|w| !(**w >= 0.0 && w.is_finite())) {
+            return Err(ConfigError::out_of_range("class weight", weight, "at least 0 and finite"));
+        }
+        if let LossKind::Mse { correct, incorrect } = &self.kind
+            && !(correct.is_finite() && incorrect.is_finite())
+        {
+            return Err(ConfigError::new(format!(
+                "MSE has targets {correct} and {incorrect}, must be finite"
+            )));
         }
         if let LossKind::Tet { lambda, phi } = &self.kind
             && !((0.0..=1.0).contains(lambda) && phi.is_finite())
@@ -167,41 +211,62 @@ impl LossConfig {
         grad: &mut [f32],
         mean: &mut [f32],
     ) -> f64 {
-        self.evaluate_weighted(size, logits, labels, None, grad, mean)
+        self.evaluate_weighted((size, Readout::Mean), logits, (labels, None), grad, mean)
     }
 
-    /// As [`LossConfig::evaluate`], each sample's term times its weight: L = 1/N·Σ w_n·L_n. A user's own loss has no
-    /// weights.
+    /// As [`LossConfig::evaluate`], of any read-out and with each sample's term times its weight: L = 1/N·Σ w_n·L_n. A
+    /// user's own loss has no weights, and looks at the outputs of every step, as TET does. The read-out goes to `read`.
     ///
     /// # Panics
-    /// There is not one weight a label.
+    /// There is not one weight a label, or a class.
     pub fn evaluate_weighted(
         &self,
-        size: Logits,
+        (size, readout): (Logits, Readout),
         logits: &[f32],
-        labels: &[u32],
-        weights: Option<&[f32]>,
+        (labels, weights): (&[u32], Option<&[f32]>),
         grad: &mut [f32],
-        mean: &mut [f32],
+        read: &mut [f32],
     ) -> f64 {
         assert!(weights.is_none_or(|weights| weights.len() == labels.len()), "a weight for each label");
+        let of_class = |label: u32| match self.class_weights.is_empty() {
+            true => 1.0,
+            false => f64::from(self.class_weights[label as usize]),
+        };
+        let total: f64 = labels.iter().map(|&label| of_class(label)).sum();
+        // Σ w·L / Σ w; a batch whose classes all weigh nothing has no loss.
+        let of_class = |label| if total > 0.0 { of_class(label) * labels.len() as f64 / total } else { 0.0 };
         let Logits { steps, classes, stride } = size;
         let batch = labels.len();
         let row = |t: usize, n: usize| (t * batch + n) * stride;
         let mut loss = 0.0;
-        for (n, (&label, mean)) in labels.iter().zip(mean.chunks_mut(classes)).enumerate() {
-            for (k, mean) in mean.iter_mut().enumerate() {
-                let sum: f64 = (0..steps).map(|t| f64::from(logits[row(t, n) + k])).sum();
-                *mean = (sum / steps as f64) as f32;
+        for (n, (&label, read)) in labels.iter().zip(read.chunks_mut(classes)).enumerate() {
+            for (k, read) in read.iter_mut().enumerate() {
+                *read = readout.read((0..steps).map(|t| logits[row(t, n) + k])) as f32;
             }
-            let weight = weights.map_or(1.0, |weights| f64::from(weights[n]));
+            let weight = of_class(label) * weights.map_or(1.0, |weights| f64::from(weights[n]));
             let share = weight / (batch * steps) as f64;
             match &self.kind {
-                LossKind::CrossEntropy => {
+                LossKind::CrossEntropy if readout == Readout::Mean => {
                     let first = &mut grad[row(0, n)..][..classes];
-                    loss += weight * self.cross_entropy(mean, label, share, first) / batch as f64;
+                    loss += weight * self.cross_entropy(read, label, share, first) / batch as f64;
                     for t in 1..steps {
                         grad.copy_within(row(0, n)..row(0, n) + classes, row(t, n));
+                    }
+                }
+                LossKind::CrossEntropy | LossKind::Mse { .. } => {
+                    let first = &mut grad[row(0, n)..][..classes];
+                    let share = weight / batch as f64;
+                    loss += match self.kind {
+                        LossKind::Mse { correct, incorrect } => {
+                            share * squares(read, label, (correct, incorrect), share, first)
+                        }
+                        _ => share * self.cross_entropy(read, label, share, first),
+                    };
+                    for k in 0..classes {
+                        let d = f64::from(grad[row(0, n) + k]);
+                        let z = |t: usize| logits[row(t, n) + k];
+                        (0..steps)
+                            .for_each(|t| grad[row(t, n) + k] = (d * readout.derivative(steps, z, t)) as f32);
                     }
                 }
                 LossKind::Tet { lambda, phi } => {
@@ -247,6 +312,19 @@ impl LossConfig {
         }
         loss
     }
+}
+
+/// Computes the mean squared distance of r to its targets, and its gradient times `share`.
+fn squares(r: &[f32], label: u32, (correct, incorrect): (f32, f32), share: f64, grad: &mut [f32]) -> f64 {
+    let classes = r.len() as f64;
+    let mut loss = 0.0;
+    for (k, (&r, grad)) in r.iter().zip(grad).enumerate() {
+        let target = if k == label as usize { correct } else { incorrect };
+        let off = f64::from(r) - f64::from(target);
+        loss += off * off / classes;
+        *grad = (2.0 * off / classes * share) as f32;
+    }
+    loss
 }
 
 /// Sizes of the logits.

@@ -18,14 +18,14 @@ fn losses_of_the_largest_logits_are_those_of_f64() {
     const Z: f32 = 3e38;
     let gap = 2.0 * f64::from(Z);
     let close = |got: f64, want: f64| assert!((got - want).abs() <= 1e-12 * want, "got {got}, want {want}");
-    let plain = |kind| LossConfig { kind, label_smoothing: 0.0 };
+    let plain = |kind| LossConfig::new(kind);
     // The softmax is (1, 0): a right answer costs 0, a wrong one the logits' distance.
     assert_eq!(loss(plain(LossKind::CrossEntropy), [Z, -Z], 0), (0.0, [0.0, 0.0]));
     let (got, grad) = loss(plain(LossKind::CrossEntropy), [Z, -Z], 1);
     close(got, gap);
     assert_eq!(grad, [1.0, -1.0]);
     // ε = 1/2 puts a quarter of the label on the other class.
-    let smooth = LossConfig { kind: LossKind::CrossEntropy, label_smoothing: 0.5 };
+    let smooth = LossConfig::default().label_smoothing(0.5);
     let (got, grad) = loss(smooth, [Z, -Z], 0);
     close(got, 0.25 * gap);
     assert_eq!(grad, [0.25, -0.25]);
@@ -107,8 +107,8 @@ fn constants_that_make_no_sense_are_refused_by_name() {
             let error = config.check().unwrap_err().to_string();
             assert!(error.starts_with(&format!("{name} is {p}")), "{error}");
         }
-        let tet = |lambda, phi| LossConfig { kind: LossKind::Tet { lambda, phi }, label_smoothing: 0.0 };
-        let smooth = LossConfig { kind: LossKind::CrossEntropy, label_smoothing: p };
+        let tet = |lambda, phi| LossConfig::new(LossKind::Tet { lambda, phi });
+        let smooth = LossConfig::default().label_smoothing(p);
         for config in [tet(p, 0.0), tet(0.0, p), smooth] {
             assert!(config.check().unwrap_err().to_string().contains(&p.to_string()), "{config:?}");
         }

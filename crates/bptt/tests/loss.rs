@@ -34,7 +34,8 @@ fn configs() -> Vec<LossConfig> {
         LossKind::Tet { lambda: 1.0, phi: -0.5 },
     ];
     let smooth = |kind| {
-        [0.0, 0.1, 0.9].map(|label_smoothing| LossConfig { kind: LossKind::clone(&kind), label_smoothing })
+        [0.0, 0.1, 0.9]
+            .map(|label_smoothing| LossConfig::new(LossKind::clone(&kind)).label_smoothing(label_smoothing))
     };
     kinds.into_iter().flat_map(smooth).collect()
 }
@@ -124,14 +125,11 @@ fn settings_out_of_range_are_refused() {
     assert!(good.check().is_ok());
     for label_smoothing in [-0.1, 1.0, f32::NAN] {
         assert!(
-            LossConfig { label_smoothing, ..good.clone() }.check().is_err(),
+            good.clone().label_smoothing(label_smoothing).check().is_err(),
             "smoothing {label_smoothing}"
         );
     }
     for (lambda, phi) in [(-0.1, 1.0), (1.1, 1.0), (0.5, f32::INFINITY), (f32::NAN, 1.0)] {
-        assert!(
-            LossConfig { kind: LossKind::Tet { lambda, phi }, ..good }.check().is_err(),
-            "λ {lambda} φ {phi}"
-        );
+        assert!(LossConfig::new(LossKind::Tet { lambda, phi }).check().is_err(), "λ {lambda} φ {phi}");
     }
 }

@@ -33,9 +33,8 @@ fn neurons_are_listed_with_what_they_learn() {
 /// The MLP has two layers of 256 neurons, 16 at width 1/16.
 #[test]
 fn learned_numbers_are_parameters() {
-    let parameters = |flags: &str| {
-        json(&format!("plan --net mlp --width 0.0625 {flags}"))["parameters"].as_u64().unwrap()
-    };
+    let parameters =
+        |flags: &str| json(&format!("plan --net mlp --width 0.0625 {flags}"))["parameters"].as_u64().unwrap();
     let lif = parameters("");
     let hidden = 16 + 16;
     for (flags, more) in [

@@ -4,7 +4,7 @@ use crate::graph::{Setting, Settings, parse};
 use crate::nets::{self, NetKind};
 use crate::ops::{Kinds, neuron_settings, read_neuron};
 use crate::{Graph, LayerSpec, Memory};
-use spikegrad_bptt::{Activation, ConfigError, LifConfig};
+use spikegrad_bptt::{Activation, ConfigError, LifConfig, Readout};
 use spikegrad_tensor::conv::{DeltaKernels, InputGradient};
 
 /// The most channels, rows, columns, classes or time steps.
@@ -131,6 +131,8 @@ pub struct NetConfig {
     pub lif: LifConfig,
     /// Normalisation.
     pub norm: Norm,
+    /// The number that stands for a class, from the outputs of all steps.
+    pub readout: Readout,
     /// The algorithms of layers.
     pub kernels: Kernels,
     /// The activations that a training step keeps.
@@ -197,6 +199,12 @@ impl NetConfig {
         Self { lif, ..self }
     }
 
+    /// Sets `readout`: the number that stands for a class, from the outputs of all steps.
+    #[must_use]
+    pub fn readout(self, readout: Readout) -> Self {
+        Self { readout, ..self }
+    }
+
     /// Sets `norm`: normalisation.
     #[must_use]
     pub fn norm(self, norm: Norm) -> Self {
@@ -242,6 +250,7 @@ impl NetConfig {
             input: Input::Still,
             lif: LifConfig::default(),
             norm: Norm::Bn,
+            readout: Readout::Mean,
             kernels: Kernels::default(),
             memory: Memory::F32,
             twin: false,
@@ -393,6 +402,9 @@ impl NetConfig {
             ("twin", Setting::Bool(self.twin)),
             ("neuron", Setting::Table(neuron_settings(&self.lif))),
         ]);
+        if self.readout != Readout::Mean {
+            text.push("readout", Setting::text(self.readout));
+        }
         if let (Architecture::Layers(_) | Architecture::Graph(_), Ok(graph)) =
             (&self.architecture, self.graph())
         {
@@ -451,6 +463,7 @@ impl NetConfig {
             timesteps: text.take_as("timesteps")?.unwrap_or(usual.timesteps),
             input: text.take_as("input")?.unwrap_or(usual.input),
             norm: text.take_as("norm")?.unwrap_or(usual.norm),
+            readout: text.take_as("readout")?.unwrap_or(usual.readout),
             twin: text.take_as("twin")?.unwrap_or(usual.twin),
             lif,
             ..usual

@@ -5,7 +5,7 @@ use crate::plan::{Held, Plan, PlanReport, lipschitz_workspace, widest};
 use crate::{NetConfig, Params, available};
 use spikegrad_bptt::lipschitz::lipschitz;
 use spikegrad_bptt::loss::Logits;
-use spikegrad_bptt::{ConfigError, LossConfig};
+use spikegrad_bptt::{ConfigError, LossConfig, Readout};
 use spikegrad_tensor::memory::{NoMemory, try_vec};
 use spikegrad_tensor::{Dims, LANES, Level, Scratch, Tensor, Workers, Workspace};
 
@@ -194,16 +194,25 @@ impl Net {
         logits.chunks(stride).flat_map(|row| row[..classes].iter().copied()).collect()
     }
 
-    /// The logits' mean over time, (batch, classes), after a forward.
+    /// The read-out of the logits, (batch, classes), after a forward: their mean over time unless
+    /// [`NetConfig::readout`] says otherwise.
     pub fn mean_logits(&mut self) -> &[f32] {
-        let (batch, mut mean) = (self.run.context.batch, std::mem::take(&mut self.mean_logits));
+        self.read_logits(self.config.readout)
+    }
+
+    /// The logits of a net of one step, (batch, classes), after a forward.
+    pub(crate) fn first_logits(&mut self) -> &[f32] {
+        self.read_logits(Readout::Last)
+    }
+
+    fn read_logits(&mut self, readout: Readout) -> &[f32] {
+        let (batch, mut read) = (self.run.context.batch, std::mem::take(&mut self.mean_logits));
         let (y, Logits { steps, classes, stride }) = self.step_logits();
-        for (i, mean) in mean.iter_mut().enumerate() {
+        for (i, read) in read.iter_mut().enumerate() {
             let (n, k) = (i / classes, i % classes);
-            let sum: f64 = (0..steps).map(|t| f64::from(y[(t * batch + n) * stride + k])).sum();
-            *mean = (sum / steps as f64) as f32;
+            *read = readout.read((0..steps).map(|t| y[(t * batch + n) * stride + k])) as f32;
         }
-        self.mean_logits = mean;
+        self.mean_logits = read;
         &self.mean_logits
     }
 
@@ -226,9 +235,12 @@ impl Net {
         assert_eq!(labels.len(), self.run.context.batch);
         assert!(labels.iter().all(|&label| (label as usize) < self.config.classes));
         let mut gradient = self.take_output_gradient();
+        let readout = self.config.readout;
         let mut mean = std::mem::take(&mut self.mean_logits);
         let (logits, size) = self.step_logits();
-        let value = loss.evaluate_weighted(size, logits, labels, weights, gradient.floats_mut(), &mut mean);
+        let samples = (labels, weights);
+        let value =
+            loss.evaluate_weighted((size, readout), logits, samples, gradient.floats_mut(), &mut mean);
         self.mean_logits = mean;
         self.run.gradients.put(self.output, gradient);
         self.backward_ops();

@@ -3,6 +3,7 @@
 use crate::graph::Op;
 use crate::{Net, NetConfig};
 use spikegrad_bptt::ConfigError;
+use spikegrad_bptt::readout::ReadoutState;
 use spikegrad_tensor::Tensor;
 use spikegrad_tensor::memory::{NoMemory, try_vec};
 use std::mem::{swap, take};
@@ -14,7 +15,8 @@ use std::mem::{swap, take};
 pub struct Stream {
     /// The tensors that each op carries, such as membranes, at the number of the value that it writes.
     carried: Vec<Vec<Tensor>>,
-    sum: Vec<f64>,
+    /// What the read-out remembers of each logit.
+    readouts: Vec<ReadoutState>,
     mean: Vec<f32>,
     steps: u64,
 }
@@ -23,7 +25,7 @@ impl Stream {
     /// Goes back to the beginning: membranes at rest, no step taken.
     pub fn reset(&mut self) {
         self.carried.iter_mut().flatten().for_each(|m| m.floats_mut().fill(0.0));
-        self.sum.fill(0.0);
+        self.readouts.fill(ReadoutState::default());
         self.mean.fill(0.0);
         self.steps = 0;
     }
@@ -33,7 +35,8 @@ impl Stream {
         self.steps
     }
 
-    /// The logits (batch, classes), mean over the steps so far: what training minimises the loss of.
+    /// The read-out (batch, classes) of the steps so far, the mean of their logits unless the net has another: what
+    /// training minimises the loss of.
     pub fn mean_logits(&self) -> &[f32] {
         &self.mean
     }
@@ -48,7 +51,7 @@ impl Stream {
     /// Bytes held.
     pub fn bytes(&self) -> usize {
         self.carried.iter().flatten().map(Tensor::bytes).sum::<usize>()
-            + 8 * self.sum.len()
+            + size_of::<ReadoutState>() * self.readouts.len()
             + 4 * self.mean.len()
     }
 }
@@ -79,7 +82,12 @@ impl Net {
             carried[op.writes().index()] = tensors;
         }
         let logits = self.batch() * self.config().classes;
-        Ok(Stream { carried, sum: try_vec(logits, 0.0)?, mean: try_vec(logits, 0.0)?, steps: 0 })
+        Ok(Stream {
+            carried,
+            readouts: try_vec(logits, ReadoutState::default())?,
+            mean: try_vec(logits, 0.0)?,
+            steps: 0,
+        })
     }
 
     /// Whether a stream was made by this net, or by one of the same layers and batch.
@@ -101,10 +109,10 @@ impl Net {
         self.forward(frame, false);
         swap(&mut self.run.carried, &mut stream.carried);
         stream.steps += 1;
-        let logits = self.mean_logits();
-        for ((sum, mean), &logit) in stream.sum.iter_mut().zip(&mut stream.mean).zip(logits) {
-            *sum += f64::from(logit);
-            *mean = (*sum / stream.steps as f64) as f32;
+        let (readout, steps) = (self.config().readout, stream.steps);
+        let logits = self.first_logits();
+        for ((state, read), &logit) in stream.readouts.iter_mut().zip(&mut stream.mean).zip(logits) {
+            *read = readout.step(state, logit, steps) as f32;
         }
         logits
     }

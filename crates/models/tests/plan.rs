@@ -1,6 +1,6 @@
 //! What a plan says of a net, against sums written out by hand; shapes for images whose sides no pool divides.
 
-use spikegrad_bptt::{LossConfig, LossKind};
+use spikegrad_bptt::LossConfig;
 use spikegrad_models::{Init, Input, LayerReport, Net, NetConfig, NetKind, PlanReport};
 use spikegrad_tensor::Level;
 use spikegrad_testkit::check::narrow;
@@ -174,7 +174,7 @@ fn runs(config: &NetConfig) {
     net.params_mut().initialise(Init::Kaiming, 3);
     net.forward(&narrow(&Rng::new(1).normals(net.images_len())), true);
     assert_eq!(net.mean_logits().len(), BATCH * config.classes);
-    let loss = LossConfig { kind: LossKind::CrossEntropy, label_smoothing: 0.1 };
+    let loss = LossConfig::default().label_smoothing(0.1);
     let loss = net.backward(&[0, 4], &loss, 1e-4);
     assert!(loss.data_term > 0.0 && loss.lipschitz > 0.0, "{config:?}: {loss:?}");
     assert_eq!(net.first_not_finite(), None, "{config:?}");

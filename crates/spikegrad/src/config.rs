@@ -176,6 +176,10 @@ impl TrainConfig {
         if names != 0 && names != classes {
             return Err(ConfigError::new(format!("{names} classes have names, the net has {classes}")));
         }
+        let weights = self.loss.class_weights.len();
+        if weights != 0 && weights != classes {
+            return Err(ConfigError::new(format!("{weights} classes have weights, the net has {classes}")));
+        }
         let numbers = [
             ("learning rate", f64::from(self.lr)),
             ("beta", self.beta.into()),

@@ -1,7 +1,6 @@
 //! Numbers that make no sense, from the caller or from a step: an error that names them, and everything as before.
 
 use spikegrad::Error;
-use spikegrad::bptt::LossKind;
 use spikegrad::models::safetensors::{File, View, write};
 use spikegrad::models::{Norm, names::shared_prefix};
 use spikegrad::prelude::*;
@@ -242,7 +241,7 @@ fn configurations_that_make_no_sense_are_refused_by_name() {
         refused(good().schedule(schedule), &format!("every {x} epochs"));
         let schedule = Schedule::Step { every_epochs: 1.0, factor: x };
         refused(good().schedule(schedule), &format!("factor is {x}"));
-        let loss = LossConfig { kind: LossKind::CrossEntropy, label_smoothing: x };
+        let loss = LossConfig::default().label_smoothing(x);
         refused(good().loss(loss), &format!("label smoothing is {x}"));
     }
     let schedule = Schedule::Step { every_epochs: 0.0, factor: 0.1 };

@@ -153,7 +153,7 @@ fn losses() {
         for label_smoothing in [0.0, 0.1] {
             for beta in [0.0, 0.01] {
                 for mut setup in [mlp(), lenet()] {
-                    setup.loss = LossConfig { kind: kind.clone(), label_smoothing };
+                    setup.loss = LossConfig::new(kind.clone()).label_smoothing(label_smoothing);
                     setup.beta = beta;
                     check_all_levels(&setup, 7);
                 }

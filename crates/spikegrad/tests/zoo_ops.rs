@@ -104,7 +104,7 @@ fn check_tape(net: &NetConfig, features: impl Fn(&mut Tape, Leaf<'_>, Var) -> Va
         net.params_mut().initialise(Init::Uniform, 4);
         net.forward(&images, true);
         let logits = net.logits();
-        net.backward(&[0, 2], &LossConfig { kind: LossKind::CrossEntropy, label_smoothing: 0.0 }, 0.0);
+        net.backward(&[0, 2], &LossConfig::default(), 0.0);
         let (mut tape, mut leaves, config) = (Tape::new(), BTreeMap::new(), net.config());
         let shape = [config.frames() * BATCH, config.channels, config.height, config.width];
         let image = tape.leaf(&shape, widen(&images));

@@ -176,7 +176,7 @@ fn check(config: &NetConfig, kind: (Block, &[usize]), level: Level) {
     let (mut net, images, (logits, leaves, image, grads, _)) = found.expect("a seed keeps the margin");
     net.forward(&images, true);
     assert_close(&format!("logits {what}"), &net.logits(), &logits, Tolerance::Grad);
-    let loss = LossConfig { kind: LossKind::CrossEntropy, label_smoothing: 0.0 };
+    let loss = LossConfig::default();
     net.backward(&[0, 2], &loss, 0.0);
     assert_eq!(leaves.len(), net.params().entries.len(), "{what}");
     for entry in &net.params().entries {

@@ -1,6 +1,6 @@
 //! What a run's figures should be: trained and scored with the library alone, summed up by the formulas of the books.
 
-use spikegrad::bptt::{LifConfig, LossConfig, LossKind, Optimizer, Reset, Schedule, Surrogate};
+use spikegrad::bptt::{LifConfig, LossConfig, Optimizer, Reset, Schedule, Surrogate};
 use spikegrad::data::shapes::generate;
 use spikegrad::data::{Augment, ImageSet, Loader, LoaderConfig, Noise, Normalise};
 use spikegrad::models::{Init, NetConfig, NetKind};
@@ -23,7 +23,7 @@ pub fn config(lr: f32, seed: u64, epochs: usize) -> TrainConfig {
     let net = NetConfig::new(NetKind::Mlp, 3, 16, 16, 10).scale(0.1).timesteps(2).lif(lif);
     TrainConfig::new(net)
         .batch(BATCH)
-        .loss(LossConfig { kind: LossKind::CrossEntropy, label_smoothing: 0.0 })
+        .loss(LossConfig::default())
         .beta(1e-4)
         .optimizer(Optimizer::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0 })
         .lr(lr)

@@ -298,7 +298,7 @@ fn loss(config: &RunConfig) -> Result<LossConfig> {
             phi: given("tet-phi", config.tet_phi)?,
         },
     };
-    Ok(LossConfig { kind, label_smoothing: given("label-smoothing", config.label_smoothing)? })
+    Ok(LossConfig::new(kind).label_smoothing(given("label-smoothing", config.label_smoothing)?))
 }
 
 /// Makes the schedule.

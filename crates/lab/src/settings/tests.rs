@@ -73,7 +73,7 @@ fn every_setting_reaches_the_trainer() {
         .smooth(false);
     let want = TrainConfig::new(net)
         .batch(17)
-        .loss(LossConfig { kind: LossKind::Tet { lambda: 0.15625, phi: 1.75 }, label_smoothing: 0.09375 })
+        .loss(LossConfig::new(LossKind::Tet { lambda: 0.15625, phi: 1.75 }).label_smoothing(0.09375))
         .beta(0.03125)
         .optimizer(Optimizer::Sgd { momentum: 0.8125, nesterov: true, weight_decay: 0.015625 })
         .lr(0.0078125)
@@ -160,7 +160,7 @@ fn each_name_of_training_is_its_own_choice() {
     assert_eq!(trainer_of("init = \"uniform\"").init, Init::Uniform);
     assert_eq!(
         trainer_of("loss = \"ce\"\nlabel-smoothing = 0.5").loss,
-        LossConfig { kind: LossKind::CrossEntropy, label_smoothing: 0.5 }
+        LossConfig::default().label_smoothing(0.5)
     );
     assert!(net("twin = true\ntimesteps = 1").twin);
     assert_eq!(trainer_of("clip = 0").clip, None);
