@@ -40,6 +40,12 @@ pub enum Norm {
     /// Threshold-dependent (Zheng 2021): z = γ·α·V_th·x̂ + β, α = 1/√2 on the summands of a residual addition.
     #[doc(alias = "eq-tdbn")]
     TdBn,
+    /// Batch norm of each time step by itself, γ and β shared: what a batch norm called step by step does.
+    StepBn,
+    /// Batch norm through time (Kim & Panda 2021): statistics, running estimates and γ of each step, no β.
+    Bntt,
+    /// Temporal effective batch norm (Duan et al. 2022): batch norm over all steps, then a learned factor p\[t\] on each.
+    Tebn,
 }
 
 /// The distribution that weights begin with.
@@ -75,7 +81,7 @@ macro_rules! names {
 }
 pub(crate) use names;
 
-names!(Norm, "normalisation": Bn "bn", TdBn "tdbn");
+names!(Norm, "normalisation": Bn "bn", TdBn "tdbn", StepBn "step-bn", Bntt "bntt", Tebn "tebn");
 names!(Input, "input": Still "still", Frames "frames", Spikes "spikes");
 names!(Init, "initialisation": Uniform "uniform", Kaiming "kaiming");
 names!(Memory, "memory setting": F32 "f32", Bf16 "bf16", Recompute "recompute");

@@ -296,8 +296,9 @@ impl<'a> LifLayer<'a> {
     pub fn is_static(&self, sources: &[Source<'_>]) -> bool {
         let frames = self.dims.n / self.steps;
         sources.iter().all(|source| match source {
-            Source::Affine { y, mean, .. } => {
-                y.dims().n == frames && mean.len() == self.dims.blocks() * LANES
+            Source::Affine { y, mean, scale, shift } => {
+                let lanes = self.dims.blocks() * LANES;
+                y.dims().n == frames && [mean, scale, shift].iter().all(|row| row.len() == lanes)
             }
             Source::Spikes(spikes) => spikes.dims().n == frames,
         })

@@ -2,8 +2,8 @@
 
 use super::conv_norm::{ConvNorm, NormRanges};
 use super::current::Current;
+use crate::config::MOST_SIDE;
 use crate::config::check_most;
-use crate::config::{MOST_SIDE, Norm};
 use crate::graph::{Builder, Node, OpSpec, Output, Setting, Settings};
 use crate::params::Role;
 use spikegrad_bptt::ConfigError;
@@ -148,17 +148,12 @@ impl OpSpec for Conv {
             None => None,
             Some(norm) => {
                 let norm = if norm.is_empty() { format!("{name}_bn") } else { norm.clone() };
-                let is_tdbn = builder.config().norm == Norm::TdBn;
                 let alpha = if self.is_residual { FRAC_1_SQRT_2 } else { 1.0 };
-                Some(NormRanges {
-                    gamma: builder.parameter(format!("{norm}.weight"), vec![co], Role::Scale)?,
-                    beta: builder.parameter(format!("{norm}.bias"), vec![co], Role::Shift)?,
-                    mean: builder.estimate(format!("{norm}.running_mean"), co, false)?,
-                    var: builder.estimate(format!("{norm}.running_var"), co, true)?,
-                    gain: if is_tdbn { alpha * builder.config().lif.threshold } else { 1.0 },
-                })
+                Some(NormRanges::planned(&norm, co, alpha, builder)?)
             }
         };
-        Ok(Output::fused(Current::Conv(Box::new(ConvNorm::planned(from, conv, weight, bias, norm)))))
+        let time = (builder.steps(), builder.batch());
+        let conv = ConvNorm::planned(from, conv, weight, (bias, norm), time);
+        Ok(Output::fused(Current::Conv(Box::new(conv))))
     }
 }

@@ -6,10 +6,15 @@
 //! | none | 0, 1, the convolution's bias or 0 | ∂z |
 
 use super::params::two;
+use super::step_norm::StepSums;
 use crate::Params;
+use crate::config::Norm;
 use crate::graph::{
-    Component, Execution, GradientUse, NormPart, OpBytes, ProductPart, Read, Saved, Value, ValueId, Values,
+    Builder, Component, Execution, GradientUse, NormPart, OpBytes, ProductPart, Read, Saved, Value, ValueId,
+    Values,
 };
+use crate::params::Role;
+use spikegrad_bptt::ConfigError;
 use spikegrad_bptt::lif::Source;
 use spikegrad_tensor::conv::Conv;
 use spikegrad_tensor::memory::{NoMemory, try_vec};
@@ -20,12 +25,66 @@ use std::ops::Range;
 /// The places of a batch norm's numbers in the flat vectors.
 #[derive(Clone, Debug)]
 pub(crate) struct NormRanges {
+    /// γ of each channel, or of each step and channel.
     pub gamma: Range<usize>,
-    pub beta: Range<usize>,
+    pub beta: Option<Range<usize>>,
     pub mean: Range<usize>,
     pub var: Range<usize>,
     /// α·V_th of tdBN, 1 for BN.
     pub gain: f32,
+    pub scheme: Scheme,
+}
+
+/// The share of the time steps that a batch norm looks at together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    /// All of them.
+    Whole,
+    /// Each by itself.
+    EachStep,
+    /// All of them; then each is scaled by the number at its place here.
+    Scaled(Range<usize>),
+}
+
+impl NormRanges {
+    /// Plans the numbers of the net's kind of batch norm; `alpha` is tdBN's factor on a summand.
+    pub(crate) fn planned(
+        name: &str,
+        channels: usize,
+        alpha: f32,
+        builder: &mut Builder<'_>,
+    ) -> Result<Self, ConfigError> {
+        let (kind, steps) = (builder.config().norm, builder.steps());
+        let rows = if matches!(kind, Norm::Bntt | Norm::StepBn) { steps } else { 1 };
+        let gammas = if kind == Norm::Bntt { vec![steps, channels] } else { vec![channels] };
+        let gamma = builder.parameter(format!("{name}.weight"), gammas, Role::Scale)?;
+        let beta = match kind {
+            Norm::Bntt => None,
+            _ => Some(builder.parameter(format!("{name}.bias"), vec![channels], Role::Shift)?),
+        };
+        let scheme = match kind {
+            Norm::Bn | Norm::TdBn => Scheme::Whole,
+            Norm::Bntt | Norm::StepBn => Scheme::EachStep,
+            Norm::Tebn => Scheme::Scaled(builder.parameter(format!("{name}.p"), vec![steps], Role::Scale)?),
+        };
+        Ok(Self {
+            gamma,
+            beta,
+            mean: builder.estimate(format!("{name}.running_mean"), rows * channels, false)?,
+            var: builder.estimate(format!("{name}.running_var"), rows * channels, true)?,
+            gain: if kind == Norm::TdBn { alpha * builder.config().lif.threshold } else { 1.0 },
+            scheme,
+        })
+    }
+
+    /// Counts the learned numbers.
+    fn parameters(&self) -> usize {
+        let scales = match &self.scheme {
+            Scheme::Scaled(p) => p.len(),
+            Scheme::Whole | Scheme::EachStep => 0,
+        };
+        self.gamma.len() + self.beta.as_ref().map_or(0, ExactSizeIterator::len) + scales
+    }
 }
 
 /// A convolution and its norm.
@@ -36,14 +95,20 @@ pub(crate) struct ConvNorm {
     weight: Range<usize>,
     /// The place of the convolution's bias b. Batch norm takes b off again: b is in the running mean, and nowhere else,
     /// and its gradient is zero.
-    bias: Option<Range<usize>>,
+    pub(super) bias: Option<Range<usize>>,
     norm: Option<NormRanges>,
+    /// Rows of the affine map: one for all steps, or one for each.
+    pub(super) rows: usize,
     /// The convolution's output, then its gradient.
-    y: Saved,
-    statistics: Statistics,
-    scale: Vec<f32>,
-    shift: Vec<f32>,
-    coefficients: Vec<Affine>,
+    pub(super) y: Saved,
+    pub(super) statistics: Statistics,
+    pub(super) scale: Vec<f32>,
+    pub(super) shift: Vec<f32>,
+    pub(super) coefficients: Vec<Affine>,
+    /// ∂L/∂z, scaled and summed over time, where one frame serves all steps and each has its own row.
+    pub(super) folded: Tensor,
+    /// The sums of one channel at every step.
+    pub(super) step_sums: Vec<StepSums>,
 }
 
 impl ConvNorm {
@@ -52,9 +117,13 @@ impl ConvNorm {
         from: ValueId,
         conv: Conv,
         weight: Range<usize>,
-        bias: Option<Range<usize>>,
-        norm: Option<NormRanges>,
+        (bias, norm): (Option<Range<usize>>, Option<NormRanges>),
+        (steps, batch): (usize, usize),
     ) -> Self {
+        let is_stepwise = norm.as_ref().is_some_and(|norm| norm.scheme != Scheme::Whole);
+        let rows = if is_stepwise { steps } else { 1 };
+        let folds = rows > 1 && conv.output().n == batch;
+        let folded = if folds { Tensor::planned(conv.output()) } else { Tensor::default() };
         let is_cheap = from == ValueId::INPUT || conv.config().kernel == 1;
         Self {
             y: Saved::planned(conv.output(), is_cheap),
@@ -63,11 +132,30 @@ impl ConvNorm {
             weight,
             bias,
             norm,
+            rows,
+            folded,
+            step_sums: Vec::new(),
             statistics: Statistics::default(),
             scale: Vec::new(),
             shift: Vec::new(),
             coefficients: Vec::new(),
         }
+    }
+
+    /// Channels, padded to whole blocks.
+    pub(super) fn lanes(&self) -> usize {
+        self.conv.output().blocks() * LANES
+    }
+
+    /// Rows of statistics: one for all steps, or one for each.
+    pub(super) fn statistic_rows(&self) -> usize {
+        let is_each = self.norm.as_ref().is_some_and(|norm| norm.scheme == Scheme::EachStep);
+        if is_each { self.rows } else { 1 }
+    }
+
+    /// Whether the norm tells the time steps apart: then sums of gradients are wanted for each.
+    pub(crate) fn is_stepwise(&self) -> bool {
+        self.rows > 1
     }
 
     pub(crate) fn conv(&self) -> &Conv {
@@ -83,9 +171,11 @@ impl ConvNorm {
     }
 
     pub(crate) fn allocate(&mut self) -> Result<(), NoMemory> {
-        let blocks = self.conv.output().blocks();
+        let blocks = self.conv.output().blocks() * self.rows;
         self.y.allocate()?;
-        self.statistics = Statistics::try_new(blocks)?;
+        self.folded.allocate()?;
+        self.step_sums = try_vec(if self.is_stepwise() { self.rows } else { 0 }, StepSums::default())?;
+        self.statistics = Statistics::try_new(self.statistic_rows() * self.lanes() / LANES)?;
         self.scale = try_vec(blocks * LANES, if self.norm.is_some() { 0.0 } else { 1.0 })?;
         self.shift = try_vec(blocks * LANES, 0.0)?;
         self.coefficients = try_vec(blocks, Affine::default())?;
@@ -93,10 +183,12 @@ impl ConvNorm {
     }
 
     pub(crate) fn bytes(&self) -> OpBytes {
-        let lanes = self.conv.output().blocks() * LANES;
+        let lanes = self.lanes() * self.rows;
         OpBytes {
-            saved: self.y.bytes().saved + Statistics::BYTES * lanes,
-            workspace: 2 * lanes * size_of::<f32>() + lanes / LANES * size_of::<Affine>(),
+            saved: self.y.bytes().saved + Statistics::BYTES * self.statistic_rows() * self.lanes(),
+            workspace: 2 * lanes * size_of::<f32>()
+                + lanes / LANES * size_of::<Affine>()
+                + self.folded.bytes(),
         }
     }
 
@@ -129,7 +221,7 @@ impl ConvNorm {
             is_linear: false,
             is_delayed: false,
             weight: self.weight.clone(),
-            parameters: self.weight.len() + bias + norm.as_ref().map_or(0, |norm| 2 * norm.gamma.len()),
+            parameters: self.weight.len() + bias + self.norm.as_ref().map_or(0, NormRanges::parameters),
             macs: self.conv.macs(),
             norm,
             feeds: None,
@@ -175,7 +267,8 @@ impl ConvNorm {
     pub(crate) fn forward(&mut self, run: &mut Execution) {
         self.y.borrow(run);
         match self.norm.clone() {
-            Some(norm) => self.forward_norm(&norm, run),
+            Some(norm) if norm.scheme == Scheme::Whole => self.forward_norm(&norm, run),
+            Some(norm) => self.forward_steps(&norm, run),
             None => {
                 self.convolve(run);
                 self.y.save(run);
@@ -214,7 +307,9 @@ impl ConvNorm {
         let weights = &run.params.weights;
         let scales = self.scale.iter_mut().zip(&weights[norm.gamma.clone()]).zip(&self.statistics.inv_std);
         scales.for_each(|((scale, gamma), inv_std)| *scale = gamma * norm.gain * inv_std);
-        self.shift[..d.c].copy_from_slice(&weights[norm.beta.clone()]);
+        if let Some(beta) = &norm.beta {
+            self.shift[..d.c].copy_from_slice(&weights[beta.clone()]);
+        }
     }
 
     /// Before the neurons run backward: y again.
@@ -226,7 +321,12 @@ impl ConvNorm {
     }
 
     /// From ∂L/∂z and its sums Σ∂z and Σ∂z·(y − mean) to the gradients of γ, β and the bias; y becomes ∂L/∂y.
+    ///
+    /// The sums are a row for all steps; for norms that tell the steps apart, a row for each.
     pub(crate) fn backward_norm(&mut self, dz: &Tensor, sums: (&[f64], &[f64]), run: &mut Execution) {
+        if let Some(norm) = self.norm.clone().filter(|norm| norm.scheme != Scheme::Whole) {
+            return self.backward_steps(&norm, dz, sums, run);
+        }
         let d = self.y.tensor.dims();
         let count = (d.n * d.pixels()) as f64;
         let (sum, sum_centred) = sums;
@@ -243,7 +343,9 @@ impl ConvNorm {
             };
             let (a, inv_std) = (f64::from(self.scale[c]), f64::from(self.statistics.inv_std[c]));
             let sum_hat = inv_std * sum_centred[c];
-            grads[norm.beta.start + c] += sum[c] as f32;
+            if let Some(beta) = &norm.beta {
+                grads[beta.start + c] += sum[c] as f32;
+            }
             grads[norm.gamma.start + c] += (f64::from(norm.gain) * sum_hat) as f32;
             affine.b.0[c % LANES] = (-a * inv_std * sum_hat / count) as f32;
             affine.c.0[c % LANES] = (-a * sum[c] / count) as f32;

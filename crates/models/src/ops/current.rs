@@ -41,6 +41,11 @@ impl Current {
         }
     }
 
+    /// Whether its norm tells the time steps apart.
+    pub(crate) fn is_stepwise(&self) -> bool {
+        matches!(self, Current::Conv(conv) if conv.is_stepwise())
+    }
+
     pub(crate) fn has_weights(&self) -> bool {
         !matches!(self, Current::Value(_))
     }

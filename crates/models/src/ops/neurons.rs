@@ -151,7 +151,8 @@ pub(crate) struct NeuronLayer {
     /// The neurons' own numbers, where the configuration's do not serve all of them.
     parameters: Option<NeuronParameters>,
     sums: Vec<PlaneSums>,
-    /// Sums over the batch, for each channel: Σ∂u, Σ∂u·(y − mean) of each source.
+    /// Sums over the batch, for each channel: Σ∂u, Σ∂u·(y − mean) of each source; a row for all steps, or for each where a
+    /// norm tells the steps apart.
     totals: [Vec<f64>; 3],
 }
 
@@ -178,14 +179,31 @@ impl NeuronLayer {
         self.dims.planes() / self.steps
     }
 
+    /// Rows of sums: one for all steps, or one for each.
+    fn rows(&self) -> usize {
+        if self.currents.iter().any(Current::is_stepwise) { self.steps } else { 1 }
+    }
+
     /// Adds the planes' sums up, image by image.
     fn total(&mut self) {
-        let blocks = self.dims.blocks();
+        let (blocks, rows) = (self.dims.blocks(), self.rows());
         for (k, total) in self.totals.iter_mut().enumerate() {
             total.fill(0.0);
-            for (plane, sums) in self.sums.iter().enumerate() {
-                let total = &mut total[plane % blocks * LANES..][..LANES];
+            for (at, sums) in self.sums.iter().enumerate() {
+                let (plane, row) = (at / rows, at % rows);
+                let total = &mut total[(row * blocks + plane % blocks) * LANES..][..LANES];
                 total.iter_mut().zip(&sums[k]).for_each(|(total, sum)| *total += sum);
+            }
+        }
+    }
+
+    /// Adds the rows of the totals up, for a current whose norm looks at all steps together beside one that does not.
+    fn fold_totals(&mut self) {
+        let lanes = self.dims.blocks() * LANES;
+        for total in &mut self.totals {
+            let (first, rest) = total.split_at_mut(lanes);
+            for row in rest.chunks(lanes) {
+                first.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
             }
         }
     }
@@ -262,8 +280,13 @@ impl Op for NeuronLayer {
             parameters.backward(products, &mut run.params);
         }
         self.total();
-        for (k, current) in self.currents.iter_mut().enumerate() {
-            current.backward_beside(&du, (&self.totals[0], &self.totals[1 + k]), run);
+        for stepwise in [true, false] {
+            for (k, current) in self.currents.iter_mut().enumerate() {
+                if current.is_stepwise() == stepwise {
+                    current.backward_beside(&du, (&self.totals[0], &self.totals[1 + k]), run);
+                }
+            }
+            self.fold_totals();
         }
         // From here on ∂L/∂u is of use to values added as they stand alone: its buffer is theirs, or free.
         run.gradients.put(self.to, du);
@@ -273,20 +296,21 @@ impl Op for NeuronLayer {
     }
 
     fn allocate(&mut self) -> Result<(), NoMemory> {
-        self.sums = try_vec(self.planes(), PlaneSums::default())?;
+        self.sums = try_vec(self.planes() * self.rows(), PlaneSums::default())?;
         if let Some(parameters) = &mut self.parameters {
             parameters.allocate()?;
         }
+        let lanes = self.rows() * self.dims.blocks() * LANES;
         for total in &mut self.totals {
-            *total = try_vec(self.dims.blocks() * LANES, 0.0)?;
+            *total = try_vec(lanes, 0.0)?;
         }
         self.currents.iter_mut().try_for_each(Current::allocate)
     }
 
     fn bytes(&self) -> OpBytes {
-        let totals = 3 * self.dims.blocks() * LANES * size_of::<f64>();
+        let totals = 3 * self.rows() * self.dims.blocks() * LANES * size_of::<f64>();
         let parameters = self.parameters.as_ref().map_or(0, NeuronParameters::bytes);
-        let workspace = self.planes() * size_of::<PlaneSums>() + parameters + totals;
+        let workspace = self.planes() * self.rows() * size_of::<PlaneSums>() + parameters + totals;
         let own = OpBytes { saved: 0, workspace };
         self.currents.iter().map(Current::bytes).fold(own, |sum, bytes| OpBytes {
             saved: sum.saved + bytes.saved,

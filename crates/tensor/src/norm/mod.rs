@@ -65,32 +65,33 @@ impl Statistics {
         self.gather(y.dims(), planes, workers);
     }
 
+    /// Measures mean and variance of each channel over each of `groups` equal runs of images by itself: a row a group.
+    ///
+    /// # Panics
+    /// The statistics were not made for so many groups, or they do not divide the images.
+    pub fn measure_groups(&mut self, y: &Tensor, groups: usize, level: Level, workers: &mut Workers) {
+        let d = y.dims();
+        assert!(d.n.is_multiple_of(groups), "{groups} groups of {} images", d.n);
+        let group = Dims { n: d.n / groups, ..d };
+        let lanes = d.blocks() * LANES;
+        let mut borrowed = workers.moments();
+        let (moments, workers) = borrowed.split();
+        let planes = resized(moments, d.planes());
+        measure_planes(y, planes, level, workers);
+        for (g, planes) in planes.chunks(group.planes()).enumerate() {
+            let rows = [&mut self.mean, &mut self.inv_std, &mut self.var];
+            let [mean, inv_std, var] = rows.map(|all| &mut all[g * lanes..][..lanes]);
+            gather(group, planes, (mean, inv_std, var), workers);
+        }
+    }
+
     /// Computes the batch's statistics from every plane's moments, image by image.
     ///
     /// ```text
     /// mean = Σ mean_p / planes      var = (Σ spread_p + P·Σ (mean_p − mean)²) / (planes·P)
     /// ```
     pub(crate) fn gather(&mut self, d: Dims, moments: &[PlaneMoments], workers: &mut Workers) {
-        let (planes, pixels) = (d.n as f64, d.pixels() as f64);
-        let (mean, var) = (self.mean.chunks_mut(LANES), self.var.chunks_mut(LANES));
-        let channels = mean.zip(var).zip(self.inv_std.chunks_mut(LANES));
-        workers.run(channels.enumerate(), |(block, ((mean, var), inv_std)), _| {
-            let of_block = || moments[block..].iter().step_by(d.blocks());
-            let (mut means, mut spreads) = ([0.0; LANES], [0.0; LANES]);
-            for plane in of_block() {
-                means.iter_mut().zip(plane.mean).for_each(|(mean, of_plane)| *mean += of_plane / planes);
-            }
-            for plane in of_block() {
-                for (l, spread) in spreads.iter_mut().enumerate() {
-                    *spread += plane.spread[l] + pixels * (plane.mean[l] - means[l]).powi(2);
-                }
-            }
-            for l in 0..LANES.min(d.c - block * LANES) {
-                let variance = spreads[l] / (planes * pixels);
-                (mean[l], var[l]) = (means[l] as f32, variance as f32);
-                inv_std[l] = (1.0 / (variance + EPSILON).sqrt()) as f32;
-            }
-        });
+        gather(d, moments, (&mut self.mean, &mut self.inv_std, &mut self.var), workers);
     }
 
     /// Takes mean and variance from running estimates, for inference.
@@ -98,7 +99,16 @@ impl Statistics {
     /// # Panics
     /// The statistics were made for fewer channels.
     pub fn set(&mut self, mean: &[f32], var: &[f32]) {
-        for (c, (&mean, &var)) in mean.iter().zip(var).enumerate() {
+        self.set_at(0, mean, var);
+    }
+
+    /// Takes mean and variance from running estimates as [`Statistics::set`] does, for the row whose first channel is at
+    /// `first`.
+    ///
+    /// # Panics
+    /// The statistics were made for fewer channels.
+    pub fn set_at(&mut self, first: usize, mean: &[f32], var: &[f32]) {
+        for (c, (&mean, &var)) in (first..).zip(mean.iter().zip(var)) {
             self.mean[c] = mean;
             self.var[c] = var;
             self.inv_std[c] = (1.0 / (f64::from(var) + EPSILON).sqrt()) as f32;
@@ -110,8 +120,16 @@ impl Statistics {
     /// # Panics
     /// The estimates have more channels than the statistics.
     pub fn update_running(&self, count: usize, mean: &mut [f32], var: &mut [f32]) {
+        self.update_running_at(0, count, mean, var);
+    }
+
+    /// Moves running estimates as [`Statistics::update_running`] does, towards the row whose first channel is at `first`.
+    ///
+    /// # Panics
+    /// The estimates have more channels than the statistics.
+    pub fn update_running_at(&self, first: usize, count: usize, mean: &mut [f32], var: &mut [f32]) {
         let unbias = count as f32 / (count.max(2) - 1) as f32;
-        for (c, (mean, var)) in mean.iter_mut().zip(var).enumerate() {
+        for (c, (mean, var)) in (first..).zip(mean.iter_mut().zip(var)) {
             *mean += MOMENTUM * (self.mean[c] - *mean);
             *var += MOMENTUM * (self.var[c] * unbias - *var);
         }
@@ -121,16 +139,45 @@ impl Statistics {
     pub const BYTES: usize = 3 * size_of::<f32>();
 }
 
+/// Gathers the moments of planes to mean, 1/√(var + ε) and variance of each channel.
+fn gather(
+    d: Dims,
+    moments: &[PlaneMoments],
+    (mean, inv_std, var): (&mut [f32], &mut [f32], &mut [f32]),
+    workers: &mut Workers,
+) {
+    let (planes, pixels) = (d.n as f64, d.pixels() as f64);
+    let (mean, var) = (mean.chunks_mut(LANES), var.chunks_mut(LANES));
+    let channels = mean.zip(var).zip(inv_std.chunks_mut(LANES));
+    workers.run(channels.enumerate(), |(block, ((mean, var), inv_std)), _| {
+        let of_block = || moments[block..].iter().step_by(d.blocks());
+        let (mut means, mut spreads) = ([0.0; LANES], [0.0; LANES]);
+        for plane in of_block() {
+            means.iter_mut().zip(plane.mean).for_each(|(mean, of_plane)| *mean += of_plane / planes);
+        }
+        for plane in of_block() {
+            for (l, spread) in spreads.iter_mut().enumerate() {
+                *spread += plane.spread[l] + pixels * (plane.mean[l] - means[l]).powi(2);
+            }
+        }
+        for l in 0..LANES.min(d.c - block * LANES) {
+            let variance = spreads[l] / (planes * pixels);
+            (mean[l], var[l]) = (means[l] as f32, variance as f32);
+            inv_std[l] = (1.0 / (variance + EPSILON).sqrt()) as f32;
+        }
+    });
+}
+
 /// Turns y into dy = a·dz + b·(y − mean) + c with the coefficients of each channel.
 ///
 /// | argument | shape | access |
 /// |---|---|---|
-/// | `coefficients` | [`Affine`] for each channel block | read |
+/// | `coefficients` | [`Affine`] for each channel block; or a row of them for each of equal runs of images | read |
 /// | `dz` | (n, c, h, w) | read |
 /// | `y` | (n, c, h, w) | read, then overwritten with dy |
 ///
 /// # Panics
-/// `dz` and `y` differ in size, or a channel block has no coefficients.
+/// `dz` and `y` differ in size, a channel block has no coefficients, or the rows do not divide the images.
 pub fn backward_affine(
     coefficients: &[Affine],
     dz: &Tensor,
@@ -140,9 +187,13 @@ pub fn backward_affine(
 ) {
     let (d, hw) = (y.dims(), y.dims().pixels());
     assert_eq!(d, dz.dims());
+    let rows = coefficients.len() / d.blocks();
+    assert!(d.n.is_multiple_of(rows.max(1)), "{rows} rows of coefficients for {} images", d.n);
+    let run = d.planes() / rows.max(1);
     let planes = dz.blocks().chunks(hw).zip(y.blocks_mut().chunks_mut(hw));
     workers.run(planes.enumerate(), |(task, (dz, y)), _| {
-        level.run(AffinePlane { affine: &coefficients[task % d.blocks()], dz, y });
+        let affine = &coefficients[task / run * d.blocks() + task % d.blocks()];
+        level.run(AffinePlane { affine, dz, y });
     });
 }
 
