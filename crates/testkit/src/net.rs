@@ -28,6 +28,8 @@ pub struct StepResult {
     pub rates: BTreeMap<String, f64>,
     /// Gradient of the loss for every parameter.
     pub grads: BTreeMap<String, Vec<f64>>,
+    /// Sum of the absolute terms of the gradient of each learned number of a neuron.
+    pub magnitudes: BTreeMap<String, Vec<f64>>,
     /// Gradient of the loss for the input, in the input's shape.
     pub grad_input: Vec<f64>,
     /// Running statistics after the step.
@@ -50,6 +52,8 @@ struct Builder<'a> {
     training: bool,
     tape: Tape,
     params: BTreeMap<String, Var>,
+    /// The parameters of neurons.
+    learned: BTreeMap<String, Var>,
     buffers: BTreeMap<String, Vec<f64>>,
     spikes: BTreeMap<String, Vec<f64>>,
     membranes: BTreeMap<String, Vec<f64>>,
@@ -72,6 +76,7 @@ pub fn step(config: &NetConfig, lookup: Lookup, images: &[f64], labels: &[usize]
         lipschitz: net.tape.value(lipschitz)[0],
         rates: net.rates(),
         grads: net.params.iter().map(|(name, &var)| (name.clone(), grads.of(var))).collect(),
+        magnitudes: net.learned.iter().map(|(name, &var)| (name.clone(), grads.magnitude_of(var))).collect(),
         grad_input: grads.of(input),
         buffers: net.buffers,
         spikes: net.spikes,
@@ -100,9 +105,9 @@ impl<'a> Builder<'a> {
                 (entry.name, var)
             })
             .collect();
-        let (buffers, spikes) = (BTreeMap::new(), BTreeMap::new());
+        let (buffers, spikes, learned) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let (membranes, distances) = (BTreeMap::new(), BTreeMap::new());
-        Builder { config, lookup, training, tape, params, buffers, spikes, membranes, distances }
+        Builder { config, lookup, training, tape, params, learned, buffers, spikes, membranes, distances }
     }
 
     /// The parameter of this name.
@@ -257,9 +262,12 @@ impl<'a> Builder<'a> {
     fn neurons(&mut self, x: Var, name: &str) -> Var {
         let (lif, activation) = (&self.config.lif, self.config.activation());
         let parts = if self.config.twin { Vec::new() } else { lif.parts() };
-        let learned =
-            parts.iter().map(|part| (part.name.to_string(), self.param(&format!("{name}.{}", part.name))));
-        let learned: BTreeMap<String, Var> = learned.collect();
+        let mut learned = BTreeMap::new();
+        for part in parts {
+            let full = format!("{name}.{}", part.name);
+            learned.insert(part.name.to_string(), self.param(&full));
+            self.learned.insert(full.clone(), self.param(&full));
+        }
         let lif = if self.config.twin { &Lif::paper() } else { lif };
         let vars = self.tape.neurons(x, self.config.steps(), lif, &learned, None, activation);
         let all = |vars: &[Var]| vars.iter().flat_map(|&v| self.tape.value(v).to_vec()).collect::<Vec<f64>>();

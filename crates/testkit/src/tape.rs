@@ -6,6 +6,7 @@
 //! receives the total gradient G, the reset path included, without anyone deriving it. A spiking layer is
 //! composed of elementary ops ([`Tape::neurons`]), so that the recurrences of [`crate::neurons`] can be checked against it.
 
+use crate::check::magnitudes as magnitudes_of;
 use std::rc::Rc;
 
 mod layers;
@@ -25,6 +26,8 @@ struct Node {
     shape: Vec<usize>,
     value: Rc<Vec<f64>>,
     backward: Backward,
+    /// Whether it repeats one number for many neurons.
+    is_spread: bool,
 }
 
 /// The list of everything computed so far.
@@ -36,6 +39,7 @@ pub struct Tape {
 /// Result of [`Tape::backward`].
 pub struct Grads {
     values: Vec<Option<Vec<f64>>>,
+    magnitudes: Vec<Option<Vec<f64>>>,
     lengths: Vec<usize>,
 }
 
@@ -43,6 +47,12 @@ impl Grads {
     /// Gradient at `var`, zeros where nothing depends on it.
     pub fn of(&self, var: Var) -> Vec<f64> {
         self.values[var.0].clone().unwrap_or_else(|| vec![0.0; self.lengths[var.0]])
+    }
+
+    /// Sum of the absolute terms of the gradient at a number that [`Tape::spread`] gave to many neurons: the measure of
+    /// what rounding makes of a sum that may cancel.
+    pub fn magnitude_of(&self, var: Var) -> Vec<f64> {
+        self.magnitudes[var.0].clone().unwrap_or_else(|| vec![0.0; self.lengths[var.0]])
     }
 }
 
@@ -60,7 +70,12 @@ impl Tape {
         backward: impl Fn(&[f64]) -> Vec<(Var, Vec<f64>)> + 'static,
     ) -> Var {
         assert_eq!(shape.iter().product::<usize>(), value.len(), "size of shape {shape:?}");
-        self.nodes.push(Node { shape, value: Rc::new(value), backward: Box::new(backward) });
+        self.nodes.push(Node {
+            shape,
+            value: Rc::new(value),
+            backward: Box::new(backward),
+            is_spread: false,
+        });
         Var(self.nodes.len() - 1)
     }
 
@@ -96,17 +111,22 @@ impl Tape {
     /// Computes the gradients of `Σ seed·var`.
     pub fn backward_from(&self, var: Var, seed: Vec<f64>) -> Grads {
         let mut values: Vec<Option<Vec<f64>>> = vec![None; self.nodes.len()];
+        let mut magnitudes = values.clone();
         values[var.0] = Some(seed);
+        let add = |place: &mut Option<Vec<f64>>, grad: Vec<f64>| match place {
+            Some(sum) => sum.iter_mut().zip(grad).for_each(|(sum, g)| *sum += g),
+            empty => *empty = Some(grad),
+        };
         for (i, node) in self.nodes.iter().enumerate().rev() {
             let Some(g) = values[i].clone() else { continue };
-            for (input, grad) in (node.backward)(&g) {
-                match &mut values[input.0] {
-                    Some(sum) => sum.iter_mut().zip(grad).for_each(|(sum, g)| *sum += g),
-                    empty => *empty = Some(grad),
-                }
+            // Terms are those that meet in a spread number; on the way from it to its parameter they scale with it.
+            let terms = if node.is_spread { Some(magnitudes_of(&g)) } else { magnitudes[i].clone() };
+            for (input, magnitude) in terms.iter().flat_map(|terms| (node.backward)(terms)) {
+                add(&mut magnitudes[input.0], magnitudes_of(&magnitude));
             }
+            (node.backward)(&g).into_iter().for_each(|(input, grad)| add(&mut values[input.0], grad));
         }
-        Grads { values, lengths: self.nodes.iter().map(|n| n.value.len()).collect() }
+        Grads { values, magnitudes, lengths: self.nodes.iter().map(|n| n.value.len()).collect() }
     }
 
     /// `a + b`.

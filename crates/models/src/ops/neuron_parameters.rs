@@ -140,8 +140,9 @@ impl NeuronParameters {
 
     fn fill(&mut self, weights: &[f32]) {
         let lanes = self.lanes();
-        for c in 0..self.channels {
-            self.collect(weights, c);
+        // Padding has the last channel's numbers: before a threshold of 0 it would fire where u = 0 is enough.
+        for c in 0..lanes {
+            self.collect(weights, c.min(self.channels - 1));
             let [parameters, _, raw] = &mut self.channel;
             self.map.parameters(raw, parameters);
             let rows = self.rows.iter_mut().skip(c).step_by(lanes);

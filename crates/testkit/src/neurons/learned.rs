@@ -90,7 +90,9 @@ impl Lif {
             NeuronKind::Gated(_) => &["alpha", "beta", "gamma", "leak", "reset", "conduct"],
         };
         let mut parts = vec![Part { name: "w", learn: self.learn_decay }];
-        parts.push(Part { name: "threshold", learn: self.learn_threshold });
+        if self.kind != NeuronKind::Integrator {
+            parts.push(Part { name: "threshold", learn: self.learn_threshold });
+        }
         parts.extend(of_kind.iter().map(|&name| Part { name, learn: self.learn_kind }));
         parts.retain(|part| part.learn != Learn::No);
         parts

@@ -66,11 +66,13 @@ impl Tape {
         assert!(count == 1 || Some(&count) == shape.get(1), "one number, or one for each channel");
         let va = self.rc(a);
         let value = (0..shape.iter().product()).map(|i| va[i / pixels % count]).collect();
-        self.push(shape.to_vec(), value, move |g| {
+        let spread = self.push(shape.to_vec(), value, move |g| {
             let mut sums = vec![0.0; count];
             g.iter().enumerate().for_each(|(i, g)| sums[i / pixels % count] += g);
             vec![(a, sums)]
-        })
+        });
+        self.nodes[spread.0].is_spread = true;
+        spread
     }
 
     /// Number `t` of each row of `a` (rows × columns, or one row).
