@@ -183,7 +183,13 @@ mod tests {
         let (input, dims) = (Dims::new(4, 20, 8, 8), Dims::new(6, 20, 5, 5));
         let conv = |kernel, stride, spikes| KernelKind::Conv {
             input,
-            config: ConvConfig { out_channels: 33, kernel, stride, padding: kernel / 2 },
+            config: ConvConfig {
+                out_channels: 33,
+                kernel,
+                stride,
+                padding: kernel / 2,
+                ..ConvConfig::default()
+            },
             spikes,
             input_gradient: true,
         };
