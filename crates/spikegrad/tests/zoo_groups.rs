@@ -2,7 +2,7 @@
 
 use spikegrad::gradcheck::finite_differences;
 use spikegrad::models::ops::{AvgPool, Conv, Linear, Neurons};
-use spikegrad::models::{Graph, Input, InputKind, Memory, Net, PlanReport};
+use spikegrad::models::{Graph, Input, InputKind, Lanczos, Memory, Net, PlanReport};
 use spikegrad::prelude::*;
 use spikegrad::tensor::conv::DeltaKernels;
 use spikegrad_testkit::check::{narrow, widen};
@@ -202,6 +202,22 @@ fn the_lipschitz_term_is_that_of_the_flattened_weight() {
         }
         assert!((got - sum).abs() <= 1e-5 * sum.abs(), "{got} {sum}");
     }
+}
+
+/// A depthwise 1×1 convolution multiplies each channel by a number: its Lipschitz constant is the largest of them.
+#[test]
+fn the_lipschitz_constant_of_a_depthwise_factor_is_the_largest() {
+    let mut g = Graph::new();
+    let image = g.input();
+    let scaled = g.add("scale", Conv::new(20, 1).groups(20).without_norm(), [image]);
+    g.add("fc", Linear::new(3), [scaled]);
+    let net = NetConfig::of_graph(g, 20, 4, 3, 3).input(Input::Frames);
+    let mut net = Net::plan(&net, 2, Level::BASELINE, false).unwrap();
+    net.params_mut().initialise(Init::Kaiming, 4);
+    let most = net.params().get("scale.weight").unwrap().iter().fold(0.0f32, |most, w| most.max(w.abs()));
+    let constants = net.lipschitz_constants(&Lanczos::default());
+    assert_eq!(constants[0].layer, "scale");
+    assert!((constants[0].sigma / f64::from(most) - 1.0).abs() < 1e-3, "{constants:?} {most}");
 }
 
 #[test]
