@@ -30,7 +30,7 @@ const SHAPES: [(usize, usize, usize); 4] = [(3, 1, 1), (3, 2, 1), (1, 2, 0), (5,
 pub fn identities(level: Level, seed: u64) -> Result<Vec<Identity>, ShapeError> {
     let mut rows = Vec::new();
     for (kernel, stride, padding) in SHAPES {
-        let config = ConvConfig { out_channels: 37, kernel, stride, padding };
+        let config = ConvConfig { out_channels: 37, kernel, stride, padding, ..ConvConfig::default() };
         for binary in [true, false] {
             let mut conv = Conv::plan(Dims::new(3, 19, 11, 9), config, level)?;
             rows.extend(of_conv(&mut conv, binary, seed)?);

@@ -52,6 +52,18 @@ fn residual_nets_have_the_published_parameters() {
             assert_eq!(Some(of(1000)).filter(|_| thousand.is_some()), thousand, "{kind} of 1000 classes");
         }
     }
+    for (kind, want) in [
+        (NetKind::ResNet18ImageNet, 11_689_512),
+        (NetKind::SewResNet18ImageNet, 11_689_512),
+        (NetKind::ResNet34ImageNet, 21_797_672),
+        (NetKind::SewResNet34ImageNet, 21_797_672),
+    ] {
+        let plan = plan(&NetConfig::new(kind, 3, 224, 224, 1000));
+        assert_eq!(plan.parameters, want, "{kind}");
+        // torchvision's: 1.81 and 3.66 thousand million multiply-adds of an image.
+        let macs = if want == 11_689_512 { 1_814_073_344 } else { 3_663_761_408 };
+        assert_eq!(plan.macs_per_step, macs, "{kind}");
+    }
 }
 
 #[test]
@@ -161,11 +173,11 @@ fn names_are_those_of_pytorch() {
 #[test]
 fn every_net_takes_a_step_and_has_a_text() {
     for &kind in NetKind::ALL {
-        for input in [Input::Still, Input::Spikes] {
+        for (input, is_twin) in [(Input::Still, false), (Input::Spikes, false), (Input::Still, true)] {
             let net = NetConfig::new(kind, 2, 33, 34, 3).scale(0.0625).input(input).timesteps(3);
-            let net = net.lif(LifConfig::default().threshold(0.5));
+            let net = net.lif(LifConfig::default().threshold(0.5)).twin(is_twin);
             let graph = NetConfig::of_graph(net.graph().unwrap(), 2, 33, 34, 3);
-            let graph = graph.input(input).timesteps(3).lif(net.lif.clone());
+            let graph = graph.input(input).timesteps(3).lif(net.lif.clone()).twin(is_twin);
             assert_eq!(NetConfig::from_text(&net.to_text()).unwrap(), net, "{kind}");
             let read = NetConfig::from_text(&graph.to_text()).unwrap();
             assert_eq!(read, graph, "{kind}");

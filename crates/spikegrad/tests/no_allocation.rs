@@ -4,6 +4,7 @@
 //! it back. There is one for each product that the net's equations have, so the count must be exact.
 
 mod counting;
+mod every_op;
 
 use counting::{ALL, LARGE, LARGE_BYTES};
 use spikegrad::prelude::{Level, NetConfig, NetKind, Optimizer, TrainConfig, Trainer, with_threads};
@@ -14,13 +15,12 @@ use std::sync::atomic::Ordering::SeqCst;
 /// Matrix products of a step of ResNet-19: y, dx and dW of two linear layers.
 const PRODUCTS: usize = 3 * 2;
 
-/// Allocations, and large ones, of each of the last steps of a small ResNet-19.
-fn steps(threads: usize, level: Level, beta: f32) -> Vec<(usize, usize)> {
+/// Allocations, and large ones, of each of the last steps of a net.
+fn steps(net: &NetConfig, threads: usize, level: Level, beta: f32) -> Vec<(usize, usize)> {
     const WARM: usize = 2;
     const COUNTED: usize = 3;
-    let net = NetConfig::new(NetKind::ResNet19, 3, 9, 11, 5).scale(0.07);
     let optimizer = Optimizer::adam(1e-3);
-    let config = TrainConfig::new(net).batch(4).beta(beta).optimizer(optimizer).clip(Some(1.0));
+    let config = TrainConfig::new(net.clone()).batch(4).beta(beta).optimizer(optimizer).clip(Some(1.0));
     with_threads(Some(threads), || {
         let mut trainer = Trainer::new(config, level).unwrap();
         let mut rng = Rng::new(3);
@@ -40,16 +40,23 @@ fn steps(threads: usize, level: Level, beta: f32) -> Vec<(usize, usize)> {
 /// One test, so that no other allocates meanwhile.
 #[test]
 fn a_training_step_allocates_nothing_of_its_own() {
+    let resnet = NetConfig::new(NetKind::ResNet19, 3, 9, 11, 5).scale(0.07);
+    for (net, products) in [(resnet, PRODUCTS), (every_op::net(8), 3 * every_op::LINEAR_LAYERS)] {
+        check(&net, products);
+    }
+}
+
+fn check(net: &NetConfig, products: usize) {
     for level in Level::available() {
         for beta in [0.0, 1e-4] {
-            let alone = steps(1, level, beta);
+            let alone = steps(net, 1, level, beta);
             for &(all, _) in &alone {
                 assert_eq!(
-                    all, PRODUCTS,
+                    all, products,
                     "{level} β {beta}: allocations of a step, matrix products of a step"
                 );
             }
-            let shared = steps(2, level, beta);
+            let shared = steps(net, 2, level, beta);
             for (&(_, large), &(_, want)) in shared.iter().zip(&alone) {
                 assert_eq!(
                     large, want,

@@ -2,6 +2,7 @@
 //! whatever sizes it is asked for.
 
 mod counting;
+mod every_op;
 
 use counting::{HELD, PEAK};
 use proptest::prelude::*;
@@ -47,6 +48,9 @@ fn configs() -> Vec<TrainConfig> {
         configs.push(train(net(NetKind::ResNet19, memory)));
         configs.push(train(net(NetKind::VggSnn, memory)));
         configs.push(train(net(NetKind::VggSnnStride, memory)));
+    }
+    for memory in [Memory::F32, Memory::Recompute] {
+        configs.push(train(every_op::net(16).memory(memory)));
     }
     // Logits are the larger part of a net of few neurons and many classes.
     configs.push(train(NetConfig::custom(&[LayerSpec::Linear { outputs: 4 }], 1, 4, 4, 20_000)));

@@ -31,6 +31,15 @@ pub enum ShapeError {
         /// The padded image's rows or columns.
         padded: usize,
     },
+    /// Groups of a convolution that do not divide its channels.
+    Groups {
+        /// The groups.
+        groups: usize,
+        /// Channels of the input.
+        inputs: usize,
+        /// Channels of the output.
+        outputs: usize,
+    },
     /// A pooling window, stride and padding that make no sense together.
     Pooling {
         /// The side of the window.
@@ -58,6 +67,12 @@ impl fmt::Display for ShapeError {
             }
             Self::Kernel { side, kernel, padded } => {
                 write!(f, "kernel has {kernel} {side}, padded image has {padded}")
+            }
+            Self::Groups { groups, inputs, outputs } => {
+                write!(
+                    f,
+                    "groups is {groups}, must divide the {inputs} channels read and the {outputs} written"
+                )
             }
             Self::Pooling { kernel, stride, padding } => write!(
                 f,

@@ -55,7 +55,7 @@ const INPUTS: &[Input] =
 fn case(shape: Shape, kind: Input, level: Level) -> Case {
     let [n, ci, h, w, co, k, stride, pad] = shape;
     let input = Dims::new(n, ci, h, w);
-    let config = ConvConfig { out_channels: co, kernel: k, stride, padding: pad };
+    let config = ConvConfig { out_channels: co, kernel: k, stride, padding: pad, ..ConvConfig::default() };
     let mut conv = Conv::plan(input, config, level).expect("a valid shape");
     match kind {
         Input::Dense => {}
@@ -228,7 +228,7 @@ fn bits_do_not_depend_on_the_number_of_threads() {
 
 #[test]
 fn impossible_shapes_are_refused_with_both_numbers() {
-    let config = ConvConfig { out_channels: 4, kernel: 5, stride: 1, padding: 0 };
+    let config = ConvConfig { out_channels: 4, kernel: 5, stride: 1, padding: 0, ..ConvConfig::default() };
     let error = Conv::plan(Dims::new(1, 3, 4, 9), config, Level::BASELINE).unwrap_err();
     assert_eq!(error.to_string(), "kernel has 5 rows, padded image has 4");
     for broken in [ConvConfig { stride: 0, ..config }, ConvConfig { out_channels: 0, ..config }] {

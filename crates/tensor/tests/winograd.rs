@@ -55,7 +55,7 @@ struct Case {
 /// A case of numbers drawn by `value`.
 fn case(shape: Shape, form: InputGradient, level: Level, value: impl Fn(&mut Rng) -> f32) -> Case {
     let [n, ci, h, w, co, pad] = shape;
-    let config = ConvConfig { out_channels: co, kernel: 3, stride: 1, padding: pad };
+    let config = ConvConfig { out_channels: co, kernel: 3, stride: 1, padding: pad, ..ConvConfig::default() };
     let mut conv = Conv::plan(Dims::new(n, ci, h, w), config, level).expect("a valid shape");
     conv.set_input_gradient(form);
     let mut rng = Rng::new(11);
@@ -328,7 +328,7 @@ fn bits_do_not_depend_on_the_number_of_threads() {
 #[test]
 fn only_3x3_with_stride_1_has_forms() {
     let plan = |side, kernel, stride| {
-        let config = ConvConfig { out_channels: 32, kernel, stride, padding: 1 };
+        let config = ConvConfig { out_channels: 32, kernel, stride, padding: 1, ..ConvConfig::default() };
         Conv::plan(Dims::new(2, 32, side, side), config, Level::BASELINE).unwrap()
     };
     assert_eq!(plan(16, 3, 1).input_gradient(), InputGradient::Winograd4);

@@ -269,8 +269,8 @@ impl<'a> Builder<'a> {
         if conv.input().n == self.steps() * self.batch {
             conv = conv.with_steps(self.steps(), self.config.kernels.delta);
         }
-        let taps = conv.config().kernel * conv.config().kernel;
-        self.check_work(name, conv.input().c, conv.output(), taps)?;
+        let config = conv.config();
+        self.check_work(name, conv.input().c / config.groups, conv.output(), config.taps())?;
         Ok(conv)
     }
 

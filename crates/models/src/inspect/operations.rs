@@ -115,7 +115,10 @@ impl Net {
             unit: part.feeds.map(str::to_string),
             active: active.iter().map(|step| step.iter().map(|&n| u64::from(n)).sum()).collect(),
             effective: active.iter().map(|step| taps.operations(step, &connected)).collect(),
-            dense: taps.operations(&everything, &vec![config.out_channels as u64; connected.len()]),
+            dense: taps.operations(
+                &everything,
+                &vec![(config.out_channels / config.groups) as u64; connected.len()],
+            ),
             macs: (weights.len() * taps.outputs.0 * taps.outputs.1) as u64,
             inputs: (input.c * input.pixels()) as u64,
             outputs: (config.out_channels * taps.outputs.0 * taps.outputs.1) as u64,
@@ -173,48 +176,65 @@ impl Net {
     }
 }
 
-/// Weights that are not zero, for each (input channel, tap).
+/// Weights that are not zero, for each (input channel, tap); an output channel has weights for its group alone.
 fn connected(weights: &[f32], channels: usize, config: ConvConfig) -> Vec<u64> {
-    let taps = config.kernel * config.kernel;
+    let (taps, group) = (config.taps(), channels / config.groups);
     let mut connected = vec![0; channels * taps];
-    for row in weights.chunks(channels * taps) {
-        connected.iter_mut().zip(row).for_each(|(count, w)| *count += u64::from(*w != 0.0));
+    for (output, row) in weights.chunks(group * taps).enumerate() {
+        let first = output / (config.out_channels / config.groups) * group * taps;
+        let own = connected[first..].iter_mut().zip(row);
+        own.for_each(|(count, w)| *count += u64::from(*w != 0.0));
     }
     connected
 }
 
 /// The inputs that meet each tap of a kernel.
 struct Taps {
-    input: Dims,
+    axes: (Axis, Axis),
     outputs: (usize, usize),
-    config: ConvConfig,
+    kernel: (usize, usize),
+}
+
+/// Rows or columns of an image.
+struct Axis {
+    length: usize,
+    stride: usize,
+    padding: usize,
+}
+
+impl Axis {
+    /// Rows (or columns) of the output of a kernel.
+    fn outputs(&self, kernel: usize) -> usize {
+        (self.length + 2 * self.padding - kernel) / self.stride + 1
+    }
+
+    /// The input row (or column) under tap `k` at output `q`, if it is not padding.
+    fn under(&self, q: usize, k: usize) -> Option<usize> {
+        let at = (q * self.stride + k).checked_sub(self.padding)?;
+        (at < self.length).then_some(at)
+    }
 }
 
 impl Taps {
     fn new(input: Dims, config: ConvConfig) -> Self {
-        let ConvConfig { kernel, stride, padding, .. } = config;
-        let outputs = |length: usize| (length + 2 * padding - kernel) / stride + 1;
-        Self { input, outputs: (outputs(input.h), outputs(input.w)), config }
-    }
-
-    /// The input row (or column) under tap `k` at output `q`, if it is not padding.
-    fn under(&self, q: usize, k: usize, length: usize) -> Option<usize> {
-        let at = (q * self.config.stride + k).checked_sub(self.config.padding)?;
-        (at < length).then_some(at)
+        let (kernel, stride, padding) = (config.sides(), config.strides(), config.paddings());
+        let rows = Axis { length: input.h, stride: stride.0, padding: padding.0 };
+        let columns = Axis { length: input.w, stride: stride.1, padding: padding.1 };
+        let outputs = (rows.outputs(kernel.0), columns.outputs(kernel.1));
+        Self { axes: (rows, columns), outputs, kernel }
     }
 
     /// Σ over (channel, tap) of its connected weights times the active inputs under it.
     fn operations(&self, active: &[u32], connected: &[u64]) -> u64 {
-        let Dims { h, w, .. } = self.input;
-        let kernel = self.config.kernel;
-        let mut sum = 0;
+        let ((rows, columns), kernel, mut sum) = (&self.axes, self.kernel, 0);
+        let (h, w) = (rows.length, columns.length);
         for (at, &weights) in connected.iter().enumerate() {
-            let (channel, ky, kx) = (at / (kernel * kernel), at / kernel % kernel, at % kernel);
+            let (channel, ky, kx) = (at / (kernel.0 * kernel.1), at / kernel.1 % kernel.0, at % kernel.1);
             let plane = &active[channel * h * w..][..h * w];
             let mut met = 0;
-            for y in (0..self.outputs.0).filter_map(|q| self.under(q, ky, h)) {
-                let columns = (0..self.outputs.1).filter_map(|q| self.under(q, kx, w));
-                met += columns.map(|x| u64::from(plane[y * w + x])).sum::<u64>();
+            for y in (0..self.outputs.0).filter_map(|q| rows.under(q, ky)) {
+                let under = (0..self.outputs.1).filter_map(|q| columns.under(q, kx));
+                met += under.map(|x| u64::from(plane[y * w + x])).sum::<u64>();
             }
             sum += weights * met;
         }

@@ -84,6 +84,14 @@ nets! {
         "SEW-ResNet-34 whose blocks put out what both branches fire.";
     SewResNet34Iand "sew-resnet34-iand" 8 sew_resnet::iand34,
         "SEW-ResNet-34 whose blocks put out what the shortcut fires while the other branch is silent.";
+    ResNet18ImageNet "resnet18-imagenet" 32 resnet::resnet18_imagenet,
+        "ResNet-18 for large images: a 7×7 stem of stride 2 and max pooling.";
+    ResNet34ImageNet "resnet34-imagenet" 32 resnet::resnet34_imagenet,
+        "ResNet-34 for large images: a 7×7 stem of stride 2 and max pooling.";
+    SewResNet18ImageNet "sew-resnet18-imagenet" 32 sew_resnet::add18_imagenet,
+        "SEW-ResNet-18 for large images: a 7×7 stem of stride 2 and max pooling.";
+    SewResNet34ImageNet "sew-resnet34-imagenet" 32 sew_resnet::add34_imagenet,
+        "SEW-ResNet-34 for large images: a 7×7 stem of stride 2 and max pooling.";
     MsResNet18 "ms-resnet18" 8 ms_resnet::ms_resnet18,
         "MS-ResNet-18: shortcuts carry membrane potentials, blocks begin with their neurons.";
     Vgg9 "vgg9" 8 vgg::vgg9,

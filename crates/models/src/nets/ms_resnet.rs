@@ -4,7 +4,7 @@
 //! The net is that for images of 32×32 pixels and less: a 3×3 stem, whose stride is 1, and a first stage that does not
 //! halve the image.
 
-use super::resnet::{read_out, stages};
+use super::resnet::{LAYERS_18, read_out, stages};
 use crate::ops::{Add, Conv, Neurons};
 use crate::{Graph, NetConfig};
 use spikegrad_bptt::ConfigError;
@@ -14,7 +14,7 @@ pub fn ms_resnet18(config: &NetConfig) -> Result<Graph, ConfigError> {
     let mut g = Graph::new();
     let image = g.input();
     let stem = g.add("conv1", Conv::new(config.scaled(64)?, 3).norm("bn1"), [image]);
-    let x = stages(config, (64, &[2, 2, 2, 2]), stem, |block, x, (channels, stride), project| {
+    let x = stages(config, (64, LAYERS_18), stem, |block, x, (channels, stride), project| {
         let name = |part: &str| format!("{block}.{part}");
         let fired = g.add(name("spike1"), Neurons::default(), [x]);
         let first = g.add(name("conv1"), Conv::new(channels, 3).stride(stride).norm(name("bn1")), [fired]);

@@ -7,56 +7,63 @@
 //! | AND | residual · shortcut: spikes |
 //! | IAND | (1 − residual) · shortcut: spikes |
 //!
-//! The nets are those for images of 32×32 pixels and less: a 3×3 stem, and no max pooling behind it.
+//! The nets are those for images of 32×32 pixels and less, with a 3×3 stem and no max pooling behind it, unless their name
+//! says that they have the form for ImageNet ([`super::resnet`]), which is SpikingJelly's.
 
-use super::resnet::{read_out, stages};
+use super::resnet::{LAYERS_18, LAYERS_34, Stem, read_out, stages};
 use crate::graph::OpSpec;
 use crate::ops::{Add, And, Conv, Iand, Neurons};
 use crate::{Graph, NetConfig};
 use spikegrad_bptt::ConfigError;
 
-const LAYERS_18: &[usize] = &[2, 2, 2, 2];
-const LAYERS_34: &[usize] = &[3, 4, 6, 3];
-
 /// Spells SEW-ResNet-18 out, with ADD.
 pub fn add18(config: &NetConfig) -> Result<Graph, ConfigError> {
-    graph(config, LAYERS_18, Add)
+    graph(config, Stem::Small, LAYERS_18, Add)
+}
+
+/// Spells SEW-ResNet-18 out, with ADD, in the form for ImageNet.
+pub fn add18_imagenet(config: &NetConfig) -> Result<Graph, ConfigError> {
+    graph(config, Stem::ImageNet, LAYERS_18, Add)
 }
 
 /// Spells SEW-ResNet-18 out, with AND.
 pub fn and18(config: &NetConfig) -> Result<Graph, ConfigError> {
-    graph(config, LAYERS_18, And)
+    graph(config, Stem::Small, LAYERS_18, And)
 }
 
 /// Spells SEW-ResNet-18 out, with IAND.
 pub fn iand18(config: &NetConfig) -> Result<Graph, ConfigError> {
-    graph(config, LAYERS_18, Iand)
+    graph(config, Stem::Small, LAYERS_18, Iand)
 }
 
 /// Spells SEW-ResNet-34 out, with ADD.
 pub fn add34(config: &NetConfig) -> Result<Graph, ConfigError> {
-    graph(config, LAYERS_34, Add)
+    graph(config, Stem::Small, LAYERS_34, Add)
+}
+
+/// Spells SEW-ResNet-34 out, with ADD, in the form for ImageNet.
+pub fn add34_imagenet(config: &NetConfig) -> Result<Graph, ConfigError> {
+    graph(config, Stem::ImageNet, LAYERS_34, Add)
 }
 
 /// Spells SEW-ResNet-34 out, with AND.
 pub fn and34(config: &NetConfig) -> Result<Graph, ConfigError> {
-    graph(config, LAYERS_34, And)
+    graph(config, Stem::Small, LAYERS_34, And)
 }
 
 /// Spells SEW-ResNet-34 out, with IAND.
 pub fn iand34(config: &NetConfig) -> Result<Graph, ConfigError> {
-    graph(config, LAYERS_34, Iand)
+    graph(config, Stem::Small, LAYERS_34, Iand)
 }
 
 fn graph(
     config: &NetConfig,
+    stem: Stem,
     blocks: &[usize],
     connect: impl OpSpec + Copy + 'static,
 ) -> Result<Graph, ConfigError> {
     let mut g = Graph::new();
-    let image = g.input();
-    let stem = g.add("conv1", Conv::new(config.scaled(64)?, 3).norm("bn1"), [image]);
-    let x = g.add("spike1", Neurons::default(), [stem]);
+    let x = stem.begin(&mut g, config.scaled(64)?);
     let x = stages(config, (64, blocks), x, |block, x, (channels, stride), project| {
         let name = |part: &str| format!("{block}.{part}");
         let first = g.add(name("conv1"), Conv::new(channels, 3).stride(stride).norm(name("bn1")), [x]);
@@ -66,7 +73,7 @@ fn graph(
         let shortcut = if project {
             let conv = Conv::new(channels, 1).stride(stride).norm(name("downsample.1"));
             let current = g.add(name("downsample.0"), conv, [x]);
-            g.add(name("downsample.spike"), Neurons::default(), [current])
+            g.add(name("downsample_spike"), Neurons::default(), [current])
         } else {
             x
         };

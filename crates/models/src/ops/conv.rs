@@ -13,11 +13,12 @@ use std::f32::consts::FRAC_1_SQRT_2;
 /// The largest side of a kernel.
 pub(crate) const MOST_KERNEL: usize = 255;
 
-/// A convolution with square kernels, then batch norm unless it is taken off: an input current of neurons.
+/// A convolution with square kernels, or a one-dimensional one, then batch norm unless it is taken off: an input current of
+/// neurons.
 ///
 /// | parameter | shape |
 /// |---|---|
-/// | `NAME.weight` | channels × channels of the image × kernel × kernel |
+/// | `NAME.weight` | channels × channels of the image ÷ groups × kernel × kernel; × kernel where it is one-dimensional |
 /// | `NAME.bias` | channels, where there is one |
 /// | `NORM.weight`, `NORM.bias` | channels, where there is a norm |
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,8 +35,23 @@ impl Conv {
 
     /// A convolution of stride 1 whose border is padded by half of the kernel, with a batch norm named `NAME_bn`.
     pub fn new(channels: usize, kernel: usize) -> Self {
-        let config = ConvConfig { out_channels: channels, kernel, stride: 1, padding: kernel / 2 };
+        let padding = kernel / 2;
+        let config = ConvConfig { out_channels: channels, kernel, padding, ..ConvConfig::default() };
         Self { config, bias: false, norm: Some(String::new()), is_residual: false }
+    }
+
+    /// A one-dimensional convolution, PyTorch's `Conv1d`, for images of one row; each row of a higher image is convolved by
+    /// itself. All else is as [`Conv::new`] has it.
+    pub fn one_dimensional(channels: usize, kernel: usize) -> Self {
+        let conv = Self::new(channels, kernel);
+        Self { config: ConvConfig { is_1d: true, ..conv.config }, ..conv }
+    }
+
+    /// Sets the groups of channels, which must divide those read and those written: an output channel reads the input
+    /// channels of its group. As many groups as channels make a depthwise convolution.
+    pub fn groups(mut self, groups: usize) -> Self {
+        self.config.groups = groups;
+        self
     }
 
     /// Sets the distance of neighbouring outputs.
@@ -78,6 +94,12 @@ impl Conv {
         let mut conv = Self::new(settings.need("channels")?, settings.need("kernel")?);
         conv.config.stride = settings.take_as("stride")?.unwrap_or(1);
         conv.config.padding = settings.take_as("padding")?.unwrap_or(conv.config.padding);
+        conv.config.groups = settings.take_as("groups")?.unwrap_or(1);
+        conv.config.is_1d = match settings.take_as("dimensions")? {
+            Some(1) => true,
+            None | Some(2) => false,
+            Some(other) => return Err(ConfigError::out_of_range("dimensions", other, "1 or 2")),
+        };
         conv.bias = settings.take_as("bias")?.unwrap_or(false);
         conv.is_residual = settings.take_as("residual")?.unwrap_or(false);
         if let Some(norm) = settings.take_as::<String>("norm")? {
@@ -87,12 +109,13 @@ impl Conv {
     }
 
     fn check(&self, node: Node<'_>) -> Result<(), ConfigError> {
-        let ConvConfig { out_channels, kernel, stride, padding } = self.config;
+        let ConvConfig { out_channels, kernel, stride, padding, groups, .. } = self.config;
         for (what, value, least, most) in [
             ("channels", out_channels, 1, MOST_SIDE),
             ("kernel", kernel, 1, MOST_KERNEL),
             ("stride", stride, 1, MOST_SIDE),
             ("padding", padding, 0, MOST_KERNEL),
+            ("groups", groups, 1, MOST_SIDE),
         ] {
             if value < least {
                 return Err(node.error(format!("{what} is {value}, must be at least {least}")));
@@ -109,7 +132,7 @@ impl OpSpec for Conv {
     }
 
     fn settings(&self) -> Settings {
-        let ConvConfig { out_channels, kernel, stride, padding } = self.config;
+        let ConvConfig { out_channels, kernel, stride, padding, groups, is_1d } = self.config;
         let mut settings = Settings::from([
             ("channels", Setting::number(out_channels)),
             ("kernel", Setting::number(kernel)),
@@ -119,6 +142,12 @@ impl OpSpec for Conv {
         }
         if padding != kernel / 2 {
             settings.push("padding", Setting::number(padding));
+        }
+        if groups != 1 {
+            settings.push("groups", Setting::number(groups));
+        }
+        if is_1d {
+            settings.push("dimensions", Setting::number(1));
         }
         if self.bias {
             settings.push("bias", Setting::Bool(true));
@@ -137,9 +166,16 @@ impl OpSpec for Conv {
         self.check(node)?;
         let from = builder.value(node.only_input()?)?;
         let name = node.name;
+        let ConvConfig { out_channels: co, kernel: k, groups, is_1d, .. } = self.config;
+        let ci = builder.dims(from).c;
+        if !(ci.is_multiple_of(groups) && co.is_multiple_of(groups)) {
+            let why = format!("groups is {groups}, must divide the {ci} channels read and the {co} written");
+            return Err(node.error(why));
+        }
         let conv = builder.conv(name, from, self.config)?;
-        let (ConvConfig { out_channels: co, kernel: k, .. }, ci) = (conv.config(), conv.input().c);
-        let weight = builder.parameter(format!("{name}.weight"), vec![co, ci, k, k], Role::Weight)?;
+        let kernel = if is_1d { vec![k] } else { vec![k, k] };
+        let shape = [vec![co, ci / groups], kernel].concat();
+        let weight = builder.parameter(format!("{name}.weight"), shape, Role::Weight)?;
         let bias = match self.bias {
             true => Some(builder.parameter(format!("{name}.bias"), vec![co], Role::Bias)?),
             false => None,

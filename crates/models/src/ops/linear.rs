@@ -141,7 +141,7 @@ impl Matrix {
         ProductPart {
             input: self.from,
             dims: self.input,
-            config: ConvConfig { out_channels: self.output().c, kernel: 1, stride: 1, padding: 0 },
+            config: ConvConfig { out_channels: self.output().c, ..ConvConfig::default() },
             is_linear: true,
             is_delayed: false,
             weight: self.weight.clone(),

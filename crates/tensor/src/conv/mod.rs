@@ -7,6 +7,8 @@
 //! dx[n,i,py,px]  = Σ_{o,ky,kx} W[o,i,ky,kx] · g[n,o,(py+p−ky)/s,(px+p−kx)/s]      where s divides
 //! dW[o,i,ky,kx] += Σ_{n,qy,qx} g[n,o,qy,qx] · x[n,i,qy·s+ky−p,qx·s+kx−p]
 //! ```
+//! With groups, an output channel reads the input channels of its group alone; a one-dimensional convolution has kernels of
+//! one row, and s and p along columns alone.
 //!
 //! | file | passes |
 //! |---|---|
@@ -16,36 +18,33 @@
 //! | `dense` | y from dense values, and dx, as register tiles |
 //! | `winograd` | dx of 3×3 kernels with stride 1 |
 //! | `dense_weight` | dW from dense values |
+//! | `depthwise` | all passes where each channel is a group |
+//! | `grouped` | all passes of other groups, and of one-dimensional convolutions |
+//! | `runs` | the loop over pixels and taps that these two share |
 
+mod config;
 mod delta;
 mod dense;
 mod dense_weight;
+mod depthwise;
+mod grouped;
 mod lookup;
+mod runs;
 mod sparse;
 mod winograd;
 mod winograd_form;
 
+pub use config::ConvConfig;
 pub use winograd::InputGradient;
 
+use self::config::Residue;
+use self::runs::Source;
 use self::sparse::Sign;
 use self::winograd_form::{F2, F4};
 use crate::norm::{PlaneMoments, Statistics, measure_planes};
 use crate::parallel::resized;
 use crate::tensor::{Block, Dims, LANES, Tensor};
 use crate::{Level, ShapeError, Spikes, Workers, Workspace};
-
-/// A convolution's hyper-parameters: square kernel, the same stride and padding in both directions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ConvConfig {
-    /// Output channels.
-    pub out_channels: usize,
-    /// Kernel rows and columns.
-    pub kernel: usize,
-    /// Stride.
-    pub stride: usize,
-    /// Zero rows and columns round the image.
-    pub padding: usize,
-}
 
 /// How a convolution of spikes is computed. The results differ by rounding only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -93,20 +92,26 @@ impl Conv {
     /// Plans a convolution of `input`.
     ///
     /// # Errors
-    /// A size is zero, or the padded image is smaller than the kernel.
+    /// A size is zero, the padded image is smaller than the kernel, or the groups do not divide the channels.
     pub fn plan(input: Dims, config: ConvConfig, level: Level) -> Result<Self, ShapeError> {
-        let ConvConfig { out_channels, kernel, stride, padding } = config;
+        let ConvConfig { out_channels, kernel, stride, groups, .. } = config;
         if input.is_empty() || out_channels == 0 || kernel == 0 || stride == 0 {
             return Err(ShapeError::EmptyConv { config, input });
         }
-        let size = |side: &'static str, length: usize| {
+        if groups == 0 || !input.c.is_multiple_of(groups) || !out_channels.is_multiple_of(groups) {
+            return Err(ShapeError::Groups { groups, inputs: input.c, outputs: out_channels });
+        }
+        let size = |side: &'static str, length: usize, (kernel, stride, padding): (usize, usize, usize)| {
             let padded = length + 2 * padding;
             match padded.checked_sub(kernel) {
                 Some(rest) => Ok(rest / stride + 1),
                 None => Err(ShapeError::Kernel { side, kernel, padded }),
             }
         };
-        let output = Dims::new(input.n, out_channels, size("rows", input.h)?, size("columns", input.w)?);
+        let (sides, strides, paddings) = (config.sides(), config.strides(), config.paddings());
+        let rows = size("rows", input.h, (sides.0, strides.0, paddings.0))?;
+        let columns = size("columns", input.w, (sides.1, strides.1, paddings.1))?;
+        let output = Dims::new(input.n, out_channels, rows, columns);
         Ok(Self {
             config,
             input,
@@ -166,9 +171,9 @@ impl Conv {
         self.input_gradient = if has_form { form } else { InputGradient::Direct };
     }
 
-    /// Returns the number of weights, O·I·k·k.
+    /// Returns the number of weights, O·I/groups·k·k.
     pub fn weight_len(&self) -> usize {
-        self.config.out_channels * self.input.c * self.taps()
+        self.config.out_channels * (self.input.c / self.config.groups) * self.taps()
     }
 
     /// Returns the multiply-adds of one image; those with padding count.
@@ -178,6 +183,11 @@ impl Conv {
 
     /// Returns the workspace of a training step. The lists of the sparse kernels are not counted: they grow with the spikes.
     pub fn workspace(&self, spikes: bool, input_gradient: bool) -> Workspace {
+        match self.form() {
+            Form::Depthwise => return depthwise::workspace(self),
+            Form::Grouped => return grouped::workspace(self),
+            Form::Full => {}
+        }
         let workspace = match spikes {
             true => lookup::workspace(self),
             false => dense::workspace(self, true).max(dense_weight::workspace(self)),
@@ -237,12 +247,17 @@ impl Conv {
     ) {
         assert_eq!((spikes.dims(), y.dims(), weight.len()), (self.input, self.output, self.weight_len()));
         let words = spikes.words();
-        match self.algorithm(words) {
-            Algorithm::Lookup => {
-                return lookup::forward(self, words, weight, y.blocks_mut(), moments, workers);
-            }
-            Algorithm::Sparse => sparse::forward(self, words, weight, y.blocks_mut(), workers),
-            Algorithm::Delta => delta::forward(self, words, weight, y.blocks_mut(), workers),
+        let source = Source::Spikes(spikes);
+        match self.form() {
+            Form::Depthwise => depthwise::forward(self, source, weight, y, workers),
+            Form::Grouped => grouped::forward(self, source, weight, y, workers),
+            Form::Full => match self.algorithm(words) {
+                Algorithm::Lookup => {
+                    return lookup::forward(self, words, weight, y.blocks_mut(), moments, workers);
+                }
+                Algorithm::Sparse => sparse::forward(self, words, weight, y.blocks_mut(), workers),
+                Algorithm::Delta => delta::forward(self, words, weight, y.blocks_mut(), workers),
+            },
         }
         if let Some(moments) = moments {
             measure_planes(y, moments, self.level, workers);
@@ -257,7 +272,11 @@ impl Conv {
     /// A size differs from the planned one.
     pub fn forward_dense(&self, x: &Tensor, weight: &[f32], y: &mut Tensor, workers: &mut Workers) {
         assert_eq!((x.dims(), y.dims(), weight.len()), (self.input, self.output, self.weight_len()));
-        dense::forward(self, x, weight, y, workers);
+        match self.form() {
+            Form::Depthwise => depthwise::forward(self, Source::Dense(x), weight, y, workers),
+            Form::Grouped => grouped::forward(self, Source::Dense(x), weight, y, workers),
+            Form::Full => dense::forward(self, x, weight, y, workers),
+        }
     }
 
     /// Propagates the gradient to the input: dx = Wᵀ ∗ g, or dx += … when `accumulate`.
@@ -281,6 +300,11 @@ impl Conv {
         workers: &mut Workers,
     ) {
         assert_eq!((g.dims(), dx.dims(), weight.len()), (self.output, self.input, self.weight_len()));
+        match self.form() {
+            Form::Depthwise => return depthwise::backward_input(self, g, weight, dx, accumulate, workers),
+            Form::Grouped => return grouped::backward_input(self, g, weight, dx, accumulate, workers),
+            Form::Full => {}
+        }
         match self.input_gradient {
             InputGradient::Direct => dense::backward_input(self, g, weight, dx, accumulate, workers),
             InputGradient::Winograd2 => {
@@ -312,6 +336,13 @@ impl Conv {
         workers: &mut Workers,
     ) {
         assert_eq!((spikes.dims(), g.dims(), dw.len()), (self.input, self.output, self.weight_len()));
+        match self.form() {
+            Form::Depthwise => {
+                return depthwise::backward_weight(self, Source::Spikes(spikes), g, dw, workers);
+            }
+            Form::Grouped => return grouped::backward_weight(self, Source::Spikes(spikes), g, dw, workers),
+            Form::Full => {}
+        }
         let (words, g) = (spikes.words(), g.blocks_mut());
         match self.algorithm(words) {
             Algorithm::Delta => delta::backward_weight(self, words, g, dw, workers),
@@ -327,11 +358,25 @@ impl Conv {
     /// A size differs from the planned one.
     pub fn backward_weight_dense(&self, x: &Tensor, g: &Tensor, dw: &mut [f32], workers: &mut Workers) {
         assert_eq!((x.dims(), g.dims(), dw.len()), (self.input, self.output, self.weight_len()));
-        dense_weight::backward(self, x, g, dw, workers);
+        match self.form() {
+            Form::Depthwise => depthwise::backward_weight(self, Source::Dense(x), g, dw, workers),
+            Form::Grouped => grouped::backward_weight(self, Source::Dense(x), g, dw, workers),
+            Form::Full => dense_weight::backward(self, x, g, dw, workers),
+        }
     }
 
     fn taps(&self) -> usize {
-        self.config.kernel * self.config.kernel
+        self.config.taps()
+    }
+
+    /// Returns the family of kernels that computes it.
+    fn form(&self) -> Form {
+        let ConvConfig { out_channels, groups, is_1d, .. } = self.config;
+        match (groups, is_1d) {
+            (1, false) => Form::Full,
+            _ if groups == self.input.c && groups == out_channels => Form::Depthwise,
+            _ => Form::Grouped,
+        }
     }
 
     /// Returns the number of sources, the pairs of input block and tap.
@@ -361,6 +406,17 @@ impl Conv {
     }
 }
 
+/// The family of kernels of a convolution.
+#[derive(Clone, Copy)]
+enum Form {
+    /// Square kernels over all channels.
+    Full,
+    /// A kernel for each channel.
+    Depthwise,
+    /// Groups of channels, or kernels of one row.
+    Grouped,
+}
+
 /// The algorithm of a pass over spikes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Algorithm {
@@ -371,50 +427,6 @@ enum Algorithm {
 
 /// Below this share of active neurons sparse kernels are faster than look-ups.
 const SPARSE_BELOW: f64 = 0.06;
-
-/// The kernel taps that one class of input positions meets.
-///
-/// Positions with the same residues of row and column modulo the stride form a class: they meet the same taps.
-///
-/// Input row `py` meets kernel row `ky = (py + p) mod s + s·j` at output row `⌊(py + p) / s⌋ − j`, for
-/// j = 0, 1, … while `ky < k`; columns likewise. With stride 1 there is one class with all taps.
-#[derive(Clone, Copy, Debug)]
-struct Residue {
-    /// First kernel row and column.
-    first: (usize, usize),
-    /// Kernel rows and columns met.
-    count: (usize, usize),
-}
-
-impl ConvConfig {
-    /// Returns the taps that input position (py, px) meets.
-    fn residue(&self, py: usize, px: usize) -> Residue {
-        let ConvConfig { kernel, stride, padding, .. } = *self;
-        let along = |p: usize| {
-            let first = (p + padding) % stride;
-            (first, kernel.saturating_sub(first).div_ceil(stride))
-        };
-        let ((fy, ny), (fx, nx)) = (along(py), along(px));
-        Residue { first: (fy, fx), count: (ny, nx) }
-    }
-
-    /// Returns the output row (or column) at which input row `p` meets the first kernel row of its class.
-    fn base(&self, p: usize) -> usize {
-        (p + self.padding) / self.stride
-    }
-
-    /// Returns the output positions q whose tap `k` reads inside an image of `length`: 0 ≤ q·s + k − p < length.
-    fn inside(&self, k: usize, length: usize, outputs: usize) -> std::ops::Range<usize> {
-        let from = self.padding.saturating_sub(k).div_ceil(self.stride).min(outputs);
-        let to = (length + self.padding).saturating_sub(k).div_ceil(self.stride).min(outputs);
-        from..to.max(from)
-    }
-
-    /// Returns the largest number of kernel rows that meet one input row.
-    fn reach(&self) -> usize {
-        self.kernel.div_ceil(self.stride)
-    }
-}
 
 /// The channels that lie in the lanes of packed weights.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -53,7 +53,7 @@ pub enum InputGradient {
 impl InputGradient {
     /// Whether a convolution has Winograd's forms.
     pub(super) fn has_winograd(config: &ConvConfig) -> bool {
-        config.kernel == 3 && config.stride == 1
+        config.kernel == 3 && config.stride == 1 && config.groups == 1 && !config.is_1d
     }
 
     /// The fastest form: Winograd4, unless tiles of sixteen pixels overhang the image too far.

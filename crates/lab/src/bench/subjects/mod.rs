@@ -181,12 +181,16 @@ mod tests {
     fn shapes() -> Vec<KernelShape> {
         use spikegrad::tensor::conv::ConvConfig;
         let (input, dims) = (Dims::new(4, 20, 8, 8), Dims::new(6, 20, 5, 5));
-        let conv = |kernel, stride, spikes| KernelKind::Conv {
-            input,
-            config: ConvConfig { out_channels: 33, kernel, stride, padding: kernel / 2 },
-            spikes,
-            input_gradient: true,
+        let of = |out_channels, kernel, stride, groups| ConvConfig {
+            out_channels,
+            kernel,
+            stride,
+            padding: kernel / 2,
+            groups,
+            ..ConvConfig::default()
         };
+        let grouped = |config, spikes| KernelKind::Conv { input, config, spikes, input_gradient: true };
+        let conv = |kernel, stride, spikes| grouped(of(33, kernel, stride, 1), spikes);
         let frame = Dims { n: 2, ..dims };
         let neurons =
             |sources: &[Option<Dims>]| KernelKind::Neurons { dims, steps: 3, sources: sources.to_vec() };
@@ -196,6 +200,8 @@ mod tests {
             conv(3, 2, true),
             conv(1, 2, true),
             conv(3, 1, false),
+            grouped(of(20, 3, 1, 20), true),
+            grouped(of(30, 3, 2, 5), false),
             linear,
             KernelKind::Norm(dims),
             neurons(&[Some(dims)]),
