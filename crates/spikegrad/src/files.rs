@@ -1,6 +1,7 @@
 //! Weights and complete states in files.
 
 use crate::{BatchError, Error, Position, TrainConfig, Trainer};
+use spikegrad_bptt::LifConfig;
 use spikegrad_models::names::{canonical, shared_prefix};
 use spikegrad_models::ops::Kinds;
 use spikegrad_models::safetensors::{File, FileError, View, write};
@@ -308,11 +309,24 @@ fn neuron(net: &NetConfig) -> Vec<(&'static str, String)> {
         return vec![("norm", net.norm.to_string())];
     }
     let lif = &net.lif;
-    vec![
+    let told = vec![
         ("decay", lif.decay.to_string()),
         ("threshold", lif.threshold.to_string()),
         ("reset", lif.reset.to_string()),
         ("norm", net.norm.to_string()),
+    ];
+    let unusual = neuron_kind(lif).into_iter().zip(neuron_kind(&LifConfig::default()));
+    let unusual = unusual.filter(|(own, usual)| own != usual).map(|(own, _)| own);
+    told.into_iter().chain(unusual).collect()
+}
+
+/// What a file tells of the neuron where it differs from the authors'.
+fn neuron_kind(lif: &LifConfig) -> Vec<(&'static str, String)> {
+    vec![
+        ("kind", lif.kind.name().to_string()),
+        ("input_scale", lif.input_scale.to_string()),
+        ("reset_value", lif.reset_value.to_string()),
+        ("firing", lif.firing.to_string()),
     ]
 }
 
@@ -332,6 +346,17 @@ fn check_origin(
         return Err(file.error(format!("its class {told:?} is the net's class {own:?}")));
     }
     let mut own = neuron(net);
+    if is_spiking && !net.twin {
+        // A file that is silent about these was written for the authors' neuron.
+        let usual = neuron_kind(&LifConfig::default());
+        for ((key, own), (_, usual)) in neuron_kind(&net.lif).into_iter().zip(usual) {
+            let told = file.metadata.get(key).unwrap_or(&usual);
+            if *told != own {
+                return Err(file
+                    .error(format!("its weights were trained with {key} {told}, the net has {key} {own}")));
+            }
+        }
+    }
     // A net of one step is stepped as often as one likes.
     if is_spiking && !net.twin && net.timesteps > 1 {
         own.push(("timesteps", net.timesteps.to_string()));

@@ -1,6 +1,7 @@
 //! Numbers that make no sense, from the caller or from a step: an error that names them, and everything as before.
 
 use spikegrad::Error;
+use spikegrad::bptt::lif::{Firing, NeuronKind};
 use spikegrad::models::safetensors::{File, View, write};
 use spikegrad::models::{Norm, names::shared_prefix};
 use spikegrad::prelude::*;
@@ -313,6 +314,10 @@ fn weights_for_another_neuron_are_refused_with_both_values() {
     refused(NetKind::Mlp, |net| net.lif.threshold = 1.0, "threshold", "1", "0.5");
     refused(NetKind::Mlp, |net| net.lif.reset = Reset::SoftDetached, "reset", "soft-detached", "hard");
     refused(NetKind::LeNet, |net| net.norm = Norm::TdBn, "norm", "tdbn", "bn");
+    let firing = |net: &mut NetConfig| net.lif.firing = Firing::AtOrAbove;
+    refused(NetKind::Mlp, firing, "firing", "at-or-above", "above");
+    let synaptic = |net: &mut NetConfig| net.lif.kind = NeuronKind::Synaptic { decay: 0.5 };
+    refused(NetKind::Mlp, synaptic, "kind", "synaptic", "lif");
     // What changes the backward alone, or nothing, or is an ANN, is accepted.
     load_from(NetKind::Mlp, |net| net.norm = Norm::TdBn).unwrap();
     load_from(NetKind::Mlp, |net| net.lif.reset = Reset::HardDetached).unwrap();

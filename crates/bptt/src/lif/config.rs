@@ -151,6 +151,19 @@ pub enum NeuronKind {
     Integrator,
 }
 
+impl NeuronKind {
+    /// Returns the name of the kind, as files spell it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Lif => "lif",
+            Self::Adaptive { .. } => "adaptive",
+            Self::Synaptic { .. } => "synaptic",
+            Self::Gated(_) => "gated",
+            Self::Integrator => "integrator",
+        }
+    }
+}
+
 /// The numbers of a gated neuron, each between 0 and 1; the membrane's decay τ is [`LifConfig::decay`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]

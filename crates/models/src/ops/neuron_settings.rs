@@ -49,21 +49,20 @@ pub(crate) fn neuron_settings(lif: &LifConfig) -> Settings {
 
 /// Writes the kind and its numbers.
 fn push_kind(settings: &mut Settings, kind: NeuronKind) {
-    let (name, numbers) = match kind {
+    let numbers = match kind {
         NeuronKind::Lif => return,
         NeuronKind::Adaptive { decay, strength } => {
-            ("adaptive", vec![("adaptation_decay", decay), ("adaptation", strength)])
+            vec![("adaptation_decay", decay), ("adaptation", strength)]
         }
-        NeuronKind::Synaptic { decay } => ("synaptic", vec![("synapse", decay)]),
+        NeuronKind::Synaptic { decay } => vec![("synapse", decay)],
         NeuronKind::Gated(Gates { alpha, beta, gamma, leak, reset, conduct, .. }) => {
             let gates = [("alpha", alpha), ("beta", beta), ("gamma", gamma)];
             let amounts = [("leak", leak), ("gated_reset", reset), ("conduct", conduct)];
-            ("gated", gates.into_iter().chain(amounts).collect())
+            gates.into_iter().chain(amounts).collect()
         }
-        NeuronKind::Integrator => ("integrator", Vec::new()),
-        _ => return,
+        _ => Vec::new(),
     };
-    settings.push("kind", Setting::text(name));
+    settings.push("kind", Setting::text(kind.name()));
     numbers.into_iter().for_each(|(name, value)| settings.push(name, Setting::number(value)));
 }
 

@@ -113,7 +113,7 @@ impl OpSpec for Recurrent {
         };
         let (c, k) = (dims.c, self.kernel);
         builder.check_work(node.name, c, dims, k * k)?;
-        let config = ConvConfig { out_channels: c, kernel: k, stride: 1, padding: k / 2 };
+        let config = ConvConfig::same(c, k);
         let conv = Conv::plan(frame, config, builder.level())?;
         let shape = if k == 1 && dims.pixels() == 1 { vec![c, c] } else { vec![c, c, k, k] };
         let weight = builder.parameter(format!("{}.recurrent.weight", node.name), shape, Role::Weight)?;

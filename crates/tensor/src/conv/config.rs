@@ -39,6 +39,11 @@ pub(super) struct Residue {
 }
 
 impl ConvConfig {
+    /// A convolution of stride 1 whose outputs are as many as its inputs, for an odd kernel.
+    pub fn same(out_channels: usize, kernel: usize) -> Self {
+        Self { out_channels, kernel, padding: kernel / 2, ..Self::default() }
+    }
+
     /// Kernel rows and columns.
     pub fn sides(&self) -> (usize, usize) {
         (if self.is_1d { 1 } else { self.kernel }, self.kernel)
