@@ -29,11 +29,11 @@ mod unrolled;
 use laws::{Adaptive, Gated, Integrator, Law, Lif, Plain, Spike, Synaptic};
 use record::Listener;
 use spikegrad_tensor::parallel::timelines;
-use spikegrad_tensor::{Block, Dims, LANES, Level, Spikes, Tensor, Workers};
+use spikegrad_tensor::{Block, Dims, LANES, Lanes, Level, Spikes, Tensor, Workers};
 use unrolled::{Backward, BackwardIn, Forward, Out, Plane};
 
 pub use config::{Firing, Gates, InputScale, Learn, LifConfig, NeuronKind, Reset};
-pub use laws::{MOST_STATES, membrane_gradient};
+pub use laws::MOST_STATES;
 pub use parameters::{Learned, ParameterMap};
 pub use presets::{NEURONS, Preset};
 
@@ -106,6 +106,20 @@ pub type ParameterSums = [f64; LANES];
 
 /// Sums over a plane for batch norm's backward: Σ∂u, then Σ∂u·(y − mean) of each affine source.
 pub type PlaneSums = [[f64; LANES]; 1 + MAX_SOURCES];
+
+/// Computes ∂L/∂u of one step from e = ∂L/∂o, a = ∂L/∂m and u, as the table at the top of the module says.
+#[doc(alias = "eq-gradient")]
+#[inline(always)]
+pub fn membrane_gradient<V: Lanes>(
+    lif: &LifConfig,
+    activation: Activation,
+    reset: Reset,
+    e: V,
+    a: V,
+    u: V,
+) -> V {
+    Plain(Spike { lif, activation, reset, firing: Firing::Above }).terms(e, a, u).gradient
+}
 
 /// What a backward reads and writes besides the sources.
 ///

@@ -8,6 +8,7 @@ mod ms_resnet;
 mod plifnet;
 mod resnet;
 mod resnet19;
+mod rsnn;
 mod sew_resnet;
 mod vgg;
 mod vggsnn;
@@ -66,6 +67,8 @@ nets! {
         "VGGSNN, halved by convolutions of stride 2: every activation is spikes.";
     EventNet "eventnet" 8 eventnet::eventnet,
         "Three 3×3 convolutions, each pooled by 2, and one linear layer: a small net for small event cameras.";
+    Rsnn "rsnn" 1 rsnn::rsnn,
+        "Two layers of recurrent neurons and leaky integrators as read-out, for spike trains.";
     ResNet18 "resnet18" 8 resnet::resnet18,
         "Spiking ResNet-18: a 3×3 stem, four stages of two residual blocks, neurons behind each addition.";
     ResNet20 "resnet20" 8 resnet::resnet20,

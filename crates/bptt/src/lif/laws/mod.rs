@@ -27,8 +27,6 @@ pub(super) use plain::Plain;
 pub(super) use spike::{Spike, Terms};
 pub(super) use synaptic::Synaptic;
 
-pub use plain::membrane_gradient;
-
 use spikegrad_tensor::{Block, Lanes};
 
 /// Pixels of a tile. Sums over a tile are `f32`, sums of tiles `f64`.

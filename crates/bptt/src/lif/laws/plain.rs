@@ -4,7 +4,7 @@
 //! u[t] = τ·m[t−1] + x[t]
 //! ```
 
-use super::super::{Activation, Firing, LifConfig, Reset};
+use super::super::{Activation, Firing, Reset};
 use super::{
     BackTile, Charge, ChargeTile, Law, MOST_PARAMETERS, MOST_STATES, Parameters, Passed, Return, Spike,
     Terms, back_tile, charge_tile,
@@ -27,8 +27,9 @@ impl Plain<'_> {
         Self(Spike { lif: self.0.lif, activation, reset, firing: Firing::Above })
     }
 
+    /// Computes a row of the table at the top of the module.
     #[inline(always)]
-    fn terms<V: Lanes>(self, e: V, a: V, u: V) -> Terms<V> {
+    pub(in super::super) fn terms<V: Lanes>(self, e: V, a: V, u: V) -> Terms<V> {
         let (zero, one) = (V::splat(0.0), V::splat(1.0));
         match self.0.activation {
             Activation::Identity => Terms { o: u, total: e, h: one, factor: one, spike: e, gradient: e },
@@ -94,18 +95,4 @@ impl Law for Plain<'_> {
             _ => back_tile(self, p, tile, None),
         }
     }
-}
-
-/// Computes ∂L/∂u of one step from e = ∂L/∂o, a = ∂L/∂m and u, as the table at the top of the module says.
-#[doc(alias = "eq-gradient")]
-#[inline(always)]
-pub fn membrane_gradient<V: Lanes>(
-    lif: &LifConfig,
-    activation: Activation,
-    reset: Reset,
-    e: V,
-    a: V,
-    u: V,
-) -> V {
-    Plain(Spike { lif, activation, reset, firing: Firing::Above }).terms(e, a, u).gradient
 }
