@@ -1,8 +1,8 @@
 //! The settings of a run as flags, under the names that they have in files.
 
 use clap::Args;
-use spikegrad::bptt::Reset;
 use spikegrad::bptt::lif::{Firing, InputScale, Learn};
+use spikegrad::bptt::{Readout, Reset};
 use spikegrad::data::Source;
 use spikegrad::data::events::{Resample, Sensor, Slicing, Values};
 use spikegrad::models::{Init, Memory, NetKind, Norm};
@@ -142,9 +142,18 @@ flags! {
     /// Strength δ of surrogate gradient scaling, of either sign; 0: off
     #[arg(long, value_name = "D", allow_negative_numbers = true, help_heading = "Neuron")]
     delta: f32,
-    /// Loss: ce or tet
+    /// Read-out of the outputs over time: mean, sum, last, max or latency
+    #[arg(long, value_name = "NAME", help_heading = "Net")]
+    readout: Readout,
+    /// Loss: ce, mse or tet
     #[arg(long, value_name = "NAME", help_heading = "Training")]
     loss: LossName,
+    /// Target of the label's class in mse
+    #[arg(long, value_name = "C", allow_negative_numbers = true, help_heading = "Training")]
+    mse_correct: f32,
+    /// Target of the other classes in mse
+    #[arg(long, value_name = "C", allow_negative_numbers = true, help_heading = "Training")]
+    mse_incorrect: f32,
     /// Weight of TET's regression term
     #[arg(long, value_name = "L", allow_negative_numbers = true, help_heading = "Training")]
     tet_lambda: f32,

@@ -60,6 +60,21 @@ fn any_neuron_is_proven_from_the_command_line() {
     }
 }
 
+/// A loss on read-outs trains, and its settings are kept with the run.
+#[test]
+fn read_outs_and_squares_train() {
+    let folder = Folder::new();
+    let flags =
+        "--net mlp --width 0.05 --limit 40 --batch 10 --epochs 1 --readout sum --loss mse --mse-correct 1.5";
+    folder.succeed(&format!("train {flags} --out run"));
+    let config = String::from_utf8(folder.read("run/config.toml")).unwrap();
+    for line in ["readout = \"sum\"", "loss = \"mse\"", "mse-correct = 1.5", "mse-incorrect = 0.0"] {
+        assert!(config.lines().any(|own| own == line), "{line}: {config}");
+    }
+    let words = ["the f64 reference reads out the mean over time, not"];
+    folder.fail(2, "gradcheck --net mlp --readout last", &words);
+}
+
 #[test]
 fn numbers_of_another_neuron_are_refused() {
     let folder = Folder::new();

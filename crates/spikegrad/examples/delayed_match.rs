@@ -9,10 +9,10 @@
 
 use spikegrad::bptt::Readout;
 use spikegrad::bptt::lif::{Learn, NeuronKind};
-use spikegrad::tensor::rng::Rng;
 use spikegrad::models::ops::{Linear, Neurons, Recurrent};
 use spikegrad::models::{Graph, Input};
 use spikegrad::prelude::*;
+use spikegrad::tensor::rng::Rng;
 
 /// Steps of a trial: a cue, the delay, a cue, the answer.
 const STEPS: usize = 20;

@@ -1,5 +1,6 @@
 //! Every neuron in a net: gradients against finite differences, bits of threads and streams, text forms.
 
+use spikegrad::bptt::Readout;
 use spikegrad::bptt::lif::{Firing, InputScale, Learn, NEURONS, NeuronKind};
 use spikegrad::gradcheck::finite_differences;
 use spikegrad::models::ops::{AvgPool, Conv, Linear, Neurons, Recurrent};
@@ -107,6 +108,38 @@ fn recurrent_images_have_the_gradients_of_their_forward() {
             for row in finite_differences(&mut trainer, &images, &[0, 2], 3).unwrap() {
                 assert!(row.agrees(), "{what} {input:?}: {row:?}");
             }
+        }
+    }
+}
+
+/// A last layer of smooth spikes under every read-out and loss; a stream's read-out is that of the unrolled net.
+#[test]
+fn read_outs_have_the_gradients_of_their_forward() {
+    for readout in Readout::ALL {
+        for loss in [LossConfig::default(), LossConfig::new(LossKind::Mse { correct: 0.8, incorrect: 0.1 })] {
+            let mut g = Graph::new();
+            let image = g.input();
+            let fc = g.add("fc", Linear::new(6), [image]);
+            let a = g.add("a", Neurons::default(), [fc]);
+            let out = g.add("out", Linear::new(3), [a]);
+            g.add("last", Neurons::default(), [out]);
+            // Sigmoids: no output is larger than 1, no two steps are equal.
+            let lif = LifConfig::default().surrogate(Surrogate::Sigmoid { alpha: 2.0 }).delta(0.0).decay(0.8);
+            let net = NetConfig::of_graph(g, 2, 3, 2, 3).lif(lif).timesteps(3).readout(readout).smooth(true);
+            let images = images(&net, 2);
+            let config = TrainConfig::new(net).batch(2).loss(loss.clone());
+            let mut trainer = Trainer::new(config, Level::BASELINE).unwrap();
+            for row in finite_differences(&mut trainer, &images, &[0, 2], 3).unwrap() {
+                assert!(row.agrees(), "{readout} {}: {row:?}", loss.kind.name());
+            }
+            let want = trainer.predict(&images).unwrap();
+            let mut predictor = Predictor::of(&trainer, 2).unwrap();
+            let mut stream = predictor.stream();
+            (0..3).for_each(|_| drop(predictor.step(&images, &mut stream).unwrap().to_vec()));
+            assert_eq!(stream.mean_logits(), want, "{readout}");
+            let (_, steps) = trainer.net().output_of("last").unwrap();
+            let by_hand = |k: usize| readout.read((0..3).map(|t| steps[6 * t + k])) as f32;
+            (0..6).for_each(|k| assert_eq!(want[k], by_hand(k), "{readout}"));
         }
     }
 }

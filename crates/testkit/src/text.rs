@@ -148,6 +148,9 @@ impl NetConfig {
     pub fn from_text(text: &str) -> Result<NetConfig, String> {
         let settings = text.split("[[").next().unwrap_or_default();
         let words = Words::of(settings.lines());
+        if let Some(readout) = words.0.get("readout") {
+            return Err(format!("the f64 reference reads out the mean over time, not {readout}"));
+        }
         let size = |name: &str| words.value(name)?.ok_or_else(|| format!("the net has no {name}"));
         let neuron = words.0.get("neuron").map_or("", |table| table.trim_matches(['{', '}']));
         let name = words.0.get("net").copied().unwrap_or_default();

@@ -3,8 +3,8 @@
 use super::RunConfig;
 use super::names::{DeltaName, InputGradientName, LossName, OptimizerName, Precision, ScheduleName};
 use serde_json::{Map, Value};
-use spikegrad::bptt::Reset;
 use spikegrad::bptt::surrogate::{self, Surrogate};
+use spikegrad::bptt::{Readout, Reset};
 use spikegrad::data::Source;
 use spikegrad::data::events::{Resample, Slicing, Values};
 use spikegrad::models::{Init, Memory, NetKind, Norm};
@@ -101,7 +101,10 @@ pub fn of(source: &Source) -> RunConfig {
         reset: Some(Reset::Hard),
         surrogate: "rectangle".parse().ok(),
         delta: Some(1e-4),
+        readout: Some(Readout::Mean),
         loss: Some(LossName::Ce),
+        mse_correct: Some(1.0),
+        mse_incorrect: Some(0.0),
         tet_lambda: Some(0.05),
         tet_phi: Some(1.0),
         label_smoothing: Some(0.0),

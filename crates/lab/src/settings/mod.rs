@@ -235,6 +235,8 @@ fn check_ranges(config: &RunConfig) -> Result<()> {
         ("delta", wide(config.delta), -most, most),
         ("tet-lambda", wide(config.tet_lambda), 0.0, 1.0),
         ("tet-phi", wide(config.tet_phi), -most, most),
+        ("mse-correct", wide(config.mse_correct), -most, most),
+        ("mse-incorrect", wide(config.mse_incorrect), -most, most),
         ("label-smoothing", wide(config.label_smoothing), 0.0, 0.999),
         ("beta", wide(config.beta), 0.0, most),
         ("lr", wide(config.lr), tiny, most),
@@ -293,6 +295,10 @@ fn optimizer(config: &RunConfig) -> Result<Optimizer> {
 fn loss(config: &RunConfig) -> Result<LossConfig> {
     let kind = match given("loss", config.loss)? {
         LossName::Ce => LossKind::CrossEntropy,
+        LossName::Mse => LossKind::Mse {
+            correct: given("mse-correct", config.mse_correct)?,
+            incorrect: given("mse-incorrect", config.mse_incorrect)?,
+        },
         LossName::Tet => LossKind::Tet {
             lambda: given("tet-lambda", config.tet_lambda)?,
             phi: given("tet-phi", config.tet_phi)?,
@@ -339,6 +345,7 @@ fn train_config(config: &RunConfig, surrogate: Surrogate, shape: Shape) -> Resul
             .input(Input::Still)
             .lif(lif)
             .norm(given("norm", config.norm)?)
+            .readout(given("readout", config.readout)?)
             .kernels(kernels(config)?)
             .memory(given("memory", config.memory)?)
             .twin(given("twin", config.twin)?);

@@ -66,8 +66,10 @@ macro_rules! choice {
 choice!(
     /// The loss.
     LossName, "loss":
-    /// Cross-entropy of the mean logits.
+    /// Cross-entropy of the read-out.
     Ce "ce",
+    /// Mean squared distance of the read-out to a target for each class.
+    Mse "mse",
     /// The TET loss: cross-entropy of every step, and a regression term.
     Tet "tet",
 );

@@ -14,8 +14,8 @@ use super::names::{
 use crate::files;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize, Serializer};
-use spikegrad::bptt::Reset;
 use spikegrad::bptt::lif::{Firing, InputScale, Learn};
+use spikegrad::bptt::{Readout, Reset};
 use spikegrad::data::Source;
 use spikegrad::data::events::{Resample, Sensor, Slicing, Values};
 use spikegrad::models::{Init, Memory, NetKind, Norm};
@@ -151,9 +151,18 @@ settings! {
     /// Strength δ of surrogate gradient scaling, of either sign; 0: off
     #[serde(serialize_with = "shortest")]
     delta: f32,
-    /// Loss: ce or tet
+    /// Read-out of the outputs over time: mean, sum, last, max or latency
+    #[serde(with = "by_name")]
+    readout: Readout,
+    /// Loss: ce, mse or tet
     #[serde(with = "by_name")]
     loss: LossName,
+    /// Target of the label's class in mse
+    #[serde(serialize_with = "shortest")]
+    mse_correct: f32,
+    /// Target of the other classes in mse
+    #[serde(serialize_with = "shortest")]
+    mse_incorrect: f32,
     /// Weight of TET's regression term
     #[serde(serialize_with = "shortest")]
     tet_lambda: f32,
