@@ -5,16 +5,22 @@
 //! | `neuron.svg` | the membrane of a neuron under a constant current, with a hard and a soft reset |
 //! | `surrogates.svg` | the seven surrogates and their primitives |
 //! | `sgs-factor.svg` | the factor of surrogate gradient scaling for some δ |
+//! | `zoo.svg` | four neurons of the zoo under a constant current |
 
 use crate::plot::{Chart, Line, document};
-use spikegrad::bptt::lif::{LifLayer, Output, Source};
+use spikegrad::bptt::lif::{LifLayer, Output, ParameterMap, Source};
 use spikegrad::bptt::surrogate::NAMES;
 use spikegrad::bptt::{Activation, LifConfig, Reset, Surrogate, sgs};
 use spikegrad::tensor::{Dims, Kernel, LANES, Lanes, Level, Spikes, Tensor, Workers};
 
 /// Draws all of them: the name of each file, and its SVG.
-pub fn drawings() -> [(&'static str, String); 3] {
-    [("neuron.svg", neuron()), ("surrogates.svg", surrogates()), ("sgs-factor.svg", factors())]
+pub fn drawings() -> [(&'static str, String); 4] {
+    [
+        ("neuron.svg", neuron()),
+        ("surrogates.svg", surrogates()),
+        ("sgs-factor.svg", factors()),
+        ("zoo.svg", zoo()),
+    ]
 }
 
 /// x for a hundred values from `low` to `high`.
@@ -49,20 +55,68 @@ fn neuron() -> String {
     document(&[chart("Hard reset, x = 0.35", Reset::Hard), chart("Soft reset, x = 0.35", Reset::Soft)])
 }
 
-/// m\[t\] of one neuron under a constant current, a step of the trainer's kernel at a time.
+/// m\[t\] of one neuron under a constant current.
 fn membranes(neuron: &LifConfig, current: f32, steps: usize) -> Vec<f32> {
+    trajectory(neuron, current, steps).into_iter().map(|(m, _)| m).collect()
+}
+
+/// m\[t\] and o\[t\] of one neuron under a constant current, a step of the trainer's kernel at a time.
+fn trajectory(neuron: &LifConfig, current: f32, steps: usize) -> Vec<(f32, bool)> {
     let dims = Dims::new(1, 1, 1, 1);
     let mut x = Tensor::zeros(dims);
     x.blocks_mut()[0].0[0] = current;
     let (ones, zeros) = ([1.0; LANES], [0.0; LANES]);
     let source = [Source::Affine { y: &x, mean: &zeros, scale: &ones, shift: &zeros }];
-    let unit = LifLayer::plain(neuron, Activation::Spike, dims, 1, Level::BASELINE);
-    let (mut m, mut spikes, mut workers) = (Tensor::zeros(dims), Spikes::zeros(dims), Workers::new());
+    let mut map = ParameterMap::new(neuron, 1);
+    let mut row = vec![0.0; map.rows()];
+    let raw: Vec<f64> =
+        neuron.learned(1).iter().flat_map(|n| n.beginning.iter().map(|&w| w.into())).collect();
+    map.parameters(&raw, &mut row);
+    let parameters: Vec<f32> = row.iter().flat_map(|&p| [p as f32; LANES]).collect();
+    let plain = LifLayer::plain(neuron, Activation::Spike, dims, 1, Level::BASELINE);
+    let layer = LifLayer { parameters: &parameters, ..plain };
+    let mut states = vec![Tensor::zeros(dims); neuron.states()];
+    let (mut spikes, mut workers) = (Spikes::zeros(dims), Workers::new());
     let step = |_| {
-        unit.forward_from(std::slice::from_mut(&mut m), &source, Output::Spikes(&mut spikes), &mut workers);
-        m.blocks()[0].0[0]
+        layer.forward_from(&mut states, &source, Output::Spikes(&mut spikes), &mut workers);
+        (states[0].blocks()[0].0[0], spikes.count() > 0)
     };
     (0..steps).map(step).collect()
+}
+
+/// Four neurons of the zoo under a constant current: membranes after each step, and a mark at each spike.
+fn zoo() -> String {
+    const STEPS: usize = 30;
+    let chart = |title, name: &str| {
+        let lif = LifConfig::named(name).unwrap_or_default().decay(0.8).threshold(1.0).reset(Reset::Soft);
+        let steps = trajectory(&lif, 0.45, STEPS);
+        let at = |t: usize| t as f64 + 1.0;
+        let membrane = steps.iter().enumerate().map(|(t, &(m, _))| (at(t), f64::from(m))).collect();
+        let mut spikes = vec![(0.0, 0.0)];
+        for (t, &(_, fired)) in steps.iter().enumerate() {
+            if fired {
+                spikes.extend([(at(t) - 0.02, 0.0), (at(t), 0.25), (at(t) + 0.02, 0.0)]);
+            }
+        }
+        spikes.push((STEPS as f64, 0.0));
+        Chart {
+            title,
+            x: "time step",
+            y: "membrane m",
+            lines: vec![
+                Line { name: "membrane", points: membrane, dashed: false, ..Line::default() },
+                Line { name: "spikes", points: spikes, dashed: false, ..Line::default() },
+            ],
+            from_zero: true,
+            least_x: 0.0,
+        }
+    };
+    document(&[
+        chart("LIF", "lif"),
+        chart("Adaptive threshold", "alif"),
+        chart("Synaptic current", "synaptic"),
+        chart("Gated", "glif"),
+    ])
 }
 
 /// Derivatives and primitives.
