@@ -306,10 +306,10 @@ impl WeightSums<'_> {
                     }
                 }
             }
-            for n in 0..N {
-                let total = (sums[0][n] + sums[1][n]) + (sums[2][n] + sums[3][n]);
-                let part = &mut self.sums[ky * kernel.1 + first + n].0[lane..];
-                (V::load(part) + total).store(part);
+            let [a, b, c, d] = sums;
+            for (n, block) in self.sums[ky * kernel.1 + first..][..N].iter_mut().enumerate() {
+                let total = (a[n] + b[n]) + (c[n] + d[n]);
+                (V::load(&block.0[lane..]) + total).store(&mut block.0[lane..]);
             }
         }
     }
