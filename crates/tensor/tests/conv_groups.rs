@@ -20,6 +20,11 @@ const SQUARE: &[Shape] = cases(
         [1, 40, 6, 11, 40, 5, 1, 2, 40],
         [2, 6, 7, 7, 6, 4, 3, 2, 6],
         [2, 16, 5, 5, 16, 1, 1, 0, 16],
+        // Rows of eight pixels and more, and padding beyond the kernel.
+        [2, 18, 5, 21, 18, 3, 1, 1, 18],
+        [1, 33, 4, 39, 33, 3, 2, 1, 33],
+        [1, 16, 3, 24, 16, 5, 1, 4, 16],
+        [1, 8, 4, 11, 8, 2, 1, 2, 8],
         // Groups of several channels, whole blocks and parts of them, more outputs and fewer.
         [2, 12, 5, 6, 18, 3, 1, 1, 3],
         [2, 64, 4, 5, 32, 3, 1, 1, 2],
