@@ -16,7 +16,7 @@ pub enum Display {
 }
 
 /// Letters and other identifiers.
-const LETTERS: [(&str, &str); 17] = [
+const LETTERS: [(&str, &str); 18] = [
     ("alpha", "α"),
     ("beta", "β"),
     ("gamma", "γ"),
@@ -24,6 +24,7 @@ const LETTERS: [(&str, &str); 17] = [
     ("epsilon", "ε"),
     ("mu", "μ"),
     ("pi", "π"),
+    ("rho", "ρ"),
     ("sigma", "σ"),
     ("tau", "τ"),
     ("varphi", "φ"),
@@ -40,7 +41,7 @@ const LETTERS: [(&str, &str); 17] = [
 const FUNCTIONS: [&str; 7] = ["max", "min", "log", "exp", "tanh", "arctan", "cosh"];
 
 /// Operators and delimiters.
-const OPERATORS: [(&str, &str); 17] = [
+const OPERATORS: [(&str, &str); 18] = [
     ("cdot", "·"),
     ("times", "×"),
     ("mid", "&#124;"),
@@ -52,6 +53,7 @@ const OPERATORS: [(&str, &str); 17] = [
     ("pm", "±"),
     ("approx", "≈"),
     ("odot", "⊙"),
+    ("star", "⋆"),
     ("ast", "∗"),
     ("lVert", "‖"),
     ("rVert", "‖"),
