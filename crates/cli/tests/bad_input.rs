@@ -63,7 +63,7 @@ fn flags_that_make_no_sense() {
         ("--surrogate arctan --window 1", "--alpha"),
         ("--reset never", "soft-detached"),
         ("--norm ln", "tdbn"),
-        ("--loss mse", "tet"),
+        ("--loss huber", "tet"),
         ("--optimizer lion", "adamw"),
         ("--schedule linear", "cosine"),
         ("--init zeros", "kaiming"),

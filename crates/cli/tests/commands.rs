@@ -185,7 +185,7 @@ fn the_books_figures_are_as_the_functions_draw_them() {
     let folder = Folder::new();
     folder.succeed("figures drawn");
     let committed = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/figures");
-    assert_eq!(folder.list("drawn").len(), 3);
+    assert_eq!(folder.list("drawn").len(), 4);
     for name in folder.list("drawn") {
         let want = std::fs::read(committed.join(&name)).unwrap_or_default();
         assert!(

@@ -5,7 +5,7 @@ mod common;
 use common::{Folder, SMALL};
 
 /// Every setting with a name for a value, a wrong one, and words of the list that must be told.
-const NAMES: [(&str, &str, &[&str]); 17] = [
+const NAMES: [(&str, &str, &[&str]); 21] = [
     ("data", "imagenet:x", &["imagenet", "cifar10:DIR", "synthetic:shapes"]),
     ("augment", "zoom", &["zoom", "crop,flip,cutout,autoaugment", "flip,roll,jitter,drop"]),
     ("frames", "bins", &["bins", "window:MICROSECONDS"]),
@@ -17,7 +17,11 @@ const NAMES: [(&str, &str, &[&str]); 17] = [
     ("init", "zeros", &["zeros", "uniform, kaiming"]),
     ("reset", "never", &["never", "hard, hard-detached, soft, soft-detached"]),
     ("surrogate", "step", &["step", "rectangle, triangle, arctan"]),
-    ("loss", "mse", &["mse", "ce, tet"]),
+    ("loss", "huber", &["huber", "ce, mse, tet"]),
+    ("readout", "first", &["first", "mean, sum, last, max, latency"]),
+    ("neuron", "frog", &["frog", "lif, if, plif, diet-snn, alif, synaptic, glif, integrator"]),
+    ("firing", "below", &["below", "above, at-or-above"]),
+    ("input-scale", "half", &["half", "one, leak, or a number"]),
     ("optimizer", "lion", &["lion", "adam, adamw, sgd"]),
     ("schedule", "linear", &["linear", "cosine, constant, step"]),
     ("memory", "disk", &["disk", "f32, bf16, recompute"]),
