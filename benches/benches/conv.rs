@@ -31,7 +31,8 @@ fn conv(criterion: &mut Criterion) {
     let mut workers = Workers::new();
     for &(n, c, side, density) in LAYERS {
         let dims = Dims::new(n, c, side, side);
-        let config = ConvConfig { out_channels: c, kernel: 3, stride: 1, padding: 1 };
+        let config =
+            ConvConfig { out_channels: c, kernel: 3, stride: 1, padding: 1, ..ConvConfig::default() };
         let mut rng = Rng::new(1);
         let spikes = Spikes::from_tensor(&sparse(dims, density as f32 / 100.0, &mut rng));
         let mut g = normal(dims, &mut rng);
