@@ -18,6 +18,7 @@ fuzz_target!(|input: ([u8; 8], u64, u8)| {
         kernel,
         stride: side(stride, 4),
         padding: usize::from(pad) % (kernel + 1),
+        ..ConvConfig::default()
     };
     let mut rng = Rng::new(seed);
     let share = f32::from(density) / 255.0;
