@@ -35,6 +35,7 @@ mod neuron_settings;
 mod neurons;
 mod params;
 mod recurrent;
+mod step_buffers;
 mod step_norm;
 mod upsample;
 mod user_neurons;

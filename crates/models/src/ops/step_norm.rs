@@ -121,8 +121,9 @@ impl ConvNorm {
                 plain: total.plain + a(t) * sums.plain,
                 hat: total.hat + a(t) * sums.hat,
             });
-            for t in 0..if is_still { 1 } else { self.rows } {
-                let own = StepSums { plain: a(t) * sums[t].plain, hat: a(t) * sums[t].hat };
+            let rows_of_y = if is_still { 1 } else { self.rows };
+            for (t, sums) in sums.iter().enumerate().take(rows_of_y) {
+                let own = StepSums { plain: a(t) * sums.plain, hat: a(t) * sums.hat };
                 let StepSums { plain, hat } = if is_still || rows == 1 { total } else { own };
                 let affine = &mut self.coefficients[t * d.blocks() + c / LANES];
                 affine.a.0[c % LANES] = if is_still { 1.0 } else { self.scale[t * lanes + c] };
