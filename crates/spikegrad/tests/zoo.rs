@@ -7,7 +7,10 @@ use common::{Case, Setup, assert_sums};
 use spikegrad::bptt::lif::{Firing, InputScale, Learn, NEURONS, NeuronKind, Preset};
 use spikegrad::models::ops::{AvgPool, Conv, Linear, Recurrent};
 use spikegrad::models::{Graph, Input, Net, NetConfig, NetKind};
-use spikegrad::prelude::{Init, Level, LifConfig, LossConfig, Reset, Surrogate};
+use spikegrad::prelude::{
+    Init, Level, LifConfig, LossConfig, Predictor, Reset, Surrogate, TrainConfig, Trainer, with_threads,
+};
+use spikegrad::tensor::conv::DeltaKernels;
 use spikegrad_testkit as testkit;
 use spikegrad_testkit::check::{Tolerance, assert_close, narrow, widen};
 use spikegrad_testkit::rng::Rng;
@@ -274,4 +277,32 @@ fn recurrent_nets_of_every_neuron() {
             }
         }
     }
+}
+
+/// A stream of single steps has the bits of the unrolled net. Gated neurons have numbers for each of their steps, which
+/// no stream holds.
+#[test]
+fn streams_of_every_neuron() {
+    // One thread and up to four rows: sums are added in one order.
+    with_threads(Some(1), || {
+        for (k, what, lif, steps) in zoo() {
+            if steps == 5 || matches!(lif.kind, NeuronKind::Gated(_)) {
+                continue;
+            }
+            let dense = NetConfig::new(NetKind::Mlp, 2, 4, 3, 3).scale(0.1).lif(lif.clone());
+            let nets = [dense.timesteps(2 * steps), recurrent(false, lif.clone(), 2).timesteps(2 * steps)];
+            for mut net in nets {
+                net.kernels.delta = DeltaKernels::Off;
+                let config = TrainConfig::new(net).batch(1).init(Init::Kaiming).seed(k as u64);
+                let mut trainer = Trainer::new(config, Level::detect().unwrap()).unwrap();
+                let images = narrow(&Rng::new(k as u64).normals(trainer.net().images_len()));
+                let want = trainer.predict(&images).unwrap();
+                let mut predictor = Predictor::of(&trainer, 1).unwrap();
+                let mut stream = predictor.stream();
+                (0..2 * steps).for_each(|_| drop(predictor.step(&images, &mut stream).unwrap().to_vec()));
+                assert_eq!(stream.mean_logits(), want, "{what}");
+            }
+        }
+    })
+    .unwrap();
 }
