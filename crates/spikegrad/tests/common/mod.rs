@@ -6,6 +6,7 @@ use spikegrad::prelude::{LifConfig, LossConfig, Reset, Surrogate};
 use spikegrad::tensor::Level;
 use spikegrad_testkit::check::{F64_AGREEMENT, Tolerance, assert_close, largest, narrow, widen};
 use spikegrad_testkit::layout::random_values;
+use spikegrad_testkit::lif::{Activation, Lif};
 use spikegrad_testkit::net::{self, StepResult};
 use spikegrad_testkit::rng::Rng;
 use std::collections::BTreeMap;
@@ -53,6 +54,14 @@ impl Setup {
             ..net::NetConfig::from_text(&self.net.to_text()).unwrap()
         }
     }
+}
+
+/// A net's neuron and its activation in the reference, whatever the net.
+pub fn neuron(net: &NetConfig) -> (Lif, Activation) {
+    let text = NetConfig::new(NetKind::Mlp, 1, 1, 1, 2).lif(net.lif.clone()).to_text();
+    let reference = net::NetConfig::from_text(&text).unwrap();
+    let reference = net::NetConfig { smooth: net.smooth, twin: net.twin, ..reference };
+    (reference.lif, reference.activation())
 }
 
 /// Weights, a batch, and the reference's training step on them.
@@ -196,12 +205,14 @@ fn assert_vanishes(name: &str, grad: &[f32], want: &[f64], all: &StepResult) {
     assert!(grad.iter().all(|&g| g == 0.0), "{name}: not zero");
 }
 
-/// The gradient of a neuron's learned number, a sum over neurons and steps whose terms may cancel: as near as
-/// [`Tolerance::Grad`] asks of the terms.
-fn assert_sums(name: &str, grad: &[f32], want: &[f64], terms: &[f64]) {
-    for ((&got, want), terms) in grad.iter().zip(want).zip(terms) {
-        let near = (f64::from(got) - want).abs() <= 1e-4 * terms;
-        assert!(near, "{name}: got {got:e}, want {want:e}, bound 1e-4 of {terms:e}");
+/// The gradient of a neuron's learned number, a sum over neurons and steps whose terms may cancel: 1e-4, as
+/// [`Tolerance::Grad`] allows, of the largest sum of absolute terms.
+pub fn assert_sums(name: &str, grad: &[f32], want: &[f64], terms: &[f64]) {
+    assert_eq!(grad.len(), want.len(), "{name}: lengths of got and want");
+    let bound = 1e-4 * largest(terms);
+    for (&got, want) in grad.iter().zip(want) {
+        let near = (f64::from(got) - want).abs() <= bound;
+        assert!(near, "{name}: got {got:e}, want {want:e}, bound {bound:e}");
     }
 }
 
