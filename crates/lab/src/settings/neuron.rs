@@ -10,21 +10,23 @@ use spikegrad::bptt::{LifConfig, Surrogate};
 pub(super) fn defaults(neuron: NeuronName) -> Result<RunConfig> {
     let lif = LifConfig::named(neuron.as_str()).map_err(Error::setting)?;
     let learned = |learn: Learn| Some(learn).filter(|learn| *learn != Learn::No);
-    let mut config = RunConfig::default();
-    config.decay = Some(lif.decay);
-    config.threshold = Some(lif.threshold);
-    config.reset = Some(lif.reset);
-    config.learn_decay = learned(lif.learn_decay);
-    config.learn_threshold = learned(lif.learn_threshold);
-    config.learn_kind = learned(lif.learn_kind);
-    match lif.kind {
-        NeuronKind::Adaptive { decay, strength } => {
-            (config.adaptation_decay, config.adaptation) = (Some(decay), Some(strength));
-        }
-        NeuronKind::Synaptic { decay } => config.synapse = Some(decay),
-        _ => {}
-    }
-    Ok(config)
+    let (adaptation, synapse) = match lif.kind {
+        NeuronKind::Adaptive { decay, strength } => (Some((decay, strength)), None),
+        NeuronKind::Synaptic { decay } => (None, Some(decay)),
+        _ => (None, None),
+    };
+    Ok(RunConfig {
+        decay: Some(lif.decay),
+        threshold: Some(lif.threshold),
+        reset: Some(lif.reset),
+        learn_decay: learned(lif.learn_decay),
+        learn_threshold: learned(lif.learn_threshold),
+        learn_kind: learned(lif.learn_kind),
+        adaptation_decay: adaptation.map(|(decay, _)| decay),
+        adaptation: adaptation.map(|(_, strength)| strength),
+        synapse,
+        ..RunConfig::default()
+    })
 }
 
 /// Puts the neuron together.
