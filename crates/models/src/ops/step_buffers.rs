@@ -21,9 +21,12 @@ pub(super) struct Buffers {
     /// The gradients of the states.
     pub carried: Vec<Tensor>,
     pub sums: Vec<PlaneSums>,
+    /// T.
+    steps: usize,
 }
 
 impl Buffers {
+    /// Plans buffers; their number, which grows with the steps, is made when they are allocated.
     pub fn planned(frame: Dims, steps: usize, states: usize, is_spiking: bool) -> Self {
         let tensor = || Tensor::planned(frame);
         let output = || match is_spiking {
@@ -32,37 +35,38 @@ impl Buffers {
         };
         Self {
             recurrent: Tensor::planned(Dims { n: frame.n * steps, ..frame }),
-            states: (0..=steps).map(|_| (0..states).map(|_| tensor()).collect()).collect(),
+            states: Vec::new(),
             outputs: [output(), output()],
             sources: [tensor(), tensor()],
             gradients: [tensor(), tensor()],
             carried: (0..states).map(|_| tensor()).collect(),
             sums: Vec::new(),
+            steps,
         }
     }
 
-    fn tensors(&self) -> impl Iterator<Item = &Tensor> {
-        let dense = self.outputs.iter().filter_map(|output| match output {
-            Value::Dense(dense) => Some(dense),
-            _ => None,
-        });
-        let states = self.states.iter().flatten().chain(&self.carried);
-        [&self.recurrent].into_iter().chain(states).chain(&self.sources).chain(&self.gradients).chain(dense)
-    }
-
     pub fn bytes(&self, frame: Dims) -> OpBytes {
-        let spikes = self.outputs.iter().map(|output| match output {
+        let one = Tensor::planned(frame).bytes();
+        let outputs = self.outputs.iter().map(|output| match output {
             Value::Spikes(spikes) => spikes.bytes(),
-            _ => 0,
+            Value::Dense(dense) => dense.bytes(),
+            Value::Taken => 0,
         });
-        let saved = self.recurrent.bytes() + self.states.iter().flatten().map(Tensor::bytes).sum::<usize>();
-        let all = self.tensors().map(Tensor::bytes).sum::<usize>() + spikes.sum::<usize>();
-        OpBytes { saved, workspace: all - saved + frame.planes() * size_of::<PlaneSums>() }
+        let frames = self.sources.len() + self.gradients.len() + self.carried.len();
+        OpBytes {
+            saved: (self.steps + 1)
+                .saturating_mul(self.carried.len() * one)
+                .saturating_add(self.recurrent.bytes()),
+            workspace: outputs.sum::<usize>() + frames * one + frame.planes() * size_of::<PlaneSums>(),
+        }
     }
 
     pub fn allocate(&mut self, frame: Dims) -> Result<(), NoMemory> {
         self.sums = try_vec(frame.planes(), PlaneSums::default())?;
         self.recurrent.allocate()?;
+        let states = self.carried.len();
+        self.states = try_vec(self.steps + 1, Vec::new())?;
+        self.states.iter_mut().for_each(|step| step.resize(states, Tensor::planned(frame)));
         let Self { states, outputs, sources, gradients, carried, .. } = self;
         let states = states.iter_mut().flatten().chain(carried);
         states.chain(sources).chain(gradients).try_for_each(Tensor::allocate)?;
