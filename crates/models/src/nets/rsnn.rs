@@ -20,6 +20,7 @@ pub fn rsnn(config: &NetConfig) -> Result<Graph, ConfigError> {
     }
     let current = g.add("fc3", Linear::new(config.classes), [x]);
     let integrator = LifConfig::default().kind(NeuronKind::Integrator).decay(READ_OUT_DECAY);
+    let integrator = integrator.learn_decay(config.lif.learn_decay);
     g.add("read_out", Neurons::new(integrator), [current]);
     Ok(g)
 }
