@@ -14,8 +14,7 @@ use std::sync::Arc;
 /// A user's own loss on the logits of each step.
 ///
 /// ```
-/// # use spikegrad_bptt::loss::{Logits, LossConfig, LossKind, UserLoss};
-/// # use std::sync::Arc;
+/// # use spikegrad_bptt::loss::{Logits, LossConfig, UserLoss};
 /// /// Half the squared distance of the mean logits to the one-hot label.
 /// struct Squares;
 /// impl UserLoss for Squares {
@@ -34,7 +33,7 @@ use std::sync::Arc;
 ///         loss
 ///     }
 /// }
-/// let loss = LossConfig { kind: LossKind::Custom(Arc::new(Squares)), ..LossConfig::default() };
+/// let loss = LossConfig::custom(Squares);
 /// let size = Logits { steps: 1, classes: 2, stride: 2 };
 /// let (mut grad, mut mean) = ([0.0; 2], [0.0; 2]);
 /// assert_eq!(loss.evaluate(size, &[3.0, 1.0], &[1], &mut grad, &mut mean), 4.5);

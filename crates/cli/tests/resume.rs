@@ -23,6 +23,7 @@ fn other_values(config: &str) -> Vec<(String, String)> {
         "surrogate" => "\"triangle\"".into(),
         "reset" => "\"soft\"".into(),
         "norm" => "\"tdbn\"".into(),
+        "readout" => "\"sum\"".into(),
         "init" => "\"kaiming\"".into(),
         "loss" => "\"tet\"".into(),
         "optimizer" => "\"adamw\"".into(),

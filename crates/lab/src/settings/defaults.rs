@@ -224,7 +224,8 @@ mod tests {
         let toml = of(&"synthetic:shapes".parse().unwrap()).to_toml().unwrap();
         let want = "data = \"synthetic:shapes\"\naugment = \"none\"\nnet = \"lenet\"\nwidth = 1.0\ntimesteps = 2\n\
                     norm = \"bn\"\ntwin = false\ninit = \"uniform\"\nthreshold = 0.5\ndecay = 0.5\n\
-                    reset = \"hard\"\nsurrogate = \"rectangle\"\ndelta = 0.0001\nloss = \"ce\"\ntet-lambda = 0.05\n\
+                    reset = \"hard\"\nsurrogate = \"rectangle\"\ndelta = 0.0001\nreadout = \"mean\"\n\
+                    loss = \"ce\"\nmse-correct = 1.0\nmse-incorrect = 0.0\ntet-lambda = 0.05\n\
                     tet-phi = 1.0\nlabel-smoothing = 0.0\nbeta = 0.0001\noptimizer = \"adam\"\nlr = 0.002\n\
                     weight-decay = 0.0\nmomentum = 0.9\nnesterov = false\nclip = 0.0\nschedule = \"cosine\"\n\
                     step-every = 30.0\nstep-factor = 0.1\nwarmup = 0.0\nbatch = 50\nepochs = 6\nseed = 0\n\
