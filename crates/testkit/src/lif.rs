@@ -133,7 +133,7 @@ pub struct Gates {
     pub leak: f64,
     /// V_reset, which the soft reset takes off the membrane.
     pub reset: f64,
-    /// g[t], the share of the current that its gate lets through, at every step where it is not learned.
+    /// g\[t\], the share of the current that its gate lets through, at every step where it is not learned.
     pub conduct: f64,
 }
 

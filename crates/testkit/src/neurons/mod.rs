@@ -52,7 +52,7 @@ pub struct Numbers {
     pub leak: f64,
     /// V_reset of the gated neuron.
     pub reset: f64,
-    /// g[t] of the gated neuron.
+    /// g\[t\] of the gated neuron.
     pub conduct: Vec<f64>,
 }
 
