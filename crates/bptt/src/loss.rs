@@ -213,8 +213,8 @@ impl LossConfig {
         self.evaluate_weighted((size, Readout::Mean), logits, (labels, None), grad, mean)
     }
 
-    /// As [`LossConfig::evaluate`], of any read-out and with each sample's term times its weight: L = 1/N·Σ w_n·L_n. A
-    /// user's own loss has no weights, and looks at the outputs of every step, as TET does. The read-out goes to `read`.
+    /// As [`LossConfig::evaluate`], of any read-out and with each sample's term times its weight: L = 1/N·Σ w_n·L_n. With
+    /// weights of classes the mean over the samples is weighted by both, Σ w_n·c_n·L_n / Σ w_n·c_n·(Σ w_n / N). A user's own loss has no weights, and looks at the outputs of every step, as TET does. The read-out goes to `read`.
     ///
     /// # Panics
     /// There is not one weight a label, or a class.
@@ -231,9 +231,11 @@ impl LossConfig {
             true => 1.0,
             false => f64::from(self.class_weights[label as usize]),
         };
-        let total: f64 = labels.iter().map(|&label| of_class(label)).sum();
-        // Σ w·L / Σ w; a batch whose classes all weigh nothing has no loss.
-        let of_class = |label| if total > 0.0 { of_class(label) * labels.len() as f64 / total } else { 0.0 };
+        let of_sample = |n: usize| weights.map_or(1.0, |weights| f64::from(weights[n]));
+        let samples: f64 = (0..labels.len()).map(of_sample).sum();
+        let total: f64 = labels.iter().enumerate().map(|(n, &label)| of_sample(n) * of_class(label)).sum();
+        // Σ w·c·L·Σ w / Σ w·c; a batch whose classes all weigh nothing has no loss.
+        let of_class = |label| if total > 0.0 { of_class(label) * samples / total } else { 0.0 };
         let Logits { steps, classes, stride } = size;
         let batch = labels.len();
         let row = |t: usize, n: usize| (t * batch + n) * stride;
@@ -242,7 +244,7 @@ impl LossConfig {
             for (k, read) in read.iter_mut().enumerate() {
                 *read = readout.read((0..steps).map(|t| logits[row(t, n) + k])) as f32;
             }
-            let weight = of_class(label) * weights.map_or(1.0, |weights| f64::from(weights[n]));
+            let weight = if self.class_weights.is_empty() { 1.0 } else { of_class(label) } * of_sample(n);
             let share = weight / (batch * steps) as f64;
             match &self.kind {
                 LossKind::CrossEntropy if readout == Readout::Mean => {

@@ -89,6 +89,10 @@ fn class_weights_are_those_of_a_weighted_mean() {
     let softmax = 1.0 / (1.0 + 1f64.exp() + 2f64.exp());
     let want = 0.25 / 2.25 * (softmax - 1.0) / 4.0;
     assert!((grad[0] - want).abs() < 1e-7, "{} {want}", grad[0]);
+    // A sample that weighs nothing, as the padding of a part of a batch, is not counted: the other's weight is 2 of 2.
+    let (value, grad, _) = evaluate(&loss, Readout::Mean, &z, &[0, 1], Some(&[2.0, 0.0]));
+    assert!((value - a).abs() < 1e-6, "{value} {a}");
+    assert!((grad[0] - (softmax - 1.0) / 4.0).abs() < 1e-7, "{}", grad[0]);
     assert!(loss.clone().class_weights([f32::NAN, 1.0]).check().is_err());
 }
 

@@ -70,7 +70,7 @@ flags! {
     /// Folder that keeps frames from run to run, or none
     #[arg(long, value_name = "DIR", help_heading = "Events")]
     cache: String,
-    /// Net: resnet19, lenet or mlp; for events also vggsnn, vggsnn-stride or eventnet
+    /// Net, by name; `spikegrad nets` lists them
     #[arg(long, value_name = "NAME", help_heading = "Net")]
     net: NetKind,
     /// Factor on the number of channels
@@ -88,7 +88,7 @@ flags! {
     /// Initial weights: uniform or kaiming
     #[arg(long, value_name = "NAME", help_heading = "Net")]
     init: Init,
-    /// Neuron, by name: lif, if, plif, diet-snn, alif, synaptic, glif or integrator
+    /// Neuron, by name; `spikegrad neurons` lists them; default: lif
     #[arg(long, value_name = "NAME", help_heading = "Neuron")]
     neuron: NeuronName,
     /// Threshold V_th
@@ -97,25 +97,25 @@ flags! {
     /// Share τ of the membrane kept from step to step
     #[arg(long, value_name = "TAU", allow_negative_numbers = true, help_heading = "Neuron")]
     decay: f32,
-    /// Learn the decay, beginning at --decay (PLIF): one a layer, or one a channel
+    /// Learn the decay, beginning at --decay (PLIF): layer (one a layer), channel (one a channel) or no
     #[arg(long, num_args = 0..=1, default_missing_value = "layer", require_equals = true, value_name = "WHOSE", help_heading = "Neuron")]
     learn_decay: Learn,
-    /// Learn the threshold, beginning at --threshold: one a layer, or one a channel
+    /// Learn the threshold, beginning at --threshold: layer, channel or no
     #[arg(long, num_args = 0..=1, default_missing_value = "layer", require_equals = true, value_name = "WHOSE", help_heading = "Neuron")]
     learn_threshold: Learn,
-    /// Learn the numbers of the neuron's kind: adaptation, synaptic decay or gates
+    /// Learn the numbers of the neuron's kind (adaptation, synaptic decay or gates): layer, channel or no
     #[arg(long, num_args = 0..=1, default_missing_value = "layer", require_equals = true, value_name = "WHOSE", help_heading = "Neuron")]
     learn_kind: Learn,
-    /// Factor on the input current: one, leak (1 − τ) or a number
+    /// Factor on the input current: one, leak (1 − τ) or a number; default: one
     #[arg(long, value_name = "S", allow_negative_numbers = true, help_heading = "Neuron")]
     input_scale: InputScale,
-    /// Value at which the membrane rests and to which a hard reset sets it
+    /// Value at which the membrane rests and to which a hard reset sets it; default: 0
     #[arg(long, value_name = "V", allow_negative_numbers = true, help_heading = "Neuron")]
     reset_value: f32,
     /// What a soft reset takes off the membrane; default: the threshold
     #[arg(long, value_name = "V", allow_negative_numbers = true, help_heading = "Neuron")]
     reset_amount: f32,
-    /// Membranes that fire: above the threshold, or at-or-above
+    /// Membranes that fire: above the threshold, or at-or-above; default: above
     #[arg(long, value_name = "NAME", help_heading = "Neuron")]
     firing: Firing,
     /// Share ρ of an adaptive threshold's rise that is kept from step to step

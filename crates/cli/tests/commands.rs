@@ -48,7 +48,7 @@ fn help_shows_what_a_setting_is_by_default() {
     for (command, words) in [
         ("trace", "Time steps T [default: 8]"),
         ("gradcheck", "Factor on the number of channels [default: 0.0625]"),
-        ("bench step", "or eventnet [default: resnet19]"),
+        ("bench step", "lists them [default: resnet19]"),
         ("bench layers", "[default: cifar10:random]"),
     ] {
         let help = folder.succeed(&format!("{command} --help"));

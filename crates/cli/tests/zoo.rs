@@ -75,11 +75,29 @@ fn read_outs_and_squares_train() {
     folder.fail(2, "gradcheck --net mlp --readout last", &words);
 }
 
+/// Every command that looks into a run takes nets whose norms have a row for each time step.
+#[test]
+fn norms_of_single_steps_are_looked_into() {
+    for norm in ["step-bn", "bntt", "tebn"] {
+        let folder = Folder::new();
+        let flags = "--net lenet --width 0.2 --limit 40 --batch 10 --epochs 1 --timesteps 3";
+        folder.succeed(&format!("train {flags} --norm {norm} --out run"));
+        let looks =
+            ["doctor run --batches 1", "energy run --images 5", "trace run --out t", "eval run", "info run"];
+        looks.iter().for_each(|look| drop(folder.succeed(look)));
+    }
+}
+
 #[test]
 fn numbers_of_another_neuron_are_refused() {
     let folder = Folder::new();
     folder.fail(2, "plan --neuron lif --synapse 0.5", &["--synapse is no number of the neuron lif"]);
     let words = ["reset value is 0.1, must be 0 where the reset is soft"];
     folder.fail(2, "plan --reset soft --reset-value 0.1", &words);
+    folder.fail(2, "plan --learn-kind", &["--learn-kind: the neuron lif has no numbers of its kind"]);
+    let words = ["input scale is leak, must be one"];
+    folder.fail(2, "plan --neuron glif --input-scale leak", &words);
+    let words = ["reset value is 0.1, must be at most 0 where the threshold is learned"];
+    folder.fail(2, "plan --learn-threshold --reset-value 0.1", &words);
     folder.fail(2, "plan --neuron frog", &["no neuron is called \"frog\"", "alif"]);
 }

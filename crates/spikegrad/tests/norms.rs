@@ -143,6 +143,16 @@ fn running_estimates_are_those_of_their_steps() {
         let images = images(&config, BATCH);
         net.forward(&images, true);
         let rows = if norm == Norm::Tebn { 1 } else { STEPS };
+        // What is told of the last batch has the order of the running estimates.
+        let info = net.norms().remove(0);
+        let lengths = [&info.mean, &info.var, &info.running_mean, &info.running_var].map(Vec::len);
+        assert_eq!(lengths, [2 * rows; 4], "{norm}");
+        for (at, (mean, var)) in info.mean.iter().zip(&info.var).enumerate() {
+            let steps = if rows == 1 { 0..STEPS } else { at / 2..at / 2 + 1 };
+            let want = moments(&images, 2, 30, at % 2, steps);
+            let off = (f64::from(*mean) - want.0).abs() + (f64::from(*var) - want.1).abs();
+            assert!(off < 1e-5, "{norm} {at}: {mean} {var} {want:?}");
+        }
         for (k, buffer) in ["bn1.running_mean", "bn1.running_var"].iter().enumerate() {
             let entries = &net.params().buffer_entries;
             let range = entries.iter().find(|entry| entry.name == *buffer).unwrap().range.clone();

@@ -3,6 +3,7 @@
 mod common;
 
 use common::{Case, Setup};
+use spikegrad::models::params::Entry;
 use spikegrad::models::{Lanczos, LayerSpec, Net, NetConfig, NetKind, Norm};
 use spikegrad::tensor::Level;
 use spikegrad_testkit::check::widen;
@@ -180,6 +181,39 @@ fn a_method_cut_short_says_so() {
     for (rounds, tolerance) in [(3, 1e-3), (40, 1e-9), (40, f64::NAN), (40, 0.0)] {
         let cut = net.lipschitz_constants(&Lanczos { rounds, tolerance, seed: 0 }).remove(0);
         assert_eq!((cut.rounds, cut.settled), (rounds, false), "{tolerance}");
+    }
+}
+
+/// A norm that tells the steps apart has a map for each: σ of the identity is the largest γ[t]·p[t]/√(var[t] + 1e-5).
+#[test]
+fn the_largest_step_counts() {
+    for (norm, gammas, factors, vars) in [
+        (Norm::StepBn, &[1.5][..], None, &[4.0, 0.25, 9.0][..]),
+        (Norm::Bntt, &[1.0, 2.0, -6.0], None, &[4.0, 1.0, 4.0]),
+        (Norm::Tebn, &[2.0], Some([0.5, -1.5, 1.0]), &[4.0]),
+    ] {
+        let layer = LayerSpec::Conv { channels: 1, kernel: 1, stride: 1 };
+        let config = NetConfig::custom(&[layer], 1, 6, 6, 2).norm(norm).timesteps(3);
+        let mut net = Net::plan(&config, 1, Level::BASELINE, false).unwrap();
+        let params = net.params_mut();
+        params.weights[0] = 1.0;
+        let place = |entries: &[Entry], name: &str| {
+            entries.iter().find(|entry| entry.name == name).unwrap_or_else(|| panic!("{name}")).range.clone()
+        };
+        let gamma = place(&params.entries, "bn1.weight");
+        params.weights[gamma].copy_from_slice(gammas);
+        if let Some(factors) = factors {
+            let p = place(&params.entries, "bn1.p");
+            params.weights[p].copy_from_slice(&factors);
+        }
+        let var = place(&params.buffer_entries, "bn1.running_var");
+        params.buffers[var].copy_from_slice(vars);
+        let of = |t: usize| {
+            let p = factors.map_or(1.0, |factors| f64::from(factors[t]));
+            let gamma = f64::from(gammas[t % gammas.len()]);
+            (gamma * p).abs() / (f64::from(vars[t % vars.len()]) + 1e-5f64).sqrt()
+        };
+        check_default(&net, (0..3).map(of).fold(0.0, f64::max), &norm.to_string());
     }
 }
 

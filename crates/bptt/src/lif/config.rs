@@ -363,6 +363,11 @@ impl LifConfig {
             c if c.reset_value != 0.0 && !c.reset.is_hard() => {
                 bad("reset value", c.reset_value, "0 where the reset is soft")
             }
+            c if c.reset_value > 0.0 && c.learn_threshold != Learn::No => bad(
+                "reset value",
+                c.reset_value,
+                "at most 0 where the threshold is learned: it may sink to 0",
+            ),
             c => {
                 match (c.reset_amount, c.input_scale) {
                     (Some(amount), _) if !amount.is_finite() => return bad("reset amount", amount, "finite"),
@@ -388,6 +393,14 @@ impl LifConfig {
             _ => Ok(()),
         };
         match self.kind {
+            NeuronKind::Gated(_) | NeuronKind::Integrator if self.reset_value != 0.0 => {
+                bad("reset value", self.reset_value, "0 where no reset sets the membrane to it")
+            }
+            NeuronKind::Gated(_) if self.input_scale != InputScale::One => Err(ConfigError::out_of_range(
+                "input scale",
+                self.input_scale,
+                "one: the gated neuron scales its current by its gate",
+            )),
             NeuronKind::Lif | NeuronKind::Integrator => Ok(()),
             NeuronKind::Adaptive { decay, strength } => {
                 share("decay of the adaptation", decay)?;

@@ -34,6 +34,11 @@ pub(super) fn config(config: &RunConfig, surrogate: Surrogate) -> Result<LifConf
     let named = config.neuron.map_or(Ok(LifConfig::default()), |name| LifConfig::named(name.as_str()));
     let mut lif = named.map_err(Error::setting)?;
     lif.kind = kind(config, lif.kind)?;
+    let has_numbers = !matches!(lif.kind, NeuronKind::Lif | NeuronKind::Integrator);
+    if config.learn_kind.is_some_and(|learn| learn != Learn::No) && !has_numbers {
+        let name = config.neuron.map_or("lif", NeuronName::as_str);
+        return Err(Error::setting(format!("--learn-kind: the neuron {name} has no numbers of its kind")));
+    }
     lif.reset_value = config.reset_value.unwrap_or(lif.reset_value);
     lif.reset_amount = config.reset_amount.or(lif.reset_amount);
     lif.input_scale = config.input_scale.unwrap_or(lif.input_scale);

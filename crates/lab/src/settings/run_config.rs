@@ -82,7 +82,7 @@ settings! {
     stream: u32,
     /// Folder that keeps frames from run to run, or none
     cache: String,
-    /// Net: resnet19, lenet or mlp; for events also vggsnn, vggsnn-stride or eventnet
+    /// Net, by name; `spikegrad nets` lists them
     #[serde(with = "by_name")]
     net: NetKind,
     /// Factor on the number of channels
@@ -97,7 +97,7 @@ settings! {
     /// Initial weights: uniform or kaiming
     #[serde(with = "by_name")]
     init: Init,
-    /// Neuron, by name: lif, if, plif, diet-snn, alif, synaptic, glif or integrator
+    /// Neuron, by name; `spikegrad neurons` lists them; default: lif
     #[serde(with = "by_name")]
     neuron: NeuronName,
     /// Threshold V_th
@@ -106,25 +106,25 @@ settings! {
     /// Share τ of the membrane kept from step to step
     #[serde(serialize_with = "shortest")]
     decay: f32,
-    /// Learn the decay, beginning at --decay (PLIF): one a layer, or one a channel
+    /// Learn the decay, beginning at --decay (PLIF): layer (one a layer), channel (one a channel) or no
     #[serde(with = "by_name::switch")]
     learn_decay: Learn,
-    /// Learn the threshold, beginning at --threshold: one a layer, or one a channel
+    /// Learn the threshold, beginning at --threshold: layer, channel or no
     #[serde(with = "by_name::switch")]
     learn_threshold: Learn,
-    /// Learn the numbers of the neuron's kind: adaptation, synaptic decay or gates
+    /// Learn the numbers of the neuron's kind (adaptation, synaptic decay or gates): layer, channel or no
     #[serde(with = "by_name::switch")]
     learn_kind: Learn,
-    /// Factor on the input current: one, leak (1 − τ) or a number
+    /// Factor on the input current: one, leak (1 − τ) or a number; default: one
     #[serde(with = "by_name")]
     input_scale: InputScale,
-    /// Value at which the membrane rests and to which a hard reset sets it
+    /// Value at which the membrane rests and to which a hard reset sets it; default: 0
     #[serde(serialize_with = "shortest")]
     reset_value: f32,
     /// What a soft reset takes off the membrane; default: the threshold
     #[serde(serialize_with = "shortest")]
     reset_amount: f32,
-    /// Membranes that fire: above the threshold, or at-or-above
+    /// Membranes that fire: above the threshold, or at-or-above; default: above
     #[serde(with = "by_name")]
     firing: Firing,
     /// Share ρ of an adaptive threshold's rise that is kept from step to step

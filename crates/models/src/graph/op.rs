@@ -222,12 +222,14 @@ pub struct ProductPart<'a> {
 pub struct NormPart<'a> {
     /// The size that it norms.
     pub dims: Dims,
-    /// The place of γ.
+    /// The place of γ: a number for each channel, or for each step and channel.
     pub gamma: Range<usize>,
-    /// The place of the running mean.
+    /// The place of the running mean: a number for each channel, or for each step and channel.
     pub mean: Range<usize>,
-    /// The place of the running variance.
+    /// The place of the running variance, as that of the mean.
     pub var: Range<usize>,
+    /// The place of the factors of the steps, where the norm has some.
+    pub factors: Option<Range<usize>>,
     /// A constant factor beside γ.
     pub gain: f32,
     /// The statistics that the last forward used.

@@ -8,7 +8,7 @@ pub mod spectral;
 use crate::Net;
 use crate::graph::{Component, NormPart};
 use spikegrad_bptt::lif::record::Recorder;
-use spikegrad_tensor::Dims;
+use spikegrad_tensor::{Dims, LANES};
 use std::sync::Arc;
 
 /// A layer of neurons.
@@ -65,11 +65,15 @@ impl Net {
         let info = |part: NormPart<'_>| {
             let entry = params.buffer_entries.iter().find(|entry| entry.range == part.mean);
             let name = entry.and_then(|entry| entry.name.strip_suffix(".running_mean")).unwrap_or("");
-            let channels = part.gamma.len();
+            // A row of whole blocks for all steps, or for each.
+            let rows = |padded: &[f32]| {
+                let rows = padded.chunks(part.dims.blocks() * LANES);
+                rows.flat_map(|row| &row[..part.dims.c]).copied().collect()
+            };
             NormInfo {
                 name: name.to_string(),
-                mean: part.statistics.mean[..channels].to_vec(),
-                var: part.statistics.var[..channels].to_vec(),
+                mean: rows(&part.statistics.mean),
+                var: rows(&part.statistics.var),
                 running_mean: params.buffers[part.mean].to_vec(),
                 running_var: params.buffers[part.var].to_vec(),
             }

@@ -20,7 +20,8 @@
 //! No vectors are kept to be orthogonal to: what rounding loses of orthogonality brings copies of eigenvalues, not
 //! larger ones.
 
-use crate::graph::{Component, ProductPart};
+use crate::Params;
+use crate::graph::{Component, NormPart, ProductPart};
 use crate::net::Net;
 use spikegrad_tensor::conv::Conv;
 use spikegrad_tensor::norm::Statistics;
@@ -163,38 +164,69 @@ impl Net {
         constants.collect()
     }
 
-    /// σ_max of a convolution and its batch norm on one image; none where no image can be planned.
+    /// σ_max of a convolution and its batch norm on one image; none where no image can be planned. A norm that tells the
+    /// time steps apart has a map for each: the largest of their constants counts.
     fn conv_constant(
         &self,
         layer: &ProductPart<'_>,
         method: &Lanczos,
         workers: &mut Workers,
     ) -> Option<LipschitzConstant> {
-        let params = &self.run.params;
         let image = Dims { n: 1, ..layer.dims };
         let conv = Conv::plan(image, layer.config, self.run.context.level).ok()?;
-        let weight = &params.weights[layer.weight.clone()];
-        let mut scale = vec![1.0; conv.output().blocks() * LANES];
-        if let Some(norm) = &layer.norm {
-            let mut statistics = Statistics::new(conv.output().blocks());
-            statistics.set(&params.buffers[norm.mean.clone()], &params.buffers[norm.var.clone()]);
-            scale = statistics.inv_std;
-            for (scale, gamma) in scale.iter_mut().zip(&params.weights[norm.gamma.clone()]) {
-                *scale *= gamma * norm.gain;
+        let scales = match &layer.norm {
+            Some(norm) => self.scales(norm),
+            None => vec![vec![1.0; conv.output().blocks() * LANES]],
+        };
+        let of_step = |mut scale: Vec<f32>| {
+            scale.iter_mut().for_each(|s| *s *= *s);
+            self.scaled_constant(layer, (&conv, &scale), method, workers)
+        };
+        scales.into_iter().map(of_step).max_by(|a, b| a.sigma.total_cmp(&b.sigma))
+    }
+
+    /// γ·gain·p/√(var + ε) of each channel, padded to whole blocks: a row for all steps, or for each.
+    fn scales(&self, norm: &NormPart<'_>) -> Vec<Vec<f32>> {
+        let Params { weights, buffers, .. } = &*self.run.params;
+        let c = norm.dims.c;
+        let factors = norm.factors.clone().map_or(&[1.0][..], |range| &weights[range]);
+        let (gammas, vars) = (&weights[norm.gamma.clone()], &buffers[norm.var.clone()]);
+        let row = |of: &[f32], t: usize| t % (of.len() / c) * c;
+        let steps = factors.len().max(gammas.len() / c).max(vars.len() / c);
+        let scale = |t: usize| {
+            let mut statistics = Statistics::new(norm.dims.blocks());
+            let (mean, var) = (&buffers[norm.mean.clone()][row(vars, t)..][..c], &vars[row(vars, t)..][..c]);
+            statistics.set(mean, var);
+            let gammas = &gammas[row(gammas, t)..][..c];
+            for (scale, gamma) in statistics.inv_std.iter_mut().zip(gammas) {
+                *scale *= gamma * norm.gain * factors[t % factors.len()];
             }
-        }
-        scale.iter_mut().for_each(|s| *s *= *s);
+            statistics.inv_std
+        };
+        (0..steps).map(scale).collect()
+    }
+
+    /// σ_max of a convolution whose outputs are scaled, from the squares of the scales.
+    fn scaled_constant(
+        &self,
+        layer: &ProductPart<'_>,
+        (conv, squares): (&Conv, &[f32]),
+        method: &Lanczos,
+        workers: &mut Workers,
+    ) -> LipschitzConstant {
+        let weight = &self.run.params.weights[layer.weight.clone()];
+        let image = conv.input();
         let (mut x, mut y) = (Tensor::zeros(image), Tensor::zeros(conv.output()));
         let mut v = vec![0.0; image.len()];
-        Some(method.run(self.weight_name(layer.weight.start), image.len(), |wide| {
+        method.run(self.weight_name(layer.weight.start), image.len(), |wide| {
             v.iter_mut().zip(&*wide).for_each(|(v, wide)| *v = *wide as f32);
             x.copy_from_nchw(&v);
             conv.forward_dense(&x, weight, &mut y, workers);
-            scale_channels(&mut y, &scale);
+            scale_channels(&mut y, squares);
             conv.backward_input(&y, weight, &mut x, false, workers);
             x.copy_to_nchw(&mut v);
             wide.iter_mut().zip(&v).for_each(|(wide, v)| *wide = f64::from(*v));
-        }))
+        })
     }
 
     /// σ_max of a weight matrix.

@@ -79,11 +79,16 @@ impl NormRanges {
 
     /// Counts the learned numbers.
     fn parameters(&self) -> usize {
-        let scales = match &self.scheme {
-            Scheme::Scaled(p) => p.len(),
-            Scheme::Whole | Scheme::EachStep => 0,
-        };
-        self.gamma.len() + self.beta.as_ref().map_or(0, ExactSizeIterator::len) + scales
+        let len = |range: Option<&Range<usize>>| range.map_or(0, ExactSizeIterator::len);
+        self.gamma.len() + len(self.beta.as_ref()) + len(self.factors())
+    }
+
+    /// The place of the factors of the steps, p\[t\].
+    pub(super) fn factors(&self) -> Option<&Range<usize>> {
+        match &self.scheme {
+            Scheme::Scaled(p) => Some(p),
+            Scheme::Whole | Scheme::EachStep => None,
+        }
     }
 }
 
@@ -210,6 +215,7 @@ impl ConvNorm {
             gamma: norm.gamma.clone(),
             mean: norm.mean.clone(),
             var: norm.var.clone(),
+            factors: norm.factors().cloned(),
             gain: norm.gain,
             statistics: &self.statistics,
         });

@@ -197,13 +197,22 @@ impl NeuronLayer {
         }
     }
 
-    /// Adds the rows of the totals up, for a current whose norm looks at all steps together beside one that does not.
+    /// Adds the rows of the totals up into the first, for currents whose norms look at all steps together.
     fn fold_totals(&mut self) {
         let lanes = self.dims.blocks() * LANES;
         for total in &mut self.totals {
             let (first, rest) = total.split_at_mut(lanes);
             for row in rest.chunks(lanes) {
                 first.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
+            }
+        }
+    }
+
+    /// Runs the currents backward whose norms tell the steps apart, or those whose norms do not.
+    fn backward_beside(&mut self, du: &Tensor, stepwise: bool, run: &mut Execution) {
+        for (k, current) in self.currents.iter_mut().enumerate() {
+            if current.is_stepwise() == stepwise {
+                current.backward_beside(du, (&self.totals[0], &self.totals[1 + k]), run);
             }
         }
     }
@@ -280,14 +289,9 @@ impl Op for NeuronLayer {
             parameters.backward(products, &mut run.params);
         }
         self.total();
-        for stepwise in [true, false] {
-            for (k, current) in self.currents.iter_mut().enumerate() {
-                if current.is_stepwise() == stepwise {
-                    current.backward_beside(&du, (&self.totals[0], &self.totals[1 + k]), run);
-                }
-            }
-            self.fold_totals();
-        }
+        self.backward_beside(&du, true, run);
+        self.fold_totals();
+        self.backward_beside(&du, false, run);
         // From here on ∂L/∂u is of use to values added as they stand alone: its buffer is theirs, or free.
         run.gradients.put(self.to, du);
         self.currents.iter().for_each(|current| current.pass_gradient(self.to, run));

@@ -28,6 +28,21 @@ use std::ops::Range;
 /// | parameter | shape |
 /// |---|---|
 /// | `NAME.recurrent.weight` | C × C for a vector; C × C × kernel × kernel for an image |
+///
+/// ```
+/// use spikegrad_models::ops::{Linear, Recurrent};
+/// use spikegrad_models::{Graph, Net, NetConfig};
+/// use spikegrad_tensor::Level;
+///
+/// let mut graph = Graph::new();
+/// let input = graph.input();
+/// let current = graph.add("fc1", Linear::new(8), [input]);
+/// let spikes = graph.add("hidden", Recurrent::new(), [current]);
+/// graph.add("fc2", Linear::new(2), [spikes]);
+/// let net = Net::plan(&NetConfig::of_graph(graph, 3, 1, 1, 2), 1, Level::BASELINE, false)?;
+/// assert_eq!(net.params().get("hidden.recurrent.weight").map(<[f32]>::len), Some(8 * 8));
+/// # Ok::<(), spikegrad_bptt::ConfigError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recurrent {
     kernel: usize,
@@ -38,12 +53,12 @@ impl Recurrent {
     /// The kind, as files spell it.
     pub const KIND: &'static str = "recurrent";
 
-    /// Neurons of a vector, all connected with all; of an image, connected at each pixel by itself.
+    /// Makes neurons of a vector that are all connected with all, or of an image, connected at each pixel by itself.
     pub fn new() -> Self {
         Self { kernel: 1, lif: None }
     }
 
-    /// Neurons of an image, connected by a convolution with kernels of this odd side.
+    /// Makes neurons of an image that are connected by a convolution with kernels of this odd side.
     pub fn conv(kernel: usize) -> Self {
         Self { kernel, lif: None }
     }

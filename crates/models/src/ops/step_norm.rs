@@ -14,7 +14,7 @@
 //! StepSums run over the images that share the statistics, M of them and their pixels. Where one frame serves every step, y has
 //! no time: dy is the sum over the steps.
 
-use super::conv_norm::{ConvNorm, NormRanges, Scheme};
+use super::conv_norm::{ConvNorm, NormRanges};
 use crate::Params;
 use crate::graph::Execution;
 use spikegrad_tensor::norm::{MOMENTUM, backward_affine};
@@ -29,10 +29,7 @@ impl NormRanges {
 
     /// The place of p\[t\].
     fn scale_at(&self, t: usize) -> Option<usize> {
-        match &self.scheme {
-            Scheme::Scaled(p) => Some(p.start + t),
-            Scheme::Whole | Scheme::EachStep => None,
-        }
+        self.factors().map(|p| p.start + t)
     }
 
     /// A\[t\] without γ: the norm's gain and p\[t\].
