@@ -333,11 +333,6 @@ impl LifConfig {
 }
 
 impl LifConfig {
-    /// Returns the amount that a soft reset subtracts from the membrane.
-    pub fn amount(&self) -> f32 {
-        self.reset_amount.unwrap_or(self.threshold)
-    }
-
     /// Checks that every number is finite, the threshold positive, the decay in [0, 1] and the surrogate's parameter
     /// within its range.
     ///

@@ -37,6 +37,32 @@ pub mod switch {
     }
 }
 
+/// Settings that are a name or a number.
+pub mod or_number {
+    pub use super::serialize;
+    use serde::{Deserialize, Deserializer, de};
+    use std::fmt::Display;
+    use std::str::FromStr;
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Form {
+        Number(f64),
+        Name(String),
+    }
+
+    /// Reads a name, or a number.
+    pub fn deserialize<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<T>, D::Error> {
+        let text = match Form::deserialize(from)? {
+            Form::Number(number) => number.to_string(),
+            Form::Name(name) => name,
+        };
+        text.parse().map(Some).map_err(de::Error::custom)
+    }
+}
+
 /// Reads a name.
 pub fn deserialize<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(
     from: D,

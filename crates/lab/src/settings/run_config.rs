@@ -116,7 +116,7 @@ settings! {
     #[serde(with = "by_name::switch")]
     learn_kind: Learn,
     /// Factor on the input current: one, leak (1 − τ) or a number; default: one
-    #[serde(with = "by_name")]
+    #[serde(with = "by_name::or_number")]
     input_scale: InputScale,
     /// Value at which the membrane rests and to which a hard reset sets it; default: 0
     #[serde(serialize_with = "shortest")]

@@ -1,7 +1,7 @@
 //! Every setting against the configuration that it must give.
 
 use super::*;
-use spikegrad::bptt::Reset;
+use spikegrad::bptt::{LifConfig, Readout, Reset};
 use spikegrad::data::events::{FrameConfig, Resample, Sensor, Slicing, Values};
 use spikegrad::models::{Init, Memory, NetKind, Norm};
 
@@ -59,7 +59,7 @@ fn every_setting_reaches_the_trainer() {
         .timesteps(3)
         .input(Input::Still)
         .lif(
-            spikegrad::bptt::LifConfig::default()
+            LifConfig::default()
                 .decay(0.375)
                 .threshold(0.625)
                 .reset(Reset::SoftDetached)
@@ -89,6 +89,41 @@ fn every_setting_reaches_the_trainer() {
     assert_eq!(settings.augment, "flip".parse().unwrap());
     assert_eq!(settings.title(), "lenet-cifar10");
     assert_eq!(of("").title(), "lenet-shapes");
+}
+
+#[test]
+fn every_setting_of_a_neuron_reaches_the_trainer() {
+    use spikegrad::bptt::lif::{Firing, InputScale, Learn, NeuronKind};
+    let lif = |text: &str| trainer_of(text).net.lif;
+    let got =
+        lif("neuron = \"alif\"\ndecay = 0.375\nthreshold = 0.625\nreset-value = -0.25\ninput-scale = 1.5\n\
+                   firing = \"at-or-above\"\nadaptation-decay = 0.875\nadaptation = 0.1875\n\
+                   learn-decay = \"channel\"\nlearn-threshold = \"layer\"\nlearn-kind = \"channel\"");
+    let want = LifConfig::default()
+        .kind(NeuronKind::Adaptive { decay: 0.875, strength: 0.1875 })
+        .decay(0.375)
+        .threshold(0.625)
+        .reset_value(-0.25)
+        .input_scale(InputScale::Constant(1.5))
+        .firing(Firing::AtOrAbove)
+        .learn_decay(Learn::Channel)
+        .learn_threshold(Learn::Layer)
+        .learn_kind(Learn::Channel);
+    assert_eq!(got, want);
+    let got = lif(
+        "neuron = \"synaptic\"\nsynapse = 0.8125\nreset = \"soft\"\nreset-amount = 0.6875\ninput-scale = \"leak\"",
+    );
+    let want = LifConfig::default()
+        .kind(NeuronKind::Synaptic { decay: 0.8125 })
+        .reset(Reset::Soft)
+        .reset_amount(Some(0.6875))
+        .input_scale(InputScale::Leak);
+    assert_eq!(got, want);
+    // A name brings its own beginnings, which settings win over; a switch of an earlier file is one number a layer.
+    assert_eq!((lif("neuron = \"if\"").decay, lif("neuron = \"if\"\ndecay = 0.25").decay), (1.0, 0.25));
+    assert_eq!(lif("neuron = \"diet-snn\"").reset, Reset::Soft);
+    assert_eq!(lif("learn-decay = true").learn_decay, Learn::Layer);
+    assert_eq!(lif("neuron = \"plif\"\nlearn-decay = false").learn_decay, Learn::No);
 }
 
 #[test]
@@ -161,6 +196,13 @@ fn each_name_of_training_is_its_own_choice() {
     assert_eq!(
         trainer_of("loss = \"ce\"\nlabel-smoothing = 0.5").loss,
         LossConfig::default().label_smoothing(0.5)
+    );
+    for readout in Readout::ALL {
+        assert_eq!(net(&format!("readout = \"{readout}\"")).readout, readout);
+    }
+    assert_eq!(
+        trainer_of("loss = \"mse\"\nmse-correct = 0.75\nmse-incorrect = -0.125").loss,
+        LossConfig::new(LossKind::Mse { correct: 0.75, incorrect: -0.125 })
     );
     assert!(net("twin = true\ntimesteps = 1").twin);
     assert_eq!(trainer_of("clip = 0").clip, None);
